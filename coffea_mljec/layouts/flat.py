@@ -1,0 +1,55 @@
+"""What a layout hands to the features: all jets of a chunk, flat, content + offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Constituents", "FlatJets"]
+
+
+@dataclass(frozen=True)
+class Constituents:
+    """The constituents of one kind, grouped by jet.
+
+    Attributes
+    ----------
+    columns : mapping of str to ndarray
+        Canonical quantity -> flat table over the whole chunk (all candidates, linked or not).
+    index : ndarray of int64, shape (N,)
+        Rows of those tables, jet by jet, in the order of the file's link table.
+    offsets : ndarray of int64, shape (n_jets + 1,)
+        Jet ``j`` owns ``index[offsets[j]:offsets[j + 1]]``.
+    """
+
+    columns: Mapping[str, npt.NDArray[np.generic]]
+    index: npt.NDArray[np.int64]
+    offsets: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class FlatJets:
+    """All jets of a chunk in canonical quantities.
+
+    Attributes
+    ----------
+    jet : mapping of str to ndarray, shape (n_jets,)
+        ``pt_raw`` and ``mass_raw`` (GeV, before any correction), ``eta``, ``phi``, ``area``, ``rho`` (GeV), ``n_pv``.
+    collections : mapping of str to Constituents
+        Any of ``charged``, ``neutral``, ``sv``.
+    jet_offsets : ndarray of int64, shape (n_events + 1,)
+        Event ``i`` owns the jets ``jet_offsets[i]:jet_offsets[i + 1]``.
+    flags : ndarray of uint8, shape (n_jets,)
+        Bits of `coffea_mljec.corrections.Status` that the layout found (no or incomplete constituents).
+    """
+
+    jet: Mapping[str, npt.NDArray[np.generic]]
+    collections: Mapping[str, Constituents]
+    jet_offsets: npt.NDArray[np.int64]
+    flags: npt.NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return int(self.jet_offsets[-1])
