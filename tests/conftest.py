@@ -1,0 +1,40 @@
+"""What every test may use: the real files, if they are here, and NanoEvents of a file with the schema that it needs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder with the public CMS files (``nano/``, ``jec/``, ``models/``); the test skips, visibly, where they are not."""
+    where = os.environ.get("MLJEC_REAL_DATA")
+    folder = Path(where) if where else ROOT.parent / "shared" / "data"
+    if not (folder / "nano").is_dir():
+        pytest.skip(f"no real CMS files: neither MLJEC_REAL_DATA nor {ROOT.parent / 'shared' / 'data'} leads to them")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def open_nano() -> Callable[..., Any]:
+    """``open_nano(path, mode="virtual", **options)``: NanoEvents with PFNanoAODSchema where the file has candidates."""
+
+    def open_it(path: str | os.PathLike[str], mode: str = "virtual", treename: str = "Events", **options: Any) -> Any:
+        import uproot
+        from coffea.nanoevents import NanoAODSchema, NanoEventsFactory, PFNanoAODSchema
+
+        with uproot.open(path) as file:
+            names = set(file[treename].keys())
+        schema = PFNanoAODSchema if names & {"nPFCands", "nPFCand"} else NanoAODSchema
+        return NanoEventsFactory.from_root(
+            {str(path): treename}, schemaclass=schema, mode=mode, **options
+        ).events()
+
+    return open_it
