@@ -1,0 +1,107 @@
+"""What a production is made of: process, seed, spectrum, pileup. Impossible values are refused by name."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from coffea_mljec.errors import InputError
+
+__all__ = ["PROCESSES", "Settings"]
+
+#: Process name -> (number stored as ``process``, Pythia 8 commands). pT-biased processes take `Settings.pt_hat_*`.
+PROCESSES: dict[str, tuple[int, tuple[str, ...]]] = {
+    "qcd": (0, ("HardQCD:all = on",)),
+    # gg -> Q Qbar and q qbar -> Q Qbar: both leading jets carry the flavour (5, 4), so one event gives two such jets.
+    "qcd-b": (1, ("HardQCD:hardbbbar = on",)),
+    "qcd-c": (2, ("HardQCD:hardccbar = on",)),
+    # quark scattering and q qbar -> q' q'bar with three light flavours: jets of light quarks.
+    "qcd-light": (3, ("HardQCD:qq2qq = on", "HardQCD:gg2qqbar = on", "HardQCD:qqbar2qqbarNew = on")),
+    "gluon": (4, ("HardQCD:gg2gg = on", "HardQCD:qqbar2gg = on")),
+    "ttbar": (5, ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on")),
+    "zjet": (
+        6,
+        (
+            "WeakBosonAndParton:qqbar2gmZg = on", "WeakBosonAndParton:qg2gmZq = on", "WeakZ0:gmZmode = 2",
+            "23:onMode = off", "23:onIfAny = 11 13",
+        ),
+    ),
+    "gammajet": (7, ("PromptPhoton:qg2qgamma = on", "PromptPhoton:qqbar2ggamma = on")),
+    "hbb": (8, ("HiggsSM:ffbar2HZ = on", "HiggsSM:ffbar2HW = on", "25:onMode = off", "25:onIfMatch = 5 -5")),
+}  # fmt: skip
+
+
+class Settings(BaseModel):
+    """The settings of a production; with `seed` and a batch's index they fix every number in it.
+
+    Attributes
+    ----------
+    process : str
+        One of `PROCESSES`.
+    seed : int
+        Seed of everything drawn, 0 to 2**31 - 1. Training and test samples take different ones.
+    pt_hat_min, pt_hat_max : float
+        Range of the hard scatter's transverse momentum in GeV.
+    bias_power : float
+        Hard scatters are drawn with a weight (pT / GeV)**bias_power and carry its inverse in ``genWeight``;
+        0 draws by cross section.
+    pileup_mean : float or (float, float)
+        Mean number of minimum-bias interactions, or a range: then every event draws its own mean as Run 2 had it
+        (`training.simulate.pileup.draw_means`).
+    vertex_spread : float
+        Standard deviation of the luminous region along z in cm.
+    energy : float
+        Proton-proton centre-of-mass energy in GeV.
+    tune : int
+        ``Tune:pp`` of Pythia 8; 14 is Monash 2013 (Skands, Carrazza, Rojo, arXiv:1404.5630), 18 is CUETP8M1-like.
+    hadron_response_scale : float
+        Factor on the calorimeter's response to hadrons, for variants.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    process: str = "qcd"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
+    pt_hat_min: Annotated[float, Field(gt=0.0)] = 10.0
+    pt_hat_max: Annotated[float, Field(gt=0.0)] = 3000.0
+    bias_power: Annotated[float, Field(ge=0.0, le=8.0)] = 5.0
+    pileup_mean: float | tuple[float, float] = (10.0, 70.0)
+    vertex_spread: Annotated[float, Field(gt=0.0, le=20.0)] = 3.7
+    energy: Annotated[float, Field(ge=900.0, le=100000.0)] = 13000.0
+    tune: Annotated[int, Field(ge=1, le=40)] = 14
+    hadron_response_scale: Annotated[float, Field(ge=0.5, le=1.5)] = 1.0
+
+    @field_validator("process")
+    @classmethod
+    def _known_process(cls, value: str) -> str:
+        if value not in PROCESSES:
+            raise ValueError(f"unknown process {value!r}: choose one of {', '.join(PROCESSES)}")
+        return value
+
+    @field_validator("pileup_mean")
+    @classmethod
+    def _possible_pileup(cls, value: float | tuple[float, float]) -> float | tuple[float, float]:
+        low, high = value if isinstance(value, tuple) else (value, value)
+        if not 0.0 <= low <= high <= 300.0:
+            raise ValueError(
+                f"pileup_mean {value} is impossible: give a number, or a range low <= high, within 0 to 300"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _ordered_range(self) -> Settings:
+        if not self.pt_hat_min < self.pt_hat_max:
+            raise ValueError(f"pt_hat_min {self.pt_hat_min} is not below pt_hat_max {self.pt_hat_max}: exchange them")
+        if self.pt_hat_max > self.energy / 2:
+            raise ValueError(f"pt_hat_max {self.pt_hat_max} is beyond half the energy {self.energy}: lower it")
+        return self
+
+    @classmethod
+    def create(cls, **values: object) -> Settings:
+        """Return the settings, or raise `InputError` with one line for every value that is refused."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            lines = [f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']}" for item in error.errors()]
+            raise InputError("impossible simulation settings: " + "; ".join(lines)) from None
