@@ -1,0 +1,56 @@
+# Each target does all of its own set-up: a virtual environment from a lock file, made once and remade when the lock changes.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+PYTHON ?= python3
+PYTEST_ARGS ?= -n 2
+UV ?= uv
+
+.PHONY: help demo test lint bench train-env lock clean
+
+help:
+	@echo "make demo       the main job on the bundled sample: a table, plots and corrected jets in demo-output/"
+	@echo "make test       the tests (PYTEST_ARGS='-n 2' by default)"
+	@echo "make lint       ruff and mypy"
+	@echo "make bench      the benchmarks of tests/benchmarks, one at a time"
+	@echo "make train-env  the environment to simulate and train in, .venv-train"
+	@echo "make lock       resolve the lock files afresh (needs uv)"
+	@echo "make clean      remove the environments and demo-output/"
+
+demo: .venv-demo/.stamp
+	.venv-demo/bin/mljec demo -o demo-output
+
+test: .venv-test/.stamp
+	.venv-test/bin/python -m pytest $(PYTEST_ARGS)
+
+lint: .venv-test/.stamp
+	.venv-test/bin/ruff check coffea_mljec training tests examples
+	.venv-test/bin/mypy
+
+bench: .venv-test/.stamp
+	.venv-test/bin/python -m pytest -n 0 -m bench -s tests/benchmarks
+
+train-env: .venv-train/.stamp
+
+# The stamp is written last: an interrupted set-up starts again instead of leaving half an environment behind.
+.venv-%/.stamp: requirements/%.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "coffea-mljec needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv --clear .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/$*.txt
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+# torch asks for gigabytes of GPU packages that nothing here uses: they stay out of the locks, and so do the local
+# suffixes of its CPU builds.
+COMPILE = $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --no-header --no-annotate --upgrade
+WITHOUT_GPU = sed -E -e '/^(nvidia-|cuda-|triton=)/d' -e 's/^(torch==[0-9.]+).*/\1/'
+
+lock:
+	$(COMPILE) --extra dask --extra plot > requirements/demo.txt.part
+	$(COMPILE) --extra dask-awkward --extra plot --extra train --extra simulate --extra dev | $(WITHOUT_GPU) > requirements/test.txt.part
+	$(COMPILE) --extra dask --extra plot --extra train --extra simulate | $(WITHOUT_GPU) > requirements/train.txt.part
+	@for name in demo test train; do test -s requirements/$$name.txt.part && mv requirements/$$name.txt.part requirements/$$name.txt; done
+
+clean:
+	rm -rf .venv-demo .venv-test .venv-train demo-output
