@@ -1,0 +1,131 @@
+"""The feature catalogue: every named input of a network, with its unit, formula, source and what it is made from.
+
+Names are unique within a collection. "pt" of a jet is always the raw pT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["CATALOGUE", "COLLECTIONS", "Feature"]
+
+COLLECTIONS = ("jet", "charged", "neutral", "sv")
+
+_CATALOGUE_SOURCE = "Holmberg thesis, tables 6.1 and 6.2; DESIGN section 3"
+_FORMULA_SOURCE = "Holmberg thesis, equations 6.2 to 6.5; DESIGN section 4"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One row of the catalogue.
+
+    Attributes
+    ----------
+    name, collection : str
+    unit : str
+        ``"1"`` for a pure number.
+    formula : str
+        For people; the code is in `coffea_mljec.features.kernels`.
+    kernel : str
+        Which kernel computes it: ``jet`` (a jet's own quantity), ``log`` (its logarithm), ``shape``, ``gather``, ``is_equal``,
+        ``significance``, ``relative``.
+    quantities : tuple of str
+        Canonical quantities of the jet (collection ``jet``) or of the constituent that it is made from.
+    jet_quantities : tuple of str
+        Canonical quantities of the jet that a constituent's feature is made from.
+    value : int
+        The value that a one-hot feature compares with, or the column of `coffea_mljec.features.kernels.jet_shapes`.
+    source : str
+    """
+
+    name: str
+    collection: str
+    unit: str
+    formula: str
+    kernel: str
+    quantities: tuple[str, ...]
+    jet_quantities: tuple[str, ...] = ()
+    value: int = 0
+    source: str = _CATALOGUE_SOURCE
+
+
+def _plain(collection: str, unit: str, name: str, formula: str) -> Feature:
+    return Feature(name, collection, unit, formula, "gather", (name,))
+
+
+def _relative(collection: str) -> tuple[Feature, ...]:
+    formulas = {
+        "pt": "pt_i / pt_jet",
+        "eta": "sgn(eta_jet) (eta_i - eta_jet)",
+        "phi": "phi_i - phi_jet in [-pi, pi)",
+    }
+    units = {"pt": "1", "eta": "1", "phi": "rad"}
+    jet = {"pt": "pt_raw", "eta": "eta", "phi": "phi"}
+    return tuple(
+        Feature(f"rel_{name}", collection, units[name], formula, "relative", (name,), (jet[name],), source=_FORMULA_SOURCE)
+        for name, formula in formulas.items()
+    )
+
+
+def _one_hot(collection: str, prefix: str, quantity: str, values: tuple[int, ...]) -> tuple[Feature, ...]:
+    return tuple(
+        Feature(f"{prefix}_{value}", collection, "1", f"{quantity} == {value}", "is_equal", (quantity,), value=value)
+        for value in values
+    )
+
+
+def _own(name: str, unit: str, formula: str, quantity: str | None = None, kernel: str = "jet") -> Feature:
+    return Feature(name, "jet", unit, formula, kernel, (quantity or name,))
+
+
+def _shape(name: str, formula: str, column: int) -> Feature:
+    return Feature(name, "jet", "1", formula, "shape", ("pt", "eta", "phi"), ("eta", "phi"), column, _FORMULA_SOURCE)
+
+
+_FEATURES: tuple[Feature, ...] = (
+    _own("pt", "GeV", "raw pt", "pt_raw"),
+    _own("eta", "1", "eta"),
+    _own("phi", "rad", "phi"),
+    _own("mass", "GeV", "raw mass", "mass_raw"),
+    _own("area", "1", "jet area"),
+    _own("rho", "GeV", "median pT density of the event"),
+    _own("n_pv", "1", "number of good primary vertices"),
+    _own("log_pt", "1", "ln(raw pt / GeV)", "pt_raw", "log"),
+    _shape("multiplicity", "number of constituents with pt > 1 GeV", 0),
+    _shape("ptD", "sqrt(sum pt^2) / sum pt", 1),
+    _shape("axis2", "minor axis of the pt^2-weighted covariance of (delta eta, delta phi)", 2),
+    _plain("charged", "GeV", "pt", "pt"),
+    _plain("charged", "1", "eta", "eta"),
+    _plain("charged", "rad", "phi", "phi"),
+    _plain("charged", "cm", "dxy", "transverse impact parameter; -1 without track details"),
+    Feature("dxy_sig", "charged", "1", "dxy / its error; -1 without track details", "significance", ("dxy", "dxy_err")),
+    _plain("charged", "cm", "dz", "longitudinal impact parameter; -1 without track details"),
+    _plain("charged", "1", "n_hits", "hits on the track"),
+    _plain("charged", "1", "n_pixel_hits", "pixel hits on the track"),
+    _plain("charged", "1", "lost_hits", "lost inner hits, -1 for a valid hit in the first pixel layer"),
+    _plain("charged", "1", "norm_chi2", "chi2/ndof of the track; -1 without track details"),
+    *_one_hot("charged", "id", "pdg_id", (-211, -13, -11, 11, 13, 211)),
+    *_one_hot("charged", "pv_assoc", "pv_assoc", (0, 1, 4, 5, 6, 7)),
+    *_relative("charged"),
+    _plain("neutral", "GeV", "pt", "pt"),
+    _plain("neutral", "1", "eta", "eta"),
+    _plain("neutral", "rad", "phi", "phi"),
+    _plain("neutral", "1", "hcal_frac", "share of the energy in the HCAL"),
+    *_one_hot("neutral", "id", "pdg_id", (1, 2, 22, 130)),
+    *_relative("neutral"),
+    _plain("sv", "GeV", "mass", "mass of the vertex"),
+    _plain("sv", "GeV", "pt", "pt"),
+    _plain("sv", "1", "eta", "eta"),
+    _plain("sv", "rad", "phi", "phi"),
+    _plain("sv", "cm", "flight_distance", "three-dimensional decay length"),
+    _plain("sv", "1", "flight_significance", "decay length over its error"),
+    _plain("sv", "1", "n_tracks", "tracks of the vertex"),
+    *_relative("sv"),
+)
+
+CATALOGUE: Mapping[str, Mapping[str, Feature]] = {
+    collection: {feature.name: feature for feature in _FEATURES if feature.collection == collection}
+    for collection in COLLECTIONS
+}
+"""Collection -> name -> `Feature`, in the order of the thesis set."""

@@ -1,0 +1,110 @@
+"""Which features a network reads: a validated, ordered schema over the catalogue, and the named sets."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from coffea_mljec.errors import InputError
+from coffea_mljec.features.catalogue import CATALOGUE, COLLECTIONS, Feature
+
+__all__ = ["FEATURE_SETS", "PFNANO", "THESIS", "FeatureSet"]
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """Ordered names of the features of each collection; an empty collection is not read.
+
+    Parameters
+    ----------
+    jet, charged, neutral, sv : tuple of str
+        Names of the `CATALOGUE`.
+
+    Raises
+    ------
+    InputError
+        For a name that the catalogue does not have, or one that stands twice.
+    """
+
+    jet: tuple[str, ...]
+    charged: tuple[str, ...] = ()
+    neutral: tuple[str, ...] = ()
+    sv: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for collection in COLLECTIONS:
+            names = tuple(getattr(self, collection))
+            object.__setattr__(self, collection, names)
+            for name in names:
+                if name not in CATALOGUE[collection]:
+                    close = difflib.get_close_matches(name, CATALOGUE[collection], n=1)
+                    hint = f"did you mean {close[0]!r}? " if close else ""
+                    raise InputError(
+                        f"unknown feature {name!r} of collection {collection!r}: {hint}the catalogue has "
+                        f"{', '.join(CATALOGUE[collection])}."
+                    )
+                if names.count(name) > 1:
+                    raise InputError(f"feature {name!r} of collection {collection!r} is listed {names.count(name)} times.")
+        if not self.jet:
+            raise InputError("a feature set needs at least one feature of collection 'jet'.")
+
+    @classmethod
+    def from_names(cls, names: Mapping[str, Iterable[str]]) -> FeatureSet:
+        """Make a set from a mapping such as a model card's ``features``."""
+        unknown = sorted(set(names) - set(COLLECTIONS))
+        if unknown:
+            raise InputError(f"unknown collection {unknown[0]!r} in a feature set: expected {', '.join(COLLECTIONS)}.")
+        return cls(**{collection: tuple(names.get(collection, ())) for collection in COLLECTIONS})
+
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Collection -> names, without empty collections."""
+        return {c: getattr(self, c) for c in COLLECTIONS if getattr(self, c)}
+
+    def features(self, collection: str) -> tuple[Feature, ...]:
+        """The catalogue's rows of one collection, in order."""
+        return tuple(CATALOGUE[collection][name] for name in getattr(self, collection))
+
+    @property
+    def constituents(self) -> tuple[str, ...]:
+        """The collections of constituents that are read."""
+        return tuple(c for c in COLLECTIONS[1:] if getattr(self, c))
+
+    @property
+    def jet_quantities(self) -> tuple[str, ...]:
+        """Canonical quantities of the jet that the layout must supply."""
+        needed = [q for f in self.features("jet") if f.kernel in ("jet", "log") for q in f.quantities]
+        needed += [q for c in COLLECTIONS for f in self.features(c) for q in f.jet_quantities]
+        return tuple(dict.fromkeys(needed))
+
+    @property
+    def constituent_quantities(self) -> dict[str, tuple[str, ...]]:
+        """Collection of constituents -> canonical quantities that the layout must supply."""
+        needed = {c: dict.fromkeys(q for f in self.features(c) for q in f.quantities) for c in self.constituents}
+        if any(feature.kernel == "shape" for feature in self.features("jet")):
+            for collection in ("charged", "neutral"):
+                needed.setdefault(collection, {}).update(dict.fromkeys(("pt", "eta", "phi")))
+        return {collection: tuple(quantities) for collection, quantities in needed.items()}
+
+    def user_of(self, kind: str, quantity: str) -> str | None:
+        """Name of the first feature that needs a quantity of a ``jet``, ``candidate`` or ``vertex``."""
+        for collection in COLLECTIONS:
+            of = {"jet": "jet", "charged": "candidate", "neutral": "candidate", "sv": "vertex"}[collection]
+            for feature in self.features(collection):
+                if (of == kind and quantity in feature.quantities) or (kind == "jet" and quantity in feature.jet_quantities):
+                    return f"{collection}.{feature.name}"
+        return None
+
+
+THESIS = FeatureSet(**{collection: tuple(CATALOGUE[collection]) for collection in COLLECTIONS})
+"""The reference networks' inputs: 11 jet, 25 charged, 11 neutral and 10 vertex features."""
+
+PFNANO = FeatureSet(
+    jet=THESIS.jet,
+    charged=tuple(name for name in THESIS.charged if name not in ("n_hits", "n_pixel_hits")),
+    neutral=tuple(name for name in THESIS.neutral if name != "hcal_frac"),
+    sv=THESIS.sv,
+)
+"""What plain PFNano (v2) supplies: the thesis set without track hits and HCAL fraction."""
+
+FEATURE_SETS: Mapping[str, FeatureSet] = {"thesis": THESIS, "pfnano": PFNANO}

@@ -1,0 +1,108 @@
+"""From one awkward column to flat content + offsets, and back: the only place that looks into awkward layouts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import numpy.typing as npt
+
+from coffea_mljec.errors import InputError
+
+__all__ = ["content_and_offsets", "flat_column", "offsets_of", "with_columns"]
+
+
+def content_and_offsets(array: ak.Array, what: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """Return the flat content of a jagged numeric column and its offsets, which start at 0.
+
+    Parameters
+    ----------
+    array : ak.Array
+        One number per entry of a jagged collection, shape (n_events, variable).
+    what : str
+        Name for the error message, such as ``"Jet.pt"``.
+
+    Raises
+    ------
+    InputError
+        If the column is not a plain jagged array of numbers (option or union types, for example).
+    """
+    layout = ak.to_layout(array)
+    if layout.is_indexed and not layout.is_option:
+        layout = layout.project()
+    if not layout.is_list:
+        raise _not_jagged(array, what)
+    layout = layout.to_ListOffsetArray64(True)
+    offsets = np.asarray(layout.offsets.data, dtype=np.int64)
+    content = layout.content[: offsets[-1]]
+    if content.is_indexed and not content.is_option:
+        content = content.project()
+    if not content.is_numpy:
+        raise _not_jagged(array, what)
+    return np.asarray(content.to_backend_array()), offsets
+
+
+def flat_column(array: ak.Array, what: str) -> npt.NDArray[Any]:
+    """Return the flat content of a jagged numeric column (see `content_and_offsets`)."""
+    return content_and_offsets(array, what)[0]
+
+
+def offsets_of(collection: ak.Array, what: str) -> npt.NDArray[np.int64]:
+    """Return the offsets of a jagged collection of records, starting at 0, without reading any of its fields."""
+    counts = np.asarray(ak.to_numpy(ak.num(collection, axis=1), allow_missing=False), dtype=np.int64)
+    if counts.ndim != 1:
+        raise _not_jagged(collection, what)
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+
+
+def with_columns(collection: ak.Array, columns: Mapping[str, npt.NDArray[Any]]) -> ak.Array:
+    """Return a copy of a jagged collection with flat columns set, everything else shared with the input.
+
+    Fields that are not set are neither copied nor read (virtual columns stay virtual); record name, behaviours, documentation and
+    coffea's cross references are kept.
+
+    Parameters
+    ----------
+    collection : ak.Array
+        Jagged collection of records, shape (n_events, variable).
+    columns : mapping of str to ndarray, shape (n_records,)
+        New or replaced fields, in the order of the flattened records.
+    """
+    layout = ak.to_layout(collection)
+    if layout.is_indexed and not layout.is_option:
+        layout = layout.project()
+    if not layout.is_list:
+        raise _not_jagged(collection, "the collection")
+    layout = layout.to_ListOffsetArray64(True)
+    offsets = layout.offsets
+    content = layout.content[: int(offsets[-1])]
+    fields = {name: _field(content, name) for name in content.fields}
+    if content.is_indexed and not content.is_option:
+        record_parameters = (content.content.parameters or {}) | (content.parameters or {})
+    elif content.is_record:
+        record_parameters = content.parameters
+    else:
+        raise _not_jagged(collection, "the collection")
+    fields |= {name: ak.contents.NumpyArray(np.ascontiguousarray(values)) for name, values in columns.items()}
+    record = ak.contents.RecordArray(
+        list(fields.values()), list(fields), length=int(offsets[-1]), parameters=record_parameters
+    )
+    new = ak.contents.ListOffsetArray(offsets, record, parameters=layout.parameters)
+    return ak.Array(new, behavior=collection.behavior, attrs=collection.attrs)
+
+
+def _field(content: Any, name: str) -> Any:
+    """One field of a record content, through a lazy index if there is one (so that a virtual column stays virtual)."""
+    if content.is_indexed:
+        inner = content.content
+        return ak.contents.IndexedArray.simplified(content.index, inner.content(name)[: inner.length])
+    return content.content(name)[: content.length]
+
+
+def _not_jagged(array: ak.Array, what: str) -> InputError:
+    return InputError(
+        f"{what} must be a plain jagged array, one list of values per event; got type {ak.type(array)}. "
+        "Remove missing values (ak.drop_none) and merged types (ak.concatenate of unlike records) first."
+    )

@@ -1,0 +1,48 @@
+"""What happened to each jet: the codes of ``mljec_status``."""
+
+from __future__ import annotations
+
+from enum import IntFlag
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Status", "mark"]
+
+
+class Status(IntFlag):
+    """Bits of the per-jet field ``mljec_status`` (uint8).
+
+    A jet either has `APPLIED` (the provider's own factor), or `FALLBACK` (the fallback provider's factor), or neither: then it kept
+    the pT that the file had. The other bits say why, or what to know about it.
+    """
+
+    APPLIED = 1
+    """The provider's own factor was applied."""
+    FALLBACK = 2
+    """The provider could not treat the jet and the fallback provider's factor was applied."""
+    OUT_OF_DOMAIN = 4
+    """Raw pT, eta, rho or the number of vertices lie outside what the model was trained for."""
+    NO_CONSTITUENTS = 8
+    """The file links no constituent to this jet."""
+    INCOMPLETE_CONSTITUENTS = 16
+    """The linked constituents do not add up to the raw jet: the file kept only a part of them."""
+    NON_FINITE = 32
+    """The provider's output was NaN or infinite."""
+    BAD_INPUT = 64
+    """Raw pT not positive, or a quantity of the jet that is NaN or infinite."""
+    FOREIGN_SAMPLE = 128
+    """The model was trained on parametrised simulation and the jet is not from it."""
+
+
+def mark(flags: npt.NDArray[np.uint8], where: npt.NDArray[Any], bits: Status) -> None:
+    """Set bits in place for the jets selected by a mask or by indices.
+
+    Parameters
+    ----------
+    flags : ndarray of uint8, shape (n_jets,)
+    where : ndarray of bool or int
+    bits : Status
+    """
+    flags[where] |= np.uint8(bits)
