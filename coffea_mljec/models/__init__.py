@@ -1,0 +1,22 @@
+"""Model folders (``model.onnx`` + ``card.json``), the bundled models, and the sessions that run them."""
+
+from __future__ import annotations
+
+from coffea_mljec.models.card import Domain, Features, ModelCard, Training
+from coffea_mljec.models.folder import DEFAULT_MODEL, ModelFolder, bundled, open_folder, open_model, write_folder
+from coffea_mljec.models.session import run, session
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "Domain",
+    "Features",
+    "ModelCard",
+    "ModelFolder",
+    "Training",
+    "bundled",
+    "open_folder",
+    "open_model",
+    "run",
+    "session",
+    "write_folder",
+]

@@ -1,0 +1,133 @@
+"""The model card: everything that must be known to apply a network, as a contract."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
+
+from coffea_mljec.errors import InputError, ModelError
+from coffea_mljec.features import FeatureSet
+
+__all__ = ["SCHEMA_VERSION", "Domain", "Features", "ModelCard", "Training"]
+
+SCHEMA_VERSION = 1
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Features(_Strict):
+    """Ordered input features per collection, names of `coffea_mljec.features.CATALOGUE`."""
+
+    jet: tuple[str, ...]
+    charged: tuple[str, ...] = ()
+    neutral: tuple[str, ...] = ()
+    sv: tuple[str, ...] = ()
+
+    @pydantic.model_validator(mode="after")
+    def _known(self) -> Features:
+        try:
+            self.schema_()
+        except InputError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    def schema_(self) -> FeatureSet:
+        """The validated feature set."""
+        return FeatureSet(jet=self.jet, charged=self.charged, neutral=self.neutral, sv=self.sv)
+
+
+class Domain(_Strict):
+    """Where the model may be applied: raw pT in GeV and |eta| of the training jets, ``(lowest, highest)``."""
+
+    pt_raw: tuple[float, float]
+    abs_eta: tuple[float, float]
+    rho: tuple[float, float] | None = None
+    n_pv: tuple[float, float] | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _ordered(self) -> Domain:
+        for name, value in self:
+            if value is not None and not value[0] < value[1]:
+                raise ValueError(f"{name} must be (lowest, highest); got {value}")
+        return self
+
+
+class Training(_Strict):
+    """What the model was trained on."""
+
+    sample: str
+    seed: int
+    n_jets: int
+    fast_simulation: bool = Field(description="True if trained on parametrised simulation: applying it to anything else warns.")
+
+
+class ModelCard(_Strict):
+    """The content of ``card.json``.
+
+    Attributes
+    ----------
+    engine : {"onnx"}
+        How the graph is run.
+    target, inverse : str
+        What was regressed and how the output becomes a correction.
+    output : {"log_correction"}
+        The graph's output: ln(corrected / raw pT), float32 [n_jets].
+    algorithm : str
+        Jet algorithm and pileup scheme that it was trained for, such as ``AK4PFchs``.
+    collections : tuple of str
+        NanoAOD jet collections that it may be applied to.
+    sha256 : str
+        Digest of ``model.onnx``.
+    """
+
+    schema_version: Literal[1]
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    description: str
+    licence: str
+    engine: Literal["onnx"]
+    features: Features
+    dtype: Literal["float32"]
+    target: Literal["log(pt_gen / pt_raw)"]
+    inverse: Literal["exp"]
+    output: Literal["log_correction"]
+    domain: Domain
+    algorithm: str
+    collections: tuple[str, ...] = Field(min_length=1)
+    training: Training
+    parameters: int
+    metrics: dict[str, float]
+    opset: int
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+    @property
+    def feature_set(self) -> FeatureSet:
+        """The inputs as a validated schema."""
+        return self.features.schema_()
+
+    @classmethod
+    def parse(cls, text: str | bytes, where: str) -> ModelCard:
+        """Read a card.
+
+        Raises
+        ------
+        ModelError
+            Naming every key that is missing, unknown or has an impossible value.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except pydantic.ValidationError as error:
+            problems = "; ".join(_problem(item) for item in error.errors())
+            raise ModelError(f"{where} is not a model card of schema version {SCHEMA_VERSION}: {problems}.") from None
+
+
+def _problem(item: Any) -> str:
+    place = ".".join(str(part) for part in item["loc"]) or "the file"
+    if item["type"] == "extra_forbidden":
+        return f"unknown key {place!r}, which nothing reads"
+    if item["type"] == "missing":
+        return f"missing key {place!r}"
+    return f"{place}: {item['msg']}"

@@ -1,0 +1,135 @@
+"""Model folders: ``model.onnx`` + ``card.json``, read and written whole, checked by digest."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from coffea_mljec.errors import ModelError
+from coffea_mljec.models.card import SCHEMA_VERSION, ModelCard
+from coffea_mljec.models.onnx_guard import refuse_external_data
+
+__all__ = ["DEFAULT_MODEL", "ModelFolder", "bundled", "open_folder", "open_model", "write_folder"]
+
+DEFAULT_MODEL = "pfn-r-lite"
+"""The bundled model that `coffea_mljec.apply` uses."""
+
+_BUNDLED = Path(__file__).parent / "bundled"
+_GRAPH, _CARD = "model.onnx", "card.json"
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model in memory: its card and its graph. Small enough to travel to workers by pickle.
+
+    Attributes
+    ----------
+    card : ModelCard
+    graph : bytes
+        The ONNX graph; its sha256 equals ``card.sha256``.
+    """
+
+    card: ModelCard
+    graph: bytes
+
+
+def open_folder(path: str | os.PathLike[str]) -> ModelFolder:
+    """Read a model folder and check it.
+
+    Parameters
+    ----------
+    path : path
+        A folder with ``model.onnx`` and ``card.json``. Nothing else in it is looked at.
+
+    Raises
+    ------
+    ModelError
+        If a file is missing or leads outside the folder, the card is not valid (which key), the digest does not match, or the
+        graph keeps data in other files.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise ModelError(f"no model folder at {folder}: expected a folder with {_GRAPH} and {_CARD}.")
+    files = {}
+    for name in (_CARD, _GRAPH):
+        file = folder / name
+        if not file.is_file():
+            raise ModelError(f"the model folder {folder} has no {name}: a model is {_GRAPH} + {_CARD}. Copy or export it again.")
+        if folder.resolve() not in file.resolve().parents:
+            raise ModelError(f"{file} is a link that leads outside the model folder, which is refused: copy the file itself.")
+        try:
+            files[name] = file.read_bytes()
+        except OSError as error:
+            raise ModelError(f"cannot read {file}: {error.strerror}.") from None
+    card = ModelCard.parse(files[_CARD], str(folder / _CARD))
+    digest = hashlib.sha256(files[_GRAPH]).hexdigest()
+    if digest != card.sha256:
+        raise ModelError(
+            f"{folder / _GRAPH} is not the graph that its card describes: sha256 expected {card.sha256[:12]}..., got "
+            f"{digest[:12]}... One of the two files was changed or damaged; copy the model folder again."
+        )
+    refuse_external_data(files[_GRAPH], str(folder / _GRAPH))
+    return ModelFolder(card, files[_GRAPH])
+
+
+def write_folder(path: str | os.PathLike[str], graph: bytes, fields: Mapping[str, Any]) -> ModelFolder:
+    """Write a model folder: each file under a temporary name, then renamed; the card last.
+
+    Parameters
+    ----------
+    path : path
+        The folder; made if absent, its model replaced if it has one.
+    graph : bytes
+        The serialised ONNX graph.
+    fields : mapping
+        The card's fields; ``sha256`` and ``schema_version`` are filled in.
+
+    Returns
+    -------
+    ModelFolder
+        As read back and checked.
+    """
+    folder = Path(path)
+    refuse_external_data(graph, str(folder / _GRAPH))
+    digest = hashlib.sha256(graph).hexdigest()
+    card_fields = {"schema_version": SCHEMA_VERSION} | dict(fields) | {"sha256": digest}
+    try:
+        card = ModelCard.model_validate(card_fields)
+    except ValueError as error:
+        raise ModelError(f"these fields do not make a model card: {error}") from None
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in ((_GRAPH, graph), (_CARD, card.model_dump_json(indent=1).encode() + b"\n")):
+        temporary = folder / f"{name}.part"
+        temporary.write_bytes(content)
+        temporary.replace(folder / name)
+    return open_folder(folder)
+
+
+def bundled() -> dict[str, ModelCard]:
+    """Return the cards of the models that come with the package, by name."""
+    folders = sorted(path for path in _BUNDLED.iterdir() if (path / _CARD).is_file()) if _BUNDLED.is_dir() else []
+    return {path.name: ModelCard.parse((path / _CARD).read_bytes(), str(path / _CARD)) for path in folders}
+
+
+def open_model(name_or_path: str | os.PathLike[str]) -> ModelFolder:
+    """Open a bundled model by name, or a model folder by path.
+
+    Raises
+    ------
+    ModelError
+        If it is neither; the message names the bundled models.
+    """
+    text = os.fspath(name_or_path)
+    if (_BUNDLED / text / _CARD).is_file() and Path(text).name == text:
+        return open_folder(_BUNDLED / text)
+    if Path(text).is_dir():
+        return open_folder(text)
+    names = list(bundled())
+    close = difflib.get_close_matches(text, names, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise ModelError(f"no model {text!r}: neither a bundled model ({', '.join(names) or 'none'}) nor a model folder.{hint}")
