@@ -1,0 +1,91 @@
+"""A factor per jet -> the corrected jet collection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import numpy.typing as npt
+
+from coffea_mljec.layouts.jagged import flat_column, with_columns
+
+__all__ = ["CORRECTION_FIELDS", "corrected_jets", "corrected_jets_meta", "stored"]
+
+CORRECTION_FIELDS: dict[str, Any] = {
+    "pt": np.float32,
+    "mass": np.float32,
+    "rawFactor": np.float32,
+    "pt_raw": np.float32,
+    "mass_raw": np.float32,
+    "pt_orig": np.float32,
+    "mass_orig": np.float32,
+    "jet_energy_correction": np.float32,
+    "mljec_status": np.uint8,
+}
+"""The fields that `apply` sets, with their types; everything else of the collection is shared with the input."""
+
+
+def stored(jets: ak.Array, name: str) -> npt.NDArray[np.float32]:
+    """Return ``pt`` or ``mass`` as the file had it (``pt_orig``, ``mass_orig`` once a correction was applied), flat, in GeV."""
+    field = f"{name}_orig" if f"{name}_orig" in jets.fields else name
+    return flat_column(jets[field], field).astype(np.float32)
+
+
+def corrected_jets(
+    jets: ak.Array,
+    pt_raw: npt.NDArray[np.float32],
+    mass_raw: npt.NDArray[np.float32],
+    factor: npt.NDArray[np.float64],
+    kept: npt.NDArray[np.bool_],
+    status: npt.NDArray[np.uint8],
+) -> ak.Array:
+    """Build the corrected collection.
+
+    Parameters
+    ----------
+    jets : ak.Array
+        The collection, shape (n_events, variable); never changed.
+    pt_raw, mass_raw : ndarray of float32, shape (n_jets,)
+        GeV, before any correction.
+    factor : ndarray of float64, shape (n_jets,)
+        corrected / raw.
+    kept : ndarray of bool, shape (n_jets,)
+        Jets that keep the pT and mass that the file had.
+    status : ndarray of uint8, shape (n_jets,)
+
+    Returns
+    -------
+    ak.Array
+        The collection with `CORRECTION_FIELDS` set.
+    """
+    pt_orig, mass_orig = stored(jets, "pt"), stored(jets, "mass")
+    with np.errstate(invalid="ignore", over="ignore"):
+        pt = np.where(kept, pt_orig, (pt_raw * factor).astype(np.float32))
+        mass = np.where(kept, mass_orig, (mass_raw * factor).astype(np.float32))
+    # Relative to the stored float32 pt, so that pt * (1 - rawFactor) gives pt_raw back to float precision.
+    usable = np.isfinite(pt) & (pt > 0) & np.isfinite(pt_raw)
+    raw_factor = np.zeros(len(pt), np.float64)
+    np.divide(pt_raw, pt, out=raw_factor, where=usable, casting="same_kind", dtype=np.float64)
+    raw_factor[usable] = 1.0 - raw_factor[usable]
+    columns = {
+        "pt": pt,
+        "mass": mass,
+        "rawFactor": raw_factor,
+        "pt_raw": pt_raw,
+        "mass_raw": mass_raw,
+        "pt_orig": pt_orig,
+        "mass_orig": mass_orig,
+        "jet_energy_correction": factor,
+        "mljec_status": status,
+    }
+    typed = {name: np.asarray(columns[name], dtype=dtype) for name, dtype in CORRECTION_FIELDS.items()}
+    return with_columns(jets, typed)
+
+
+def corrected_jets_meta(jets: ak.Array) -> ak.Array:
+    """The same collection for a typetracer: the types of `corrected_jets` without any values."""
+    like = jets["pt"]
+    for name, dtype in CORRECTION_FIELDS.items():
+        jets = ak.with_field(jets, ak.values_astype(like, dtype), name)
+    return jets
