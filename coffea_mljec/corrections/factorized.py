@@ -1,0 +1,143 @@
+"""The standard path: the factorized correction L1FastJet x L2Relative x L3Absolute (x L2L3Residual on data)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from os import PathLike
+from pathlib import Path as FilePath
+from typing import Any
+
+import numpy as np
+
+from coffea_mljec.corrections.payloads import Payload, read_json, read_text
+from coffea_mljec.corrections.provider import Factors, Path, Provider
+from coffea_mljec.errors import InputError
+from coffea_mljec.layouts import Layout, raw_jets
+from coffea_mljec.layouts.adapter import JET_QUANTITIES
+from coffea_mljec.status import Status, mark
+
+__all__ = ["FactorizedJEC"]
+
+RADIUS = {"Jet": "4", "FatJet": "8"}
+"""NanoAOD's collections and the radius (in tenths) of their jets; other collections are taken as they come."""
+
+
+class FactorizedJEC(Provider):
+    """The standard factorized jet energy correction.
+
+    Each level is evaluated at the pT corrected by the levels before, beginning with raw pT (CMS, JINST 6 (2011) P11002).
+    Jets that it cannot treat keep the pT that the file had: ``BAD_INPUT`` (raw pT not positive, an input not finite) or
+    ``OUT_OF_DOMAIN`` (eta beyond the payload, 5.191 for CMS payloads). Within it, pT, rho and area beyond the fitted range count
+    as the end of the range, as in CMSSW, coffea and correctionlib.
+
+    Make one with `from_txt` or `from_json`.
+
+    Parameters
+    ----------
+    payload : Payload
+        The levels, read.
+    name : str
+        What tables and plots call it.
+
+    Attributes
+    ----------
+    payload : Payload
+        ``levels``, ``tag``, ``algorithm``, ``is_data`` and ``inputs`` of the correction.
+    """
+
+    def __init__(self, payload: Payload, name: str = "standard") -> None:
+        if not isinstance(payload, Payload):
+            raise InputError(
+                f"FactorizedJEC needs a payload, got {payload!r}: use FactorizedJEC.from_txt([...]) or "
+                "FactorizedJEC.from_json(path, tag, algorithm)."
+            )
+        super().__init__(name)
+        self.payload = payload
+
+    @classmethod
+    def from_txt(cls, paths: Sequence[str | PathLike[str]], name: str = "standard") -> FactorizedJEC:
+        """Read classic text payloads.
+
+        Parameters
+        ----------
+        paths : sequence of str or path
+            One file a level, in any order, plain or gzipped, with their original names
+            (``Summer22_22Sep2023_V3_MC_L2Relative_AK4PFPuppi.jec.txt``).
+        name : str
+            What tables and plots call it.
+
+        Raises
+        ------
+        PayloadError
+            If a file is missing, cut short, damaged or not a level, or files of different corrections are mixed.
+        """
+        if isinstance(paths, (str, PathLike)):
+            raise InputError(f"from_txt takes a list of files, one a level; got {paths!r}: write from_txt([...]).")
+        return cls(read_text([FilePath(path) for path in paths]), name)
+
+    @classmethod
+    def from_json(
+        cls,
+        path: str | PathLike[str],
+        tag: str,
+        algorithm: str,
+        levels: str | Sequence[str] = "L1L2L3Res",
+        name: str = "standard",
+    ) -> FactorizedJEC:
+        """Read a correctionlib file.
+
+        Parameters
+        ----------
+        path : str or path
+            ``jet_jerc.json.gz`` or ``fatJet_jerc.json.gz``.
+        tag, algorithm : str
+            ``"Summer22_22Sep2023_V3_MC"``, ``"AK4PFPuppi"``.
+        levels : str or sequence of str
+            A compound or a level, or levels in the order of application. The default is the whole correction: its residual is 1
+            for simulation, and the tag of the run period has it for data.
+        name : str
+            What tables and plots call it.
+
+        Raises
+        ------
+        PayloadError
+            If the file is unreadable or has no such tag, algorithm or level; the message names the nearest that it has.
+        """
+        return cls(read_json(FilePath(path), tag, algorithm, levels), name)
+
+    def __repr__(self) -> str:
+        payload = self.payload
+        return f"FactorizedJEC({self.name!r}: {payload.tag} {payload.algorithm}, {' x '.join(payload.levels)})"
+
+    @property
+    def _user(self) -> str:
+        return f"the standard path {self.payload.tag} {self.payload.algorithm}"
+
+    def _check_collection(self, layout: Layout) -> None:
+        radius = re.match(r"AK(\d+)", self.payload.algorithm)
+        expected = RADIUS.get(layout.collection)
+        if radius is not None and expected is not None and radius[1] != expected:
+            raise InputError(
+                f"{self._user} is for jets of radius 0.{radius[1]}; {layout.collection} holds jets of radius 0.{expected}. "
+                f"Read a payload for AK{expected} jets, or correct another collection."
+            )
+
+    def _paths(self, layout: Layout) -> Iterable[Path]:
+        self._check_collection(layout)
+        # The base knows where raw pT is.
+        wanted = [source for name in self.payload.inputs if name != "pt_raw" for source in JET_QUANTITIES[name]]
+        return [layout.require(kind, quantity, self._user) for kind, quantity in wanted]
+
+    def _factor(self, events: Any, layout: Layout) -> Factors:
+        self._check_collection(layout)
+        columns, _ = raw_jets(events, layout, self.payload.inputs, self._user)
+        factor, valid = self.payload.evaluate(columns)
+        status = np.zeros(factor.size, np.uint8)
+        bad = ~(columns["pt_raw"] > 0)
+        for column in columns.values():
+            bad |= ~np.isfinite(column)
+        mark(status, valid, Status.APPLIED)
+        mark(status, bad, Status.BAD_INPUT)
+        mark(status, ~valid & ~bad, Status.OUT_OF_DOMAIN)
+        return factor, status
