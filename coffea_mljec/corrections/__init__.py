@@ -1,0 +1,9 @@
+"""Providers: objects that turn raw jets into corrected jets. One file a provider."""
+
+from __future__ import annotations
+
+from coffea_mljec.corrections.factorized import FactorizedJEC
+from coffea_mljec.corrections.mljec import MLJEC, FastSimulationWarning
+from coffea_mljec.corrections.provider import Provider
+
+__all__ = ["MLJEC", "FactorizedJEC", "FastSimulationWarning", "Provider"]

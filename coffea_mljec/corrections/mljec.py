@@ -19,12 +19,18 @@ from coffea_mljec.layouts import FlatJets, Layout, detect, flatten, required_pat
 from coffea_mljec.layouts.jagged import offsets_of
 from coffea_mljec.status import Status, mark
 
-__all__ = ["FastSimulationWarning", "MLJEC"]
+__all__ = ["MLJEC", "FastSimulationWarning"]
 
 BATCH = 1024
 """Jets a batch: features and activations of one batch stay in the cache, and memory does not grow with the chunk."""
 
-_UNTREATABLE = Status.OUT_OF_DOMAIN | Status.NO_CONSTITUENTS | Status.INCOMPLETE_CONSTITUENTS | Status.NON_FINITE | Status.BAD_INPUT
+_UNTREATABLE = (
+    Status.OUT_OF_DOMAIN
+    | Status.NO_CONSTITUENTS
+    | Status.INCOMPLETE_CONSTITUENTS
+    | Status.NON_FINITE
+    | Status.BAD_INPUT
+)
 _warned: set[str] = set()
 
 
@@ -198,4 +204,3 @@ class MLJEC(Provider):
                 FastSimulationWarning,
                 stacklevel=2,
             )
-

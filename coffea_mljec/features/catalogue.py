@@ -63,7 +63,9 @@ def _relative(collection: str) -> tuple[Feature, ...]:
     units = {"pt": "1", "eta": "1", "phi": "rad"}
     jet = {"pt": "pt_raw", "eta": "eta", "phi": "phi"}
     return tuple(
-        Feature(f"rel_{name}", collection, units[name], formula, "relative", (name,), (jet[name],), source=_FORMULA_SOURCE)
+        Feature(
+            f"rel_{name}", collection, units[name], formula, "relative", (name,), (jet[name],), source=_FORMULA_SOURCE
+        )
         for name, formula in formulas.items()
     )
 

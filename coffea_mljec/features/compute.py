@@ -51,9 +51,7 @@ def compute(
     return arrays
 
 
-def _range(
-    constituents: Constituents, start: int, stop: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _range(constituents: Constituents, start: int, stop: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     offsets = constituents.offsets[start : stop + 1]
     return constituents.index[offsets[0] : offsets[-1]], offsets - offsets[0]
 

@@ -45,7 +45,9 @@ class FeatureSet:
                         f"{', '.join(CATALOGUE[collection])}."
                     )
                 if names.count(name) > 1:
-                    raise InputError(f"feature {name!r} of collection {collection!r} is listed {names.count(name)} times.")
+                    raise InputError(
+                        f"feature {name!r} of collection {collection!r} is listed {names.count(name)} times."
+                    )
         if not self.jet:
             raise InputError("a feature set needs at least one feature of collection 'jet'.")
 
@@ -91,7 +93,9 @@ class FeatureSet:
         for collection in COLLECTIONS:
             of = {"jet": "jet", "charged": "candidate", "neutral": "candidate", "sv": "vertex"}[collection]
             for feature in self.features(collection):
-                if (of == kind and quantity in feature.quantities) or (kind == "jet" and quantity in feature.jet_quantities):
+                if (of == kind and quantity in feature.quantities) or (
+                    kind == "jet" and quantity in feature.jet_quantities
+                ):
                     return f"{collection}.{feature.name}"
         return None
 

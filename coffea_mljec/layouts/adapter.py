@@ -17,7 +17,15 @@ from coffea_mljec.layouts.jagged import content_and_offsets, flat_column, offset
 from coffea_mljec.layouts.layout import Layout, detect
 from coffea_mljec.status import Status, mark
 
-__all__ = ["COMPLETENESS_TOLERANCE", "JET_QUANTITIES", "RAW_FACTOR_ROUNDING", "WEIGHT_ROUNDING", "flatten", "raw_jets", "required_paths"]
+__all__ = [
+    "COMPLETENESS_TOLERANCE",
+    "JET_QUANTITIES",
+    "RAW_FACTOR_ROUNDING",
+    "WEIGHT_ROUNDING",
+    "flatten",
+    "raw_jets",
+    "required_paths",
+]
 
 COMPLETENESS_TOLERANCE = 0.002
 RAW_FACTOR_ROUNDING = 2.0**-7
@@ -71,7 +79,9 @@ def required_paths(
     return paths
 
 
-def raw_jets(events: Any, layout: Layout, quantities: Iterable[str], user: str) -> tuple[dict[str, Any], npt.NDArray[np.int64]]:
+def raw_jets(
+    events: Any, layout: Layout, quantities: Iterable[str], user: str
+) -> tuple[dict[str, Any], npt.NDArray[np.int64]]:
     """Read canonical jet quantities, flat.
 
     A collection that was corrected by this package starts from its ``pt_raw`` and ``mass_raw``, whatever was applied since.
@@ -175,7 +185,9 @@ def flatten(
 def _jet_column(jets: Any, field: str, offsets: npt.NDArray[np.int64], layout: Layout) -> npt.NDArray[Any]:
     column = flat_column(jets[field], f"{layout.collection}.{field}")
     if len(column) != offsets[-1]:
-        raise InputError(f"{layout.collection}.{field} has {len(column)} values for {offsets[-1]} jets: the file is inconsistent.")
+        raise InputError(
+            f"{layout.collection}.{field} has {len(column)} values for {offsets[-1]} jets: the file is inconsistent."
+        )
     return column
 
 
@@ -192,7 +204,9 @@ def _event_column(events: Any, path: tuple[str, ...], n_events: int) -> npt.NDAr
 def _table(
     events: Any, layout: Layout, kind: str, paths: Mapping[tuple[str, str], tuple[str, ...]]
 ) -> dict[str, npt.NDArray[Any]]:
-    wanted = {quantity: path for (of, quantity), path in paths.items() if of == kind and not quantity.startswith("link_")}
+    wanted = {
+        quantity: path for (of, quantity), path in paths.items() if of == kind and not quantity.startswith("link_")
+    }
     return {quantity: flat_column(events[path[0]][path[1]], "_".join(path)) for quantity, path in wanted.items()}
 
 

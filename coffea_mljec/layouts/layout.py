@@ -83,7 +83,9 @@ class Layout:
         table = self.table(kind)
         if table is None:
             raise self._no_table(kind, user)
-        tried = [name.replace(".", "_") if kind == "event" else f"{table}_{name}" for name in names.FIELDS[kind][quantity]]
+        tried = [
+            name.replace(".", "_") if kind == "event" else f"{table}_{name}" for name in names.FIELDS[kind][quantity]
+        ]
         raise MissingBranchError(
             f"{user} needs {quantity}: looked for {_listed(tried)}, and the file has none of them{self._nearest(tried)}. "
             f"{self.alternatives()}"
@@ -125,7 +127,9 @@ class Layout:
         )
 
     def _nearest(self, tried: Iterable[str]) -> str:
-        have = [f"{table}_{field}" if field else table for table, fields in self.fields.items() for field in fields or ("",)]
+        have = [
+            f"{table}_{field}" if field else table for table, fields in self.fields.items() for field in fields or ("",)
+        ]
         for name in tried:
             close = difflib.get_close_matches(name, have, n=1, cutoff=0.6)
             if close:

@@ -62,7 +62,9 @@ class Training(_Strict):
     sample: str
     seed: int
     n_jets: int
-    fast_simulation: bool = Field(description="True if trained on parametrised simulation: applying it to anything else warns.")
+    fast_simulation: bool = Field(
+        description="True if trained on parametrised simulation: applying it to anything else warns."
+    )
 
 
 class ModelCard(_Strict):

@@ -59,9 +59,13 @@ def open_folder(path: str | os.PathLike[str]) -> ModelFolder:
     for name in (_CARD, _GRAPH):
         file = folder / name
         if not file.is_file():
-            raise ModelError(f"the model folder {folder} has no {name}: a model is {_GRAPH} + {_CARD}. Copy or export it again.")
+            raise ModelError(
+                f"the model folder {folder} has no {name}: a model is {_GRAPH} + {_CARD}. Copy or export it again."
+            )
         if folder.resolve() not in file.resolve().parents:
-            raise ModelError(f"{file} is a link that leads outside the model folder, which is refused: copy the file itself.")
+            raise ModelError(
+                f"{file} is a link that leads outside the model folder, which is refused: copy the file itself."
+            )
         try:
             files[name] = file.read_bytes()
         except OSError as error:
@@ -132,4 +136,6 @@ def open_model(name_or_path: str | os.PathLike[str]) -> ModelFolder:
     names = list(bundled())
     close = difflib.get_close_matches(text, names, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise ModelError(f"no model {text!r}: neither a bundled model ({', '.join(names) or 'none'}) nor a model folder.{hint}")
+    raise ModelError(
+        f"no model {text!r}: neither a bundled model ({', '.join(names) or 'none'}) nor a model folder.{hint}"
+    )

@@ -69,14 +69,18 @@ def _make(model: ModelFolder) -> Any:
     try:
         made = onnxruntime.InferenceSession(model.graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions have no common public base
-        raise ModelError(f"onnxruntime {onnxruntime.__version__} refuses the graph of model {name!r}: {error}") from None
+        raise ModelError(
+            f"onnxruntime {onnxruntime.__version__} refuses the graph of model {name!r}: {error}"
+        ) from None
     expected = {"jet_features": ("tensor(float)", len(model.card.features.jet))}
     for collection in model.card.feature_set.constituents:
         expected[f"{collection}_features"] = ("tensor(float)", len(getattr(model.card.features, collection)))
         expected[f"{collection}_offsets"] = ("tensor(int64)", 0)
     got = {item.name: item for item in made.get_inputs()}
     if set(got) != set(expected):
-        raise ModelError(f"the graph of model {name!r} has inputs {sorted(got)}, its card describes {sorted(expected)}.")
+        raise ModelError(
+            f"the graph of model {name!r} has inputs {sorted(got)}, its card describes {sorted(expected)}."
+        )
     for key, (dtype, width) in expected.items():
         item = got[key]
         if item.type != dtype or isinstance(item.shape[0], int) or (width and item.shape[1:] != [width]):

@@ -1,0 +1,43 @@
+"""Machine-learned jet energy corrections for coffea: ``events.Jet = mljec.apply(events)``.
+
+Importing the package makes attribute assignment of existing fields work for NanoEvents (`coffea_mljec.assignment`).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from coffea_mljec.assignment import allow_assignment
+from coffea_mljec.corrections import MLJEC, FactorizedJEC, FastSimulationWarning, Provider
+from coffea_mljec.status import Status
+
+__all__ = ["MLJEC", "FactorizedJEC", "FastSimulationWarning", "Provider", "Status", "apply"]
+
+__version__ = version("coffea-mljec")
+
+allow_assignment()
+
+
+def apply(events: Any, collection: str = "Jet") -> Any:
+    """Return the jets corrected by the bundled default model; the same as ``MLJEC().apply(events, collection)``.
+
+    Parameters
+    ----------
+    events : NanoEvents
+        Eager, virtual or dask; not changed.
+    collection : str
+        The jet collection, whole: correct before cutting or sorting.
+
+    Returns
+    -------
+    ak.Array or dask_awkward.Array
+        See `Provider.apply`. Jets that the network cannot treat keep the pT that the file had; ``mljec_status`` tells.
+    """
+    return _default().apply(events, collection)
+
+
+@cache
+def _default() -> MLJEC:
+    return MLJEC()

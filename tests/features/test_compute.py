@@ -1,0 +1,94 @@
+"""The features of real jets against the plain twin, and what must not change them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import pytest
+
+from coffea_mljec.features import PFNANO, compute
+from coffea_mljec.layouts import flatten
+from tests.features import twins
+
+
+def features_of(events: Any) -> dict[str, np.ndarray]:
+    flat = flatten(events, jet=PFNANO.jet_quantities, constituents=PFNANO.constituent_quantities)
+    return compute(flat, PFNANO)
+
+
+@pytest.fixture(scope="module")
+def events(real_data: Path, open_nano: Any) -> Any:
+    return open_nano(real_data / "nano" / "pfnano_ul17_mc.root", mode="eager")
+
+
+@pytest.fixture(scope="module")
+def arrays(events: Any) -> dict[str, np.ndarray]:
+    return features_of(events)
+
+
+def test_real_jets_equal_the_twin(events: Any, arrays: dict[str, np.ndarray]) -> None:
+    entries = twins.jets_of(events)
+    assert len(entries) == 64
+    jets = np.array([twins.jet_row(entry, PFNANO.jet) for entry in entries])
+    np.testing.assert_allclose(arrays["jet_features"], jets, rtol=1e-5, atol=1e-6)
+    for collection in ("charged", "neutral", "sv"):
+        names = getattr(PFNANO, collection)
+        rows = [twins.constituent_rows(entry, collection, names) for entry in entries]
+        np.testing.assert_array_equal(np.diff(arrays[f"{collection}_offsets"]), [len(r) for r in rows])
+        expected = np.array([row for jet in rows for row in jet])
+        np.testing.assert_allclose(arrays[f"{collection}_features"], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_order_of_the_links_does_not_matter(events: Any, arrays: dict[str, np.ndarray]) -> None:
+    shuffled = ak.copy(events)
+    rng = np.random.default_rng(3)
+    for links in ("JetPFCands", "JetSVs"):
+        counts = ak.num(shuffled[links])
+        order = ak.unflatten(np.concatenate([rng.permutation(n) for n in counts]), counts)
+        shuffled[links] = shuffled[links][order]
+    got = features_of(shuffled)
+    np.testing.assert_allclose(got["jet_features"], arrays["jet_features"], rtol=1e-5, atol=1e-6)
+    for collection in ("charged", "neutral", "sv"):
+        np.testing.assert_array_equal(got[f"{collection}_offsets"], arrays[f"{collection}_offsets"])
+        for first, last in zip(arrays[f"{collection}_offsets"], arrays[f"{collection}_offsets"][1:], strict=False):
+            ours, theirs = got[f"{collection}_features"][first:last], arrays[f"{collection}_features"][first:last]
+            np.testing.assert_array_equal(ours[np.lexsort(ours.T)], theirs[np.lexsort(theirs.T)])
+
+
+def test_rotation_in_phi_changes_only_phi(events: Any, arrays: dict[str, np.ndarray]) -> None:
+    rotated = ak.copy(events)
+    for table in ("Jet", "PFCands", "SV"):
+        phi = twins.wrapped(ak.flatten(rotated[table].phi).to_numpy() + 2.5).astype(np.float32)
+        rotated[table] = ak.with_field(rotated[table], ak.unflatten(phi, ak.num(rotated[table])), "phi")
+    got = features_of(rotated)
+    for collection in ("jet", "charged", "neutral", "sv"):
+        names = getattr(PFNANO, collection)
+        others = [i for i, name in enumerate(names) if name != "phi"]
+        ours, theirs = got[f"{collection}_features"], arrays[f"{collection}_features"]
+        np.testing.assert_allclose(ours[:, others], theirs[:, others], rtol=1e-4, atol=2e-6)
+        assert not np.allclose(ours[:, names.index("phi")], theirs[:, names.index("phi")])
+
+
+def test_chunks_give_the_same_as_the_whole(real_data: Path, open_nano: Any, arrays: dict[str, np.ndarray]) -> None:
+    path = real_data / "nano" / "pfnano_ul17_mc.root"
+    parts = [features_of(open_nano(path, entry_start=a, entry_stop=b)) for a, b in ((0, 1), (1, 7), (7, 10))]
+    for name, whole in arrays.items():
+        if name.endswith("_features"):
+            np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), whole)
+        else:
+            np.testing.assert_array_equal(np.concatenate([np.diff(part[name]) for part in parts]), np.diff(whole))
+
+
+def test_a_range_of_jets_is_a_slice_of_all(events: Any, arrays: dict[str, np.ndarray]) -> None:
+    flat = flatten(events, jet=PFNANO.jet_quantities, constituents=PFNANO.constituent_quantities)
+    part = compute(flat, PFNANO, 10, 30)
+    np.testing.assert_array_equal(part["jet_features"], arrays["jet_features"][10:30])
+    first, last = arrays["charged_offsets"][[10, 30]]
+    np.testing.assert_array_equal(part["charged_features"], arrays["charged_features"][first:last])
+    assert part["charged_offsets"][0] == 0
+    none = compute(flat, PFNANO, 5, 5)
+    assert none["jet_features"].shape == (0, 11)
+    assert none["sv_offsets"].tolist() == [0]
