@@ -1,0 +1,110 @@
+"""Which vertex a charged candidate belongs to: reconstructed vertices, association quality and CHS.
+
+The rules are those of CMS' packed candidates: quality 7 and 6 used in a vertex fit, 5 close in z, 4 close by its impact
+parameter although displaced, 1 closest in z but far, 0 no reconstructed vertex. CHS removes (``fromPV`` 0) only what
+another vertex holds with quality 5 or more; soft vertices that were not found leave their tracks in. The hard scatter
+is always the primary vertex here.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coffea_mljec.jit import njit
+from training.simulate.detector import Detector
+from training.simulate.tracker import D0 as _D0
+from training.simulate.tracker import D0_ERR as _D0_ERR
+from training.simulate.tracker import DZ as _DZ
+from training.simulate.tracker import DZ_ERR as _DZ_ERR
+
+__all__ = ["associate"]
+
+
+@njit()
+def associate(
+    rng: np.random.Generator,
+    offsets: NDArray[np.int64],
+    tracks: NDArray[np.float64],
+    interaction: NDArray[np.int32],
+    pv_z: NDArray[np.float64],
+    pileup_offsets: NDArray[np.int64],
+    pileup_z: NDArray[np.float64],
+    detector: Detector,
+) -> tuple[NDArray[np.int8], NDArray[np.int8], NDArray[np.int32], NDArray[np.int32]]:
+    """Return association quality and fromPV of every track, and the reconstructed vertices of every event.
+
+    Parameters
+    ----------
+    rng : numpy Generator
+    offsets : int64 array [n_events + 1]
+    tracks : float64 array [n, 9]
+    interaction : int32 array [n]
+        0 hard scatter, k the k-th pileup interaction of the event.
+    pv_z : float64 array [n_events]
+    pileup_offsets : int64 array [n_events + 1]
+    pileup_z : float64 array [n_interactions]
+        In cm.
+    detector : Detector
+
+    Returns
+    -------
+    quality, from_pv : int8 arrays [n]
+    n_pv, n_good : int32 arrays [n_events]
+    """
+    n = len(interaction)
+    quality = np.zeros(n, np.int8)
+    from_pv = np.zeros(n, np.int8)
+    n_events = len(offsets) - 1
+    n_pv = np.ones(n_events, np.int32)
+    n_good = np.ones(n_events, np.int32)
+    for event in range(n_events):
+        n_pile = pileup_offsets[event + 1] - pileup_offsets[event]
+        support = np.zeros(n_pile + 1)
+        for i in range(offsets[event], offsets[event + 1]):
+            if tracks[i, 0] > 0.3:
+                support[interaction[i]] += 1.0
+        # A vertex is found more often the more tracks it has; near the primary one they are one.
+        found = np.zeros(n_pile + 1, np.bool_)
+        found[0] = True
+        z = np.empty(n_pile + 1)
+        z[0] = 0.0
+        for k in range(n_pile):
+            z[k + 1] = pileup_z[pileup_offsets[event] + k] - pv_z[event]
+            chance = detector.vertex_efficiency * (1.0 - math.exp(-support[k + 1] / 3.0))
+            found[k + 1] = rng.random() < chance and abs(z[k + 1]) > detector.vertex_merge
+            if found[k + 1]:
+                n_pv[event] += 1
+                n_good[event] += rng.random() < 0.90
+        for i in range(offsets[event], offsets[event + 1]):
+            if tracks[i, 0] <= 0.0:
+                continue
+            # The nearest vertex found, in units of the track's error with the vertices' own (about 30 um).
+            error = math.hypot(tracks[i, _DZ_ERR], 0.003)
+            best, distance = 0, abs(tracks[i, _DZ])
+            for k in range(1, n_pile + 1):
+                if found[k] and abs(tracks[i, _DZ] - z[k]) < distance:
+                    best, distance = k, abs(tracks[i, _DZ] - z[k])
+            prompt = abs(tracks[i, _D0]) < 4.0 * math.hypot(tracks[i, _D0_ERR], 0.001)
+            pulls = distance / error
+            used = rng.random()
+            if prompt and pulls < 4.0 and used < 0.90:
+                code = 7 if used < 0.85 else 6
+            elif pulls < 5.0 and distance < 0.1 and prompt:
+                code = 5
+            elif best == 0 and distance < 0.3 and abs(tracks[i, _D0]) < 0.5 and tracks[i, 0] > 1.0:
+                code = 4
+            elif rng.random() < 0.17:
+                code = 0
+            else:
+                code = 1
+            quality[i] = code
+            if best == 0 and code >= 6:
+                from_pv[i] = 3
+            elif best == 0 and code >= 1:
+                from_pv[i] = 2
+            elif code <= 1:
+                from_pv[i] = 1
+    return quality, from_pv, n_pv, n_good

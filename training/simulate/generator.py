@@ -1,0 +1,415 @@
+"""Pythia 8: hard events and minimum-bias interactions, as flat tables.
+
+K_S, Lambda and hyperons are stable for the generator (``tau0Max`` 10 mm); `decay_strange` lets K_S and Lambda decay
+in the tracker. Charged hyperons, rarer than a per mille, are taken for stable charged hadrons. No QED or nuclear
+interactions in the material: no photon conversions, no bremsstrahlung, no secondary hadrons.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coffea_mljec.errors import InputError, MLJECError
+from coffea_mljec.jit import njit
+from training.simulate.batch import GEN_COLUMNS, GENPART_COLUMNS, PARTON_COLUMNS, Jagged, offsets_of, typed
+from training.simulate.settings import PROCESSES, Settings
+
+__all__ = ["HardEvents", "decay_strange", "generate_hard", "generate_minimum_bias", "seed_of"]
+
+#: Kinds of particles as the detector sees them.
+INVISIBLE, PHOTON, ELECTRON, MUON, CHARGED_HADRON, NEUTRAL_HADRON = range(6)
+PARTICLE_COLUMNS = ("pt", "eta", "phi", "mass", "kind", "charge", "vx", "vy", "vz", "group")
+_MM = 0.1  # cm
+
+
+@dataclass(frozen=True)
+class HardEvents:
+    """Generated hard scatters: truth for jets, and the particles that enter the detector.
+
+    Attributes
+    ----------
+    weight, pthat : float arrays [n]
+    gen, genpart, partons : Jagged
+        As in `RecoBatch`.
+    particles : Jagged
+        ``PARTICLE_COLUMNS``: what flies into the detector, vertices in cm relative to the interaction.
+        ``group`` numbers, within the event, the heavy hadron or V0 whose decay the particle stems from; -1 for none.
+    """
+
+    weight: NDArray[np.float64]
+    pthat: NDArray[np.float64]
+    gen: Jagged
+    genpart: Jagged
+    partons: Jagged
+    particles: Jagged
+
+
+def seed_of(*words: int) -> int:
+    """Return a Pythia seed in 1 to 900,000,000 from any integers (settings' seed, stream, batch index)."""
+    state = int(np.random.SeedSequence([int(word) for word in words]).generate_state(1, np.uint64)[0])
+    return 1 + state % 900_000_000
+
+
+def _pythia(commands: list[str], seed: int) -> Any:
+    """Return an initialised generator."""
+    try:
+        pythia8 = importlib.import_module("pythia8mc")
+    except ImportError:
+        raise MLJECError(
+            "the simulation needs Pythia 8, which is not installed: pip install 'coffea-mljec[simulate]'"
+        ) from None
+    pythia = pythia8.Pythia("", False)
+    common = [
+        "Print:quiet = on",
+        "ParticleDecays:limitTau0 = on",
+        "ParticleDecays:tau0Max = 10",
+        "Random:setSeed = on",
+        f"Random:seed = {seed}",
+    ]
+    for command in common + commands:
+        if not pythia.readString(command):
+            raise InputError(f"Pythia 8 does not know {command!r}: repair the settings or the process table")
+    if not pythia.init():
+        raise InputError(f"Pythia 8 refused these settings: {commands}")
+    return pythia
+
+
+def _record(batch: Any) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
+    """Return offsets and flat columns of the full event records."""
+    import awkward as ak
+
+    particles = batch.prt
+    counts = ak.to_numpy(ak.num(particles.id, axis=1))
+    flat = ak.flatten(particles, axis=1)
+    columns = {name: ak.to_numpy(flat[name]) for name in ("id", "status", "mother1", "daughter1", "daughter2", "m")}
+    for axis in ("px", "py", "pz", "e"):
+        columns[axis] = ak.to_numpy(flat.p[axis])
+    for axis in ("px", "py", "pz"):
+        # No production vertex is stored where it is the origin.
+        columns["v" + axis[1]] = ak.to_numpy(ak.fill_none(flat.vProd[axis], 0.0)) * _MM
+    return offsets_of(counts), columns
+
+
+@njit()
+def _has_flavour(pdg: int, flavour: int) -> bool:
+    """Whether a hadron contains the heavy quark ``flavour``."""
+    a = abs(pdg)
+    if a < 100 or a > 1_000_000_000:
+        return False
+    return (a // 100) % 10 == flavour or (a // 1000) % 10 == flavour
+
+
+@njit()
+def _heavy(pdg: int) -> int:
+    """5 for b hadrons, 4 for c hadrons, else 0."""
+    if _has_flavour(pdg, 5):
+        return 5
+    return 4 if _has_flavour(pdg, 4) else 0
+
+
+@njit()
+def _classify(
+    offsets: NDArray[np.int64],
+    pdg: NDArray[np.int32],
+    status: NDArray[np.int32],
+    mother: NDArray[np.int32],
+    daughter1: NDArray[np.int32],
+    daughter2: NDArray[np.int32],
+) -> tuple[NDArray[np.int8], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    """Sort the record: role (1 final, 2 genpart, 3 last parton), NanoAOD flags, kept mother, heavy group.
+
+    ``group`` is the row of the topmost b hadron, else of the topmost c hadron, that a final particle descends from.
+    """
+    n = len(pdg)
+    role = np.zeros(n, np.int8)
+    flags = np.zeros(n, np.int32)
+    kept_mother = np.full(n, -1, np.int32)
+    group = np.full(n, -1, np.int32)
+    for event in range(len(offsets) - 1):
+        start = offsets[event]
+        for i in range(start, offsets[event + 1]):
+            a = abs(pdg[i])
+            s = abs(status[i])
+            if status[i] > 0:
+                role[i] = 1
+                best = 0
+                row = i
+                while True:
+                    up = mother[row]
+                    # Only decays are followed: particles of hadronisation have many mothers.
+                    if up <= 0 or abs(status[row]) < 91 or abs(status[row]) > 99:
+                        break
+                    row = start + up
+                    flavour = _heavy(pdg[row])
+                    if flavour != 0 and flavour >= best:
+                        best = flavour
+                        group[i] = row - start
+                continue
+            first, last = start + daughter1[i], start + max(daughter1[i], daughter2[i])
+            if 21 <= s <= 29:
+                role[i] = 2
+                flags[i] = (1 << 7) | (1 << 8)
+            elif _heavy(pdg[i]) != 0:
+                role[i] = 2
+                is_last = True
+                if daughter1[i] > 0:
+                    for d in range(first, last + 1):
+                        if _has_flavour(pdg[d], _heavy(pdg[i])):
+                            is_last = False
+                if is_last:
+                    flags[i] |= 1 << 13
+            elif a == 6 or 23 <= a <= 25:
+                same = False
+                if daughter1[i] > 0:
+                    for d in range(first, last + 1):
+                        same = same or pdg[d] == pdg[i]
+                if not same:
+                    role[i] = 2
+                    flags[i] = (1 << 8) | (1 << 13)
+            elif (a <= 5 or a == 21) and daughter1[i] > 0:
+                partons = False
+                for d in range(first, last + 1):
+                    b = abs(pdg[d])
+                    partons = partons or b <= 6 or b == 21
+                if not partons:
+                    role[i] = 3
+        rank = 0
+        place = np.full(offsets[event + 1] - start, -1, np.int32)
+        for i in range(start, offsets[event + 1]):
+            if role[i] != 2:
+                continue
+            place[i - start] = rank
+            rank += 1
+            row = mother[i]
+            for _ in range(200):
+                if row <= 0 or place[row] >= 0:
+                    break
+                row = mother[start + row]
+            if row > 0:
+                kept_mother[i] = place[row]
+    return role, flags, kept_mother, group
+
+
+def _kinematics(columns: dict[str, NDArray[Any]], rows: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
+    px, py, pz = (columns[axis][rows] for axis in ("px", "py", "pz"))
+    # Incoming partons have no transverse momentum: a floor keeps their pseudorapidity finite.
+    pt = np.maximum(np.hypot(px, py), 1e-6)
+    return {
+        "pt": pt,
+        "eta": np.arcsinh(pz / pt),
+        "phi": np.arctan2(py, px),
+        "mass": columns["m"][rows],
+        "pdgId": columns["id"][rows],
+    }
+
+
+_CHARGED = np.array([211, 321, 2212, 3112, 3222, 3312, 3334])
+_POSITIVE = np.array([211, 321, 2212, 3222, -3112, -3312, -3334, -11, -13])
+
+
+def _enter_detector(pdg: NDArray[np.int32]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    """Return kind and charge of stable particles."""
+    a = np.abs(pdg)
+    kind = np.full(len(pdg), NEUTRAL_HADRON, np.int8)
+    kind[np.isin(a, [12, 14, 16])] = INVISIBLE
+    kind[a == 22] = PHOTON
+    kind[a == 11] = ELECTRON
+    kind[a == 13] = MUON
+    kind[np.isin(a, _CHARGED)] = CHARGED_HADRON
+    charged = (kind >= ELECTRON) & (kind <= CHARGED_HADRON)
+    charge = np.where(charged, np.where(np.isin(pdg, _POSITIVE), 1, -1), 0).astype(np.int8)
+    return kind, charge
+
+
+@njit()
+def _two_body(
+    pt: float, eta: float, phi: float, mass: float, m1: float, m2: float, cosine: float, azimuth: float
+) -> tuple[float, float, float, float, float, float]:
+    """Return pt, eta, phi of the two products of an isotropic decay, boosted to the laboratory."""
+    px, py, pz = pt * math.cos(phi), pt * math.sin(phi), pt * math.sinh(eta)
+    energy = math.sqrt(px * px + py * py + pz * pz + mass * mass)
+    e1 = (mass * mass + m1 * m1 - m2 * m2) / (2.0 * mass)
+    q = math.sqrt(max(e1 * e1 - m1 * m1, 0.0))
+    sine = math.sqrt(max(1.0 - cosine * cosine, 0.0))
+    qx, qy, qz = q * sine * math.cos(azimuth), q * sine * math.sin(azimuth), q * cosine
+    along = (px * qx + py * qy + pz * qz) / (mass * (energy + mass)) + e1 / mass
+    ax, ay, az = qx + px * along, qy + py * along, qz + pz * along
+    bx, by, bz = px - ax, py - ay, pz - az
+    at, bt = max(math.hypot(ax, ay), 1e-6), max(math.hypot(bx, by), 1e-6)
+    return at, math.asinh(az / at), math.atan2(ay, ax), bt, math.asinh(bz / bt), math.atan2(by, bx)
+
+
+@njit()
+def _decay(
+    rng: np.random.Generator,
+    offsets: NDArray[np.int64],
+    pdg: NDArray[np.int32],
+    values: NDArray[np.float64],
+    kind: NDArray[np.int8],
+    charge: NDArray[np.int8],
+    group: NDArray[np.int32],
+    reach: float,
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int8], NDArray[np.int8], NDArray[np.int32]]:
+    """Replace K_S and Lambda that decay within ``reach`` (cm, spherical) by their products; see `decay_strange`."""
+    n = len(pdg)
+    room = n
+    for i in range(n):
+        if abs(pdg[i]) == 310 or abs(pdg[i]) == 3122:
+            room += 4
+    out = np.empty((room, 7))
+    out_kind = np.empty(room, np.int8)
+    out_charge = np.empty(room, np.int8)
+    out_group = np.empty(room, np.int32)
+    out_offsets = np.zeros(len(offsets), np.int64)
+    at = 0
+    for event in range(len(offsets) - 1):
+        extra = 1_000_000  # V0 groups lie beyond all rows of the record
+        for i in range(offsets[event], offsets[event + 1]):
+            a = abs(pdg[i])
+            pt, eta, phi, mass = values[i, 0], values[i, 1], values[i, 2], values[i, 3]
+            if a == 310 or a == 3122:
+                p = pt * math.cosh(eta)
+                length = rng.standard_exponential() * (2.684 if a == 310 else 7.89) * p / mass
+                choice, cosine, azimuth = rng.random(), 2.0 * rng.random() - 1.0, 2.0 * math.pi * rng.random()
+                if length < reach:
+                    ux, uy, uz = math.cos(phi) / math.cosh(eta), math.sin(phi) / math.cosh(eta), math.tanh(eta)
+                    x, y, z = values[i, 4] + length * ux, values[i, 5] + length * uy, values[i, 6] + length * uz
+                    to_charged = choice < (0.692 if a == 310 else 0.641)
+                    if a == 310:
+                        m1 = 0.1396 if to_charged else 0.1350
+                        m2 = m1
+                    else:
+                        m1, m2 = (0.9383, 0.1396) if to_charged else (0.9396, 0.1350)
+                    t1, h1, f1, t2, h2, f2 = _two_body(pt, eta, phi, mass, m1, m2, cosine, azimuth)
+                    for product in range(2):
+                        t, h, f, m = (t1, h1, f1, m1) if product == 0 else (t2, h2, f2, m2)
+                        if to_charged or (a == 3122 and product == 0):
+                            out[at] = (t, h, f, m, x, y, z)
+                            if to_charged:
+                                out_kind[at] = CHARGED_HADRON
+                                out_charge[at] = (1 if product == 0 else -1) * (1 if pdg[i] > 0 else -1)
+                                out_group[at] = extra
+                            else:
+                                out_kind[at], out_charge[at], out_group[at] = NEUTRAL_HADRON, 0, -1
+                            at += 1
+                        else:
+                            c, w = 2.0 * rng.random() - 1.0, 2.0 * math.pi * rng.random()
+                            ta, ha, fa, tb, hb, fb = _two_body(t, h, f, m, 0.0, 0.0, c, w)
+                            out[at] = (ta, ha, fa, 0.0, x, y, z)
+                            out[at + 1] = (tb, hb, fb, 0.0, x, y, z)
+                            out_kind[at : at + 2] = PHOTON
+                            out_charge[at : at + 2] = 0
+                            out_group[at : at + 2] = -1
+                            at += 2
+                    extra += 1
+                    continue
+            out[at] = values[i]
+            out_kind[at], out_charge[at], out_group[at] = kind[i], charge[i], group[i]
+            at += 1
+        out_offsets[event + 1] = at
+    return out_offsets, out[:at], out_kind[:at], out_charge[:at], out_group[:at]
+
+
+def decay_strange(
+    rng: np.random.Generator, gen: Jagged, vertices: NDArray[np.float64], group: NDArray[np.int32], reach: float = 120.0
+) -> Jagged:
+    """Return what enters the detector: K_S and Lambda decayed where they do so within ``reach`` cm of the interaction.
+
+    The decay length is drawn from the lifetime (c tau 2.684 and 7.89 cm) along a straight line; products are
+    isotropic in the rest frame, to charged pairs (69.2 %, 64.1 %) or with neutral pions, which become two photons at
+    once.
+
+    Parameters
+    ----------
+    rng : numpy Generator
+    gen : Jagged
+        Stable particles of Pythia (``GEN_COLUMNS``).
+    vertices : float64 array [n, 3]
+        Production points in cm.
+    group : int32 array [n]
+    reach : float
+    """
+    kind, charge = _enter_detector(np.asarray(gen["pdgId"], np.int32))
+    values = np.column_stack([gen["pt"], gen["eta"], gen["phi"], gen["mass"], vertices]).astype(np.float64)
+    offsets, out, kind, charge, group = _decay(
+        rng, gen.offsets, np.asarray(gen["pdgId"], np.int32), values, kind, charge, group, reach
+    )
+    names = ("pt", "eta", "phi", "mass", "vx", "vy", "vz")
+    columns: dict[str, NDArray[Any]] = {name: out[:, at].astype(np.float32) for at, name in enumerate(names)}
+    columns |= {"kind": kind, "charge": charge, "group": group}
+    table = Jagged(offsets, {name: columns[name] for name in PARTICLE_COLUMNS})
+    # Nothing beyond the forward calorimeter's edge, nothing invisible.
+    return table.select((np.abs(out[:, 1]) < 5.5) & (kind != INVISIBLE))
+
+
+def _events(batch: Any, rng: np.random.Generator) -> HardEvents:
+    """Turn one awkward batch of Pythia into tables."""
+    import awkward as ak
+
+    offsets, columns = _record(batch)
+    role, flags, kept_mother, group = _classify(
+        offsets, columns["id"], columns["status"], columns["mother1"], columns["daughter1"], columns["daughter2"]
+    )
+    tables = []
+    for wanted in (1, 2, 3):
+        rows = role == wanted
+        tables.append((rows, np.concatenate([[0], np.cumsum(rows, dtype=np.int64)])[offsets]))
+    (final, gen_offsets), (kept, genpart_offsets), (last, parton_offsets) = tables
+    gen = Jagged(gen_offsets, typed(_kinematics(columns, final), GEN_COLUMNS))
+    genpart_columns = _kinematics(columns, kept) | {
+        "status": np.where(np.abs(columns["status"][kept]) < 30, np.abs(columns["status"][kept]), 2),
+        "statusFlags": flags[kept],
+        "genPartIdxMother": kept_mother[kept],
+    }
+    partons = _kinematics(columns, last)
+    del partons["mass"]
+    vertices = np.column_stack([columns["vx"][final], columns["vy"][final], columns["vz"][final]])
+    return HardEvents(
+        ak.to_numpy(batch.info.weights[:, 0]).astype(np.float64),
+        np.sqrt(ak.to_numpy(batch.info.pT2Hat)),
+        gen,
+        Jagged(genpart_offsets, typed(genpart_columns, GENPART_COLUMNS)),
+        Jagged(parton_offsets, typed(partons, PARTON_COLUMNS)),
+        decay_strange(rng, gen, vertices, group[final]),
+    )
+
+
+def generate_hard(settings: Settings, n_events: int, index: int) -> HardEvents:
+    """Generate batch ``index`` of the settings' process: the same events whichever process, and in whichever order.
+
+    Parameters
+    ----------
+    settings : Settings
+    n_events : int
+    index : int
+        Number of the batch; with ``settings.seed`` it seeds Pythia and the strange decays.
+    """
+    commands = [
+        *PROCESSES[settings.process][1],
+        f"Beams:eCM = {settings.energy}",
+        f"Tune:pp = {settings.tune}",
+        f"PhaseSpace:pTHatMin = {settings.pt_hat_min}",
+        f"PhaseSpace:pTHatMax = {settings.pt_hat_max}",
+    ]
+    if settings.bias_power > 0:
+        commands += [
+            "PhaseSpace:bias2Selection = on",
+            f"PhaseSpace:bias2SelectionPow = {settings.bias_power}",
+            f"PhaseSpace:bias2SelectionRef = {max(settings.pt_hat_min, 1.0)}",
+        ]
+    pythia = _pythia(commands, seed_of(settings.seed, 1, index))
+    rng = np.random.default_rng([settings.seed, 2, index])
+    return _events(pythia.nextBatch(n_events), rng)
+
+
+def generate_minimum_bias(seed: int, n_events: int, energy: float, tune: int) -> HardEvents:
+    """Generate ``n_events`` inelastic proton-proton interactions; ``pthat`` is that of their hardest scatter."""
+    commands = ["SoftQCD:inelastic = on", f"Beams:eCM = {energy}", f"Tune:pp = {tune}"]
+    pythia = _pythia(commands, seed_of(seed, 3))
+    return _events(pythia.nextBatch(n_events), np.random.default_rng([seed, 4]))

@@ -1,0 +1,172 @@
+"""Secondary vertices of b, c, K_S and Lambda decays, and fakes.
+
+Truth finds the tracks that belong together (those of a b hadron's charm daughters count as its own); efficiency,
+position errors and mass come from the reconstructed tracks. Fakes are pairs of neighbouring tracks. Lacking: vertices
+of interactions in the material, tracks wrongly added to or dropped from a true vertex, vertices in pileup.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coffea_mljec.jit import njit
+from training.simulate.detector import Detector
+
+__all__ = ["find_secondary_vertices"]
+
+#: Order of the float columns that the kernel fills.
+VERTEX_COLUMNS = (
+    "pt", "eta", "phi", "mass", "x", "y", "z", "dlen", "dlenSig", "dxy", "dxySig", "ntracks", "chi2", "ndof", "pAngle",
+)  # fmt: skip
+_PION = 0.13957
+_MIN_SIGNIFICANCE = 3.0
+
+
+@njit()
+def _write(
+    rng: np.random.Generator,
+    out: NDArray[np.float64],
+    members: NDArray[np.int64],
+    tracks: NDArray[np.float64],
+    flight: NDArray[np.float64],
+    pv: NDArray[np.float64],
+) -> bool:
+    """Fill one row from its member tracks and the true flight vector (cm); False if not significant."""
+    px, py, pz, energy = 0.0, 0.0, 0.0, 0.0
+    n = len(members)
+    for i in members:
+        pt, eta, phi = tracks[i, 0], tracks[i, 1], tracks[i, 2]
+        x, y, z = pt * math.cos(phi), pt * math.sin(phi), pt * math.sinh(eta)
+        px, py, pz = px + x, py + y, pz + z
+        energy += math.sqrt(x * x + y * y + z * z + _PION * _PION)
+    p = math.sqrt(px * px + py * py + pz * pz)
+    # Along the momentum the error is 100 um and 1.5 % of the distance, less with more tracks; across it 30 um.
+    length = math.sqrt(flight[0] ** 2 + flight[1] ** 2 + flight[2] ** 2)
+    sigma = math.hypot(0.012, 0.015 * length) * math.sqrt(2.0 / n) * math.exp(0.3 * rng.standard_normal())
+    along = sigma * rng.standard_normal()
+    x = flight[0] + along * px / p + 0.003 * rng.standard_normal()
+    y = flight[1] + along * py / p + 0.003 * rng.standard_normal()
+    z = flight[2] + along * pz / p + 0.003 * rng.standard_normal()
+    length = math.sqrt(x * x + y * y + z * z)
+    transverse = math.hypot(x, y)
+    pt = math.hypot(px, py)
+    sigma_xy = max(sigma * pt / p, 0.003)
+    error = math.hypot(sigma, 0.003)
+    if length < _MIN_SIGNIFICANCE * error:
+        return False
+    ndof = max((2.0 * n - 3.0) * (0.80 + 0.2 * rng.random()), 0.4)
+    cosine = (x * px + y * py + z * pz) / (length * p)
+    out[0], out[1], out[2] = pt, math.asinh(pz / pt), math.atan2(py, px)
+    out[3] = math.sqrt(max(energy * energy - p * p, 0.0))
+    out[4], out[5], out[6] = pv[0] + x, pv[1] + y, pv[2] + z
+    out[7], out[8], out[9], out[10] = length, length / error, transverse, transverse / sigma_xy
+    out[11] = n
+    out[12] = 2.0 * rng.standard_gamma(0.5 * ndof) / ndof
+    out[13] = ndof
+    out[14] = math.pi - math.acos(min(1.0, max(-1.0, cosine)))
+    return True
+
+
+@njit()
+def find_secondary_vertices(
+    rng: np.random.Generator,
+    offsets: NDArray[np.int64],
+    tracks: NDArray[np.float64],
+    group: NDArray[np.int32],
+    interaction: NDArray[np.int32],
+    vx: NDArray[np.float32],
+    vy: NDArray[np.float32],
+    vz: NDArray[np.float32],
+    pv: NDArray[np.float64],
+    detector: Detector,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the secondary vertices.
+
+    Parameters
+    ----------
+    rng : numpy Generator
+    offsets : int64 array [n_events + 1]
+    tracks : float64 array [n, 9]
+    group : int32 array [n]
+        Decay that a particle stems from, -1 for none.
+    interaction : int32 array [n]
+    vx, vy, vz : float arrays [n]
+        Production points in cm.
+    pv : float64 array [n_events, 3]
+    detector : Detector
+
+    Returns
+    -------
+    offsets : int64 array [n_events + 1]
+    values : float64 array [m, 15]
+        ``VERTEX_COLUMNS``.
+    """
+    n_events = len(offsets) - 1
+    n_seed = 0
+    for i in range(len(group)):
+        n_seed += group[i] >= 0 and tracks[i, 0] > 0.0
+    out = np.empty((n_seed + 8 * n_events + 1, 15))
+    out_offsets = np.zeros(n_events + 1, np.int64)
+    flight = np.empty(3)
+    at = 0
+    for event in range(n_events):
+        rows = np.empty(offsets[event + 1] - offsets[event], np.int64)
+        hard = np.empty_like(rows)
+        m, k = 0, 0
+        for i in range(offsets[event], offsets[event + 1]):
+            if tracks[i, 0] < 0.4 or interaction[i] != 0:
+                continue
+            if group[i] >= 0:
+                rows[m] = i
+                m += 1
+            elif tracks[i, 0] > 1.0:
+                hard[k] = i
+                k += 1
+        rows = rows[:m]
+        rows = rows[np.argsort(group[rows], kind="mergesort")]
+        begin = 0
+        while begin < m:
+            end = begin
+            while end < m and group[rows[end]] == group[rows[begin]]:
+                end += 1
+            members = rows[begin:end]
+            begin = end
+            n = len(members)
+            if n < 2 or rng.random() > detector.sv_efficiency * (1.0 - 0.35 * 0.4 ** (n - 2)):
+                continue
+            flight[:] = 0.0
+            for i in members:
+                flight[0] += (vx[i] - pv[event, 0]) / n
+                flight[1] += (vy[i] - pv[event, 1]) / n
+                flight[2] += (vz[i] - pv[event, 2]) / n
+            if math.hypot(flight[0], flight[1]) < 16.0 and _write(rng, out[at], members, tracks, flight, pv[event]):
+                at += 1
+        for _ in range(min(rng.poisson(detector.sv_fakes), 8)):
+            if k < 2:
+                break
+            pair = np.empty(2, np.int64)
+            pair[0] = hard[int(rng.random() * k)]
+            pair[1] = -1
+            best = 0.16
+            for j in range(k):
+                i = hard[j]
+                d_phi = abs(tracks[i, 2] - tracks[pair[0], 2])
+                d_phi = min(d_phi, 2.0 * math.pi - d_phi)
+                d2 = d_phi * d_phi + (tracks[i, 1] - tracks[pair[0], 1]) ** 2
+                if i != pair[0] and d2 < best:
+                    best = d2
+                    pair[1] = i
+            if pair[1] < 0:
+                continue
+            t, h, f = tracks[pair[0], 0], tracks[pair[0], 1], tracks[pair[0], 2]
+            length = 0.04 + 0.15 * rng.standard_exponential()
+            flight[0] = length * math.cos(f) / math.cosh(h)
+            flight[1] = length * math.sin(f) / math.cosh(h)
+            flight[2] = length * math.tanh(h)
+            if t > 0.0 and _write(rng, out[at], pair, tracks, flight, pv[event]):
+                at += 1
+        out_offsets[event + 1] = at
+    return out_offsets, out[:at].copy()
