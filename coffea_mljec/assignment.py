@@ -18,7 +18,7 @@ _MARK = "_mljec_assignment"
 
 def allow_assignment() -> None:
     """Make ``events.<field> = array`` work for eager and virtual NanoEvents. Done once, on import."""
-    _forward(behavior["NanoEvents"], ak.Array)
+    _forward(behavior["*", "NanoEvents"], ak.Array)
 
 
 def allow_dask_assignment() -> None:
@@ -33,7 +33,7 @@ def _forward(cls: type, value_type: type) -> None:
         return
     original = cls.__setattr__
 
-    def __setattr__(self: Any, name: str, value: Any) -> None:  # noqa: N807 - it becomes the class's method
+    def __setattr__(self: Any, name: str, value: Any) -> None:
         if isinstance(value, value_type) and not name.startswith("_") and _is_field_of_events(self, name):
             self[name] = value
         else:
