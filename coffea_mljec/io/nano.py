@@ -16,7 +16,7 @@ __all__ = ["IDENTITY", "NanoFile", "open_nano", "quiet_coffea"]
 IDENTITY = ("run", "luminosityBlock", "event")
 """The branches that tell one event from all others."""
 
-_HARMLESS = ("Missing cross-reference", "Found duplicate branch", "Branch Photon_mass already exists")
+_HARMLESS = ("Missing cross-reference", "Found duplicate branch", r"Branch Photon_(mass|charge) already exists")
 
 
 def quiet_coffea() -> None:
@@ -128,5 +128,6 @@ def _readable(name: str) -> Iterator[None]:
     except (OSError, ValueError, uproot.deserialization.DeserializationError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"{name} cannot be read as a ROOT file: {first}. It is empty, cut short or of another kind; fetch it again."
+            f"{name} cannot be read as a ROOT file: {first}. It is empty, cut short or of another kind; "
+            "fetch it again."
         ) from None

@@ -1,0 +1,47 @@
+"""``mljec``: its commands, and how errors reach the user."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from inspect import cleandoc
+from typing import NoReturn
+
+import typer
+
+from coffea_mljec.cli.apply import apply
+from coffea_mljec.cli.demo import demo
+from coffea_mljec.cli.inspect import inspect
+from coffea_mljec.cli.models import models
+from coffea_mljec.cli.terminal import say_error, say_warning
+from coffea_mljec.cli.validate import validate
+from coffea_mljec.errors import MLJECError
+from coffea_mljec.io import quiet_coffea
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="mljec",
+    help="Machine-learned jet energy corrections on NanoAOD. Start with [bold]mljec inspect FILE[/].",
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (apply, validate, inspect, models, demo):
+    # typer keeps the line breaks of the source; a paragraph is to fill the terminal's width.
+    paragraphs = cleandoc(command.__doc__ or "").split("\n\n")
+    app.command(help="\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs))(command)
+
+
+def main() -> NoReturn:
+    """Run ``mljec``. What the package refuses is one red message and exit status 2; all else keeps its traceback."""
+    quiet_coffea()
+    with warnings.catch_warnings():
+        warnings.showwarning = say_warning
+        try:
+            app()
+        except MLJECError as error:
+            say_error(error)
+            sys.exit(2)
+    sys.exit(0)

@@ -1,0 +1,41 @@
+"""What the commands print to: tables on standard output, errors and progress on standard error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+__all__ = ["err", "out", "output_folder", "say_error", "say_warning"]
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def say_error(error: BaseException) -> None:
+    """Print one error, its text as it is: a branch's name may hold what rich would take for markup."""
+    err.print(Text("error: ", style="bold red") + Text(str(error)), soft_wrap=True)
+
+
+def say_warning(message: Warning | str, *_where: Any, **_more: Any) -> None:
+    """Print a warning without the source line that raised it; takes the arguments of `warnings.showwarning`."""
+    err.print(Text("warning: ", style="bold yellow") + Text(str(message)), soft_wrap=True)
+
+
+def output_folder(path: Path) -> Path:
+    """Make the output folder, or say why not.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made or is no folder.
+    """
+    from coffea_mljec.errors import InputError
+
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the output folder {path}: {error.strerror}. Give another with -o.") from None
+    return path
