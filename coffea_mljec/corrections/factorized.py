@@ -26,10 +26,10 @@ RADIUS = {"Jet": "4", "FatJet": "8"}
 class FactorizedJEC(Provider):
     """The standard factorized jet energy correction.
 
-    Each level is evaluated at the pT corrected by the levels before, beginning with raw pT (CMS, JINST 6 (2011) P11002).
-    Jets that it cannot treat keep the pT that the file had: ``BAD_INPUT`` (raw pT not positive, an input not finite) or
-    ``OUT_OF_DOMAIN`` (eta beyond the payload, 5.191 for CMS payloads). Within it, pT, rho and area beyond the fitted range count
-    as the end of the range, as in CMSSW, coffea and correctionlib.
+    Each level is evaluated at the pT corrected by the levels before, beginning with raw pT (CMS, JINST 6 (2011)
+    P11002). Jets that it cannot treat keep the pT that the file had: ``BAD_INPUT`` (raw pT not positive, an input not
+    finite) or ``OUT_OF_DOMAIN`` (eta beyond the payload, 5.191 for CMS payloads). Within it, pT, rho and area beyond
+    the fitted range count as the end of the range, as in CMSSW, coffea and correctionlib.
 
     Make one with `from_txt` or `from_json`.
 
@@ -94,8 +94,8 @@ class FactorizedJEC(Provider):
         tag, algorithm : str
             ``"Summer22_22Sep2023_V3_MC"``, ``"AK4PFPuppi"``.
         levels : str or sequence of str
-            A compound or a level, or levels in the order of application. The default is the whole correction: its residual is 1
-            for simulation, and the tag of the run period has it for data.
+            A compound or a level, or levels in the order of application. The default is the whole correction: its
+            residual is 1 for simulation, and the tag of the run period has it for data.
         name : str
             What tables and plots call it.
 
@@ -119,8 +119,8 @@ class FactorizedJEC(Provider):
         expected = RADIUS.get(layout.collection)
         if radius is not None and expected is not None and radius[1] != expected:
             raise InputError(
-                f"{self._user} is for jets of radius 0.{radius[1]}; {layout.collection} holds jets of radius 0.{expected}. "
-                f"Read a payload for AK{expected} jets, or correct another collection."
+                f"{self._user} is for jets of radius 0.{radius[1]}; {layout.collection} holds jets of radius "
+                f"0.{expected}. Read a payload for AK{expected} jets, or correct another collection."
             )
 
     def _paths(self, layout: Layout) -> Iterable[Path]:

@@ -140,21 +140,23 @@ def _stack(path: Path, compound: Mapping[str, Any], singles: Mapping[str, Any]) 
 
 def _level(path: Path, entry: Mapping[str, Any], level: str, content: Mapping[str, Any]) -> Level:
     name = entry["name"]
+    damaged = f"{path.name}: {name} is damaged ({{}}): copy the whole file again"
     try:
         quantities = [quantity["name"] for quantity in entry["inputs"]]
-        unknown = [quantity for quantity in quantities if quantity not in CANONICAL]
-        if unknown:
-            raise PayloadError(
-                f"{path.name}: {name} needs {', '.join(unknown)}, which no jet energy correction reads (known: "
-                f"{', '.join(CANONICAL)}): is it a resolution or a scale factor?"
-            )
-        table = _table(entry, level)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        if isinstance(error, PayloadError):
-            raise
+    except (KeyError, TypeError) as error:
+        raise PayloadError(damaged.format(f"inputs, {type(error).__name__}: {error}")) from None
+    unknown = [quantity for quantity in quantities if quantity not in CANONICAL]
+    if unknown:
         raise PayloadError(
-            f"{path.name}: {name} is damaged ({type(error).__name__}: {error}): copy the whole file again"
-        ) from None
+            f"{path.name}: {name} needs {', '.join(unknown)}, which no jet energy correction reads (known: "
+            f"{', '.join(CANONICAL)}): is it a resolution or a scale factor?"
+        )
+    try:
+        table = _table(entry, level)
+    except PayloadError as error:
+        raise PayloadError(f"{path.name}: {name}: {error}") from None
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise PayloadError(damaged.format(f"{type(error).__name__}: {error}")) from None
     if table is not None:
         return table
     alone = {"schema_version": content["schema_version"], "corrections": [entry]}

@@ -38,7 +38,7 @@ EXPRESSIONS = [
     "atan2(x,y)+min(x,y)",
     "sin(x)+cos(x)+tan(x)+asin(x)+acos(x)+atan(x)+sinh(x)+cosh(x)+tanh(x)+asinh(x)+acosh(1+x)+atanh(x)",
     "erf(x)+erf(-y)+erf(0.3)",
-    "1e-3+2.5E+2*.5+3.*x",
+    "1e-3+2.5e2*0.5+3.*x",
     " ( x + 1 ) * [1] ",
 ]
 
@@ -77,6 +77,10 @@ def test_tmath_names() -> None:
     got = parse("TMath::Max(x,0.5)+TMath::Power(x,2)+TMath::Log(y)+TMath::Erf(x)")([X, Y], [])
     want = [max(x, 0.5) + x * x + math.log(y) + math.erf(x) for x, y in zip(X, Y, strict=True)]
     np.testing.assert_allclose(got, want, rtol=1e-14)
+
+
+def test_exponents_in_capitals_or_with_a_plus_as_root_reads_them() -> None:
+    assert parse("2.5E+2*.5")([], []) == 125.0
 
 
 def test_equal_sub_expressions_are_computed_once() -> None:

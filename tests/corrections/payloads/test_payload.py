@@ -19,9 +19,7 @@ TAG = "Toy1_V1_MC"
 def payload(tmp_path: Path) -> Payload:
     """L1 from rho and area, L2 that depends on pT and phi."""
     first = tmp_path / f"{TAG}_L1FastJet_AK4PFchs.txt"
-    first.write_text(
-        "{1 JetEta 3 Rho JetPt JetA max(0.0001,1-x*z/y) Correction L1FastJet}\n-5 5 6 0 200 1 1000 0 10\n"
-    )
+    first.write_text("{1 JetEta 3 Rho JetPt JetA max(0.0001,1-x*z/y) Correction L1FastJet}\n-5 5 6 0 200 1 1000 0 10\n")
     second = tmp_path / f"{TAG}_L2Relative_AK4PFchs.txt"
     second.write_text(
         "{2 JetEta JetPhi 1 JetPt [0]+1/x Correction L2Relative}\n"
