@@ -1,0 +1,218 @@
+"""The prepared jets on disk: memory-mapped arrays in a folder named after everything that they depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coffea_mljec.errors import InputError
+from coffea_mljec.features import FeatureSet
+from training.dataset.selection import JET_COLUMNS, JetTable, Selection, select_jets
+
+__all__ = ["PreparedJets", "file_digest", "prepare", "shards_of"]
+
+#: Part of the folder's name: raised when the arrays change their meaning.
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class PreparedJets:
+    """Selected jets with their features.
+
+    Attributes
+    ----------
+    columns : dict of str to array [n]
+        `training.dataset.selection.JET_COLUMNS`.
+    features : dict of str to array
+        ``jet_features`` and, per collection, ``c_features`` and ``c_offsets`` (memory-mapped when read from a cache).
+    feature_set : FeatureSet
+        Names of the columns.
+    description : dict
+        Digest, shards with their digests, selection, jets after each step.
+    """
+
+    columns: dict[str, NDArray[Any]]
+    features: dict[str, NDArray[Any]]
+    feature_set: FeatureSet
+    description: dict[str, Any]
+
+    def __len__(self) -> int:
+        """Return the number of jets."""
+        return len(self.columns["target"])
+
+
+def shards_of(productions: Iterable[Path]) -> list[Path]:
+    """Return the ROOT files of folders and single files, sorted within each.
+
+    Raises
+    ------
+    InputError
+        If a path does not exist, holds no ROOT file, or a file stands twice.
+    """
+    shards: list[Path] = []
+    for path in map(Path, productions):
+        found = sorted(path.rglob("*.root")) if path.is_dir() else [path]
+        if not found or not all(shard.is_file() for shard in found):
+            raise InputError(f"no ROOT file at {path}: give a production's folder or its files")
+        shards += found
+    if len({shard.resolve() for shard in shards}) != len(shards):
+        raise InputError("a file stands twice among the productions: every jet would be used twice; name each once")
+    return shards
+
+
+def file_digest(path: Path) -> str:
+    """Return the sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def prepare(
+    productions: Sequence[Path],
+    feature_set: FeatureSet,
+    selection: Selection,
+    cache: Path,
+    progress: bool = True,
+) -> PreparedJets:
+    """Return the prepared jets of some productions, from the cache where they are there.
+
+    Each file becomes one part; an interrupted preparation goes on after the last complete part. The parts are then
+    joined, written under a temporary name and renamed.
+
+    Parameters
+    ----------
+    productions : sequence of Path
+        Folders with ROOT files, or files, in the PFNano layout.
+    feature_set : FeatureSet
+        Features to compute.
+    selection : Selection
+        Which jets.
+    cache : Path
+        Folder for all caches; this one is named by the digest of files, features and selection.
+    progress : bool
+        Whether to show a progress bar.
+
+    Raises
+    ------
+    InputError, MissingBranchError
+        See `shards_of` and `training.dataset.selection.select_jets`; also if no jet is selected at all, or two files
+        hold the same bytes.
+    """
+    shards = shards_of(productions)
+    digests = [file_digest(shard) for shard in shards]
+    if len(set(digests)) != len(digests):
+        raise InputError("two files of the productions are identical: every jet would be used twice; remove the copy")
+    settings = {"format": FORMAT, "features": feature_set.names(), "selection": selection.model_dump()}
+    text = json.dumps([settings, sorted(digests)], sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    folder = cache / digest[:16]
+    if not (folder / "description.json").is_file():
+        _build(folder, shards, digests, feature_set, selection, settings | {"digest": digest}, progress)
+    return load(folder)
+
+
+def load(folder: Path) -> PreparedJets:
+    """Open the prepared jets of one cache folder; the features stay on disk until they are touched."""
+    description = json.loads((folder / "description.json").read_text())
+    feature_set = FeatureSet.from_names(description["features"])
+    # np.asarray: a plain view, so that numba and torch see an ordinary array.
+    columns = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in JET_COLUMNS}
+    features = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in _arrays(feature_set)}
+    return PreparedJets(columns, features, feature_set, description)
+
+
+def _arrays(feature_set: FeatureSet) -> list[str]:
+    return ["jet_features"] + [f"{c}_{kind}" for c in feature_set.constituents for kind in ("features", "offsets")]
+
+
+def _build(
+    folder: Path,
+    shards: Sequence[Path],
+    digests: Sequence[str],
+    feature_set: FeatureSet,
+    selection: Selection,
+    description: dict[str, Any],
+    progress: bool,
+) -> None:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    parts = folder / "parts"
+    parts.mkdir(parents=True, exist_ok=True)
+    columns = (
+        TextColumn("preparing jets"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
+        TextColumn("{task.fields[jets]:,} jets"),
+    )  # fmt: skip
+    counts: dict[str, int] = {}
+    paths = []
+    with Progress(*columns, disable=not progress) as bar:
+        task = bar.add_task("", total=len(shards), jets=0)
+        for shard, digest in sorted(zip(shards, digests, strict=True), key=lambda pair: pair[1]):
+            path = parts / f"{digest}.npz"
+            if not path.is_file():
+                _write_part(path, select_jets(_events(shard), feature_set, selection, user=str(shard)))
+            with np.load(path, allow_pickle=False) as part:
+                for step, number in zip(part["count_names"], part["count_values"], strict=True):
+                    counts[str(step)] = counts.get(str(step), 0) + int(number)
+            paths.append(path)
+            bar.update(task, advance=1, jets=list(counts.values())[-1])
+    if list(counts.values())[-1] == 0:
+        raise InputError(f"no jet is left after the selection {selection.model_dump()}: jets after each step {counts}")
+    _join(folder, paths, feature_set)
+    description |= {"shards": {str(s): d for s, d in zip(shards, digests, strict=True)}, "counts": counts}
+    _write_json(folder / "description.json", description)
+    shutil.rmtree(parts)
+
+
+def _events(shard: Path) -> Any:
+    from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
+
+    try:
+        # Virtual: only what selection and features touch is read.
+        return NanoEventsFactory.from_root(
+            {str(shard): "Events"}, schemaclass=PFNanoAODSchema, mode="virtual"
+        ).events()
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(f"{shard} cannot be opened as NanoAOD ({error}): remove or simulate it again") from None
+
+
+def _write_part(path: Path, table: JetTable) -> None:
+    temporary = path.with_suffix(".part")
+    with temporary.open("wb") as file:
+        np.savez(
+            file,
+            count_names=np.array(list(table.counts)),
+            count_values=np.array(list(table.counts.values())),
+            **table.columns,
+            **table.features,
+        )
+    temporary.rename(path)
+
+
+def _join(folder: Path, parts: Sequence[Path], feature_set: FeatureSet) -> None:
+    for name in (*JET_COLUMNS, *_arrays(feature_set)):
+        pieces = []
+        for path in parts:
+            with np.load(path, allow_pickle=False) as part:
+                pieces.append(part[name])
+        if name.endswith("_offsets"):
+            counts = np.concatenate([np.diff(piece) for piece in pieces])
+            joined = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+        else:
+            joined = np.concatenate(pieces)
+        temporary = folder / f"{name}.npy.part"
+        with temporary.open("wb") as file:
+            np.save(file, np.ascontiguousarray(joined))
+        temporary.rename(folder / f"{name}.npy")
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    temporary = path.with_suffix(".json.part")
+    temporary.write_text(json.dumps(content, indent=1))
+    temporary.rename(path)

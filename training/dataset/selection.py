@@ -1,0 +1,207 @@
+"""Which jets are trained on, and what is kept of each: NanoEvents -> one flat table of selected jets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from coffea_mljec.errors import InputError, MissingBranchError
+from coffea_mljec.features import FeatureSet, compute
+from coffea_mljec.layouts import flatten
+from coffea_mljec.layouts.jagged import content_and_offsets
+from coffea_mljec.matching import match_flat
+from coffea_mljec.status import Status
+from training.dataset.gather import gather_jagged
+
+__all__ = ["FLAVOURS", "JET_COLUMNS", "JetTable", "Selection", "select_jets"]
+
+#: PDG ids of the flavours that count as known.
+FLAVOURS = (1, 2, 3, 4, 5, 21)
+
+#: Column of a prepared jet -> type. ``pt_raw`` and ``pt_gen`` in GeV, ``target`` is ln(pt_gen / pt_raw), ``jet`` counts in the event.
+JET_COLUMNS: dict[str, str] = {
+    "run": "i8", "luminosityBlock": "i8", "event": "i8", "jet": "i4", "flavour": "i4", "pt_raw": "f4", "eta": "f4",
+    "rho": "f4", "n_pv": "f4", "pt_gen": "f4", "eta_gen": "f4", "target": "f4",
+}  # fmt: skip
+
+_UNUSABLE = Status.BAD_INPUT | Status.NO_CONSTITUENTS | Status.INCOMPLETE_CONSTITUENTS
+
+
+class Selection(BaseModel):
+    """Which jets are used.
+
+    Attributes
+    ----------
+    collection, generator : str
+        Collections of the jets and of the generator jets.
+    max_delta_r : float
+        Largest distance of jet and generator jet.
+    min_pt_gen, min_pt_raw : float
+        In GeV.
+    max_eta_gen : float
+        Largest pseudorapidity of the generator jet.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    collection: str = "Jet"
+    generator: str = "GenJet"
+    max_delta_r: Annotated[float, Field(gt=0.0)] = 0.2
+    min_pt_gen: Annotated[float, Field(ge=0.0)] = 8.0
+    min_pt_raw: Annotated[float, Field(ge=0.0)] = 5.0
+    max_eta_gen: Annotated[float, Field(gt=0.0)] = 5.0
+
+
+@dataclass(frozen=True)
+class JetTable:
+    """Selected jets and their features.
+
+    Attributes
+    ----------
+    columns : dict of str to array [n]
+        `JET_COLUMNS`.
+    features : dict of str to array
+        As `coffea_mljec.features.compute` gives them, for the selected jets.
+    counts : dict of str to int
+        Jets left after each step of the selection, ``all`` first.
+    """
+
+    columns: dict[str, NDArray[Any]]
+    features: dict[str, NDArray[Any]]
+    counts: dict[str, int]
+
+    def __len__(self) -> int:
+        """Return the number of jets."""
+        return len(self.columns["target"])
+
+
+def select_jets(events: Any, features: FeatureSet, selection: Selection, user: str = "training") -> JetTable:
+    """Match, select and compute the features of one chunk of simulated events.
+
+    Parameters
+    ----------
+    events : NanoEvents
+        Eager or virtual, with generator jets and constituents.
+    features : FeatureSet
+        The network's inputs.
+    selection : Selection
+        Which jets.
+    user : str
+        Who asks, for error messages: a file's name, say.
+
+    Raises
+    ------
+    MissingBranchError
+        If generator jets, flavours or anything that the features need is not there.
+    InputError
+        If a selected jet has a NaN or an infinity in its features or target; the first ones are named.
+    """
+    flat = flatten(
+        events,
+        selection.collection,
+        jet=(*features.jet_quantities, "rho", "n_pv"),
+        constituents=features.constituent_quantities,
+        user=user,
+    )
+    event_of_jet = np.repeat(np.arange(len(events)), np.diff(flat.jet_offsets))
+    gen = {name: _column(events, selection.generator, name, user) for name in ("pt", "eta", "phi")}
+    gen_offsets = gen["pt"][1]
+    partner = match_flat(
+        flat.jet["eta"], flat.jet["phi"], flat.jet_offsets, gen["eta"][0], gen["phi"][0], gen_offsets, selection.max_delta_r
+    )  # fmt: skip
+    matched = partner >= 0
+    pt_gen = _taken(gen["pt"][0], partner)
+    eta_gen = _taken(gen["eta"][0], partner)
+    hadron, parton = (
+        np.abs(_column(events, selection.collection, name, user)[0].astype(np.int64))
+        for name in ("hadronFlavour", "partonFlavour")
+    )
+    flavour = np.where(hadron != 0, hadron, parton)
+    pt_raw = flat.jet["pt_raw"].astype(np.float64)
+    steps = {
+        "all": np.ones(len(flat), np.bool_),
+        "usable constituents": (flat.flags & np.uint8(_UNUSABLE)) == 0,
+        "matched": matched,
+        "pt_gen": pt_gen > selection.min_pt_gen,
+        "pt_raw": pt_raw > selection.min_pt_raw,
+        "eta_gen": np.abs(eta_gen) < selection.max_eta_gen,
+        "known flavour": np.isin(flavour, FLAVOURS),
+    }
+    kept = np.ones(len(flat), np.bool_)
+    counts = {}
+    for name, passed in steps.items():
+        kept &= passed
+        counts[name] = int(kept.sum())
+    rows = np.flatnonzero(kept)
+    identity = {
+        name: _event_numbers(events, name, user)[event_of_jet[rows]] for name in ("run", "luminosityBlock", "event")
+    }
+    columns = identity | {
+        "jet": rows - flat.jet_offsets[event_of_jet[rows]],
+        "flavour": flavour[rows],
+        "pt_raw": pt_raw[rows],
+        "eta": flat.jet["eta"][rows],
+        "rho": flat.jet["rho"][rows],
+        "n_pv": flat.jet["n_pv"][rows],
+        "pt_gen": pt_gen[rows],
+        "eta_gen": eta_gen[rows],
+        "target": np.log(pt_gen[rows] / pt_raw[rows]),
+    }
+    columns = {name: columns[name].astype(kind) for name, kind in JET_COLUMNS.items()}
+    table = JetTable(columns, _rows_of_features(compute(flat, features), rows), counts)
+    _refuse_non_finite(table, features, user)
+    return table
+
+
+def _rows_of_features(arrays: dict[str, NDArray[Any]], rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    kept = {"jet_features": arrays["jet_features"][rows]}
+    for name in arrays:
+        if name.endswith("_offsets"):
+            collection = name.removesuffix("_offsets")
+            content, offsets, _ = gather_jagged(arrays[f"{collection}_features"], arrays[name], rows)
+            kept |= {f"{collection}_features": content, name: offsets}
+    return kept
+
+
+def _refuse_non_finite(table: JetTable, features: FeatureSet, user: str) -> None:
+    found: list[tuple[int, str]] = [(int(j), "target") for j in np.flatnonzero(~np.isfinite(table.columns["target"]))]
+    for collection, names in features.names().items():
+        content = table.features[f"{collection}_features"]
+        for row, column in np.argwhere(~np.isfinite(content)):
+            if collection != "jet":
+                row = np.searchsorted(table.features[f"{collection}_offsets"], row, side="right") - 1
+            found.append((int(row), f"{collection}.{names[column]}"))
+    if not found:
+        return
+    # dict.fromkeys: many constituents of one jet may share a fault; it is told once.
+    told = [
+        "{run}:{luminosityBlock}:{event} jet {jet}".format(**{k: int(v[j]) for k, v in table.columns.items() if v.dtype.kind == "i"})
+        + f" ({name})"
+        for j, name in list(dict.fromkeys(found))[:5]
+    ]
+    raise InputError(
+        f"{user}: {len(dict.fromkeys(found))} NaN or infinite values in the features or targets of selected jets: "
+        f"{', '.join(told)}{', ...' if len(dict.fromkeys(found)) > 5 else ''}; mend the sample, nothing is replaced silently."
+    )
+
+
+def _column(events: Any, collection: str, name: str, user: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    if collection not in events.fields or name not in events[collection].fields:
+        raise MissingBranchError(f"{user}: training needs {collection}_{name}, which the file lacks: give it simulated events")
+    return content_and_offsets(events[collection][name], f"{collection}.{name}")
+
+
+def _event_numbers(events: Any, name: str, user: str) -> NDArray[np.int64]:
+    if name not in events.fields:
+        raise MissingBranchError(f"{user}: training needs {name} to tell events apart, which the file lacks")
+    return np.asarray(events[name]).astype(np.int64)
+
+
+def _taken(values: NDArray[np.floating], partner: NDArray[np.int64]) -> NDArray[np.float64]:
+    out = np.full(len(partner), np.nan)
+    out[partner >= 0] = values[partner[partner >= 0]]
+    return out

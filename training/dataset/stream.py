@@ -1,0 +1,125 @@
+"""Batches of prepared jets for torch: rows gathered by a thread that stays a few batches ahead."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.dataset.cache import PreparedJets
+from training.dataset.gather import gather_jagged
+
+__all__ = ["Stream", "gather_batch"]
+
+_AHEAD = 4
+
+
+def gather_batch(jets: PreparedJets, rows: NDArray[np.int64], weight: NDArray[np.float32]) -> dict[str, Any]:
+    """Return one batch of torch tensors: the graph's inputs, ``c_jet`` for pooling, ``target`` and ``weight``."""
+    import torch
+
+    batch = {
+        "jet_features": jets.features["jet_features"][rows],
+        "target": jets.columns["target"][rows],
+        "weight": weight[rows],
+    }
+    for collection in jets.feature_set.constituents:
+        content, offsets, jet_of_row = gather_jagged(
+            jets.features[f"{collection}_features"], jets.features[f"{collection}_offsets"], rows
+        )
+        batch |= {f"{collection}_features": content, f"{collection}_offsets": offsets, f"{collection}_jet": jet_of_row}
+    return {name: torch.from_numpy(values) for name, values in batch.items()}
+
+
+class Stream:
+    """One pass over some jets in batches; iterate again for another pass.
+
+    Parameters
+    ----------
+    jets : PreparedJets
+        All jets.
+    rows : int64 array
+        The jets of this pass.
+    weight : float32 array, shape (len(jets),)
+        Weight in the loss of every jet.
+    batch_size : int
+        Jets in a batch; the last one may be smaller.
+    shuffle : tuple of int or None
+        Seed of the order, None for the order of ``rows``.
+    whole_batches : bool
+        Leave out the last batch if it is not full and not the only one: batch norm and Adam would give a few jets as
+        much say as a thousand.
+
+    Attributes
+    ----------
+    waited, seconds : float
+        In the last pass: time that the consumer waited for a batch, and from its first request to its last batch.
+    """
+
+    def __init__(
+        self,
+        jets: PreparedJets,
+        rows: NDArray[np.int64],
+        weight: NDArray[np.float32],
+        batch_size: int,
+        shuffle: tuple[int, ...] | None = None,
+        whole_batches: bool = False,
+    ) -> None:
+        self.jets = jets
+        self.weight = weight
+        self.batch_size = batch_size
+        self.rows = rows if shuffle is None else np.random.default_rng(shuffle).permutation(rows)
+        if whole_batches and len(rows) > batch_size:
+            self.rows = self.rows[: len(rows) - len(rows) % batch_size]
+        self.waited = 0.0
+        self.seconds = 0.0
+
+    def __len__(self) -> int:
+        """Return the number of batches."""
+        return -(-len(self.rows) // self.batch_size)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Yield the batches; an error in the gathering thread is raised here."""
+        ready: queue.Queue[dict[str, Any] | BaseException] = queue.Queue(_AHEAD)
+        stop = threading.Event()
+
+        def put(item: dict[str, Any] | BaseException) -> bool:
+            while not stop.is_set():
+                try:
+                    ready.put(item, timeout=0.1)
+                except queue.Full:
+                    continue
+                return True
+            return False
+
+        def work() -> None:
+            try:
+                for start in range(0, len(self.rows), self.batch_size):
+                    batch = gather_batch(self.jets, self.rows[start : start + self.batch_size], self.weight)
+                    if not put(batch):
+                        return
+            except BaseException as error:
+                put(error)
+
+        thread = threading.Thread(target=work, name="mljec-gather", daemon=True)
+        begin = time.perf_counter()
+        self.waited = 0.0
+        thread.start()
+        try:
+            for _ in range(len(self)):
+                asked = time.perf_counter()
+                item = ready.get()
+                self.waited += time.perf_counter() - asked
+                if isinstance(item, BaseException):
+                    raise item
+                # Before the yield: a consumer that knows the length never asks again after the last batch.
+                self.seconds = time.perf_counter() - begin
+                yield item
+        finally:
+            stop.set()
+            thread.join()

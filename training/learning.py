@@ -1,0 +1,146 @@
+"""The training loop's parts for Lightning: the loss, one step, and the batches of every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from training.dataset.cache import PreparedJets
+from training.dataset.stream import Stream
+from training.networks.pfn import PFN
+from training.recipe import Learning
+from training.sampling import Sampled, accept
+
+__all__ = ["JetBatches", "Regression", "regression_loss"]
+
+
+def regression_loss(predicted: Tensor, target: Tensor, weight: Tensor, loss_range: float = 1.0) -> Tensor:
+    """Return the mean over the batch of w |y - y_hat| for |y| < range (DESIGN section 4; thesis, equation 6.8).
+
+    Targets beyond the range contribute 0 and stay in the denominator, which is the sum of the weights.
+
+    Parameters
+    ----------
+    predicted, target, weight : Tensor [n]
+        Logarithms of the correction, and the weights of the jets (all 1 for the plain mean).
+    """
+    inside = (target.abs() < loss_range).to(predicted.dtype)
+    return (weight * inside * (target - predicted).abs()).sum() / weight.sum()
+
+
+class Regression(lightning.LightningModule):
+    """A network, its loss, its optimiser and its learning-rate schedule."""
+
+    def __init__(self, network: PFN, learning: Learning) -> None:
+        super().__init__()
+        self.network = network
+        self.learning = learning
+        self._sums = torch.zeros(2, dtype=torch.float64)
+
+    def _loss(self, batch: Mapping[str, Tensor]) -> Tensor:
+        return regression_loss(self.network(batch), batch["target"], batch["weight"], self.learning.loss_range)
+
+    def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:
+        """Return the loss of one batch."""
+        loss = self._loss(batch)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch["target"]))
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Start the sums over the validation jets."""
+        self._sums.zero_()
+
+    def validation_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
+        """Add one batch: the loss is a ratio of sums over all jets, so that batch borders do not matter."""
+        weight = batch["weight"].sum().double()
+        self._sums += torch.stack([self._loss(batch).double() * weight, weight]).cpu()
+
+    def on_validation_epoch_end(self) -> None:
+        """Log ``val_loss`` and the learning rate."""
+        self.log("val_loss", (self._sums[0] / self._sums[1]).float(), prog_bar=True)
+        self.log("learning_rate", float(self.optimizers().param_groups[0]["lr"]), prog_bar=True)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Adam; the learning rate falls when the validation loss stays on a plateau."""
+        settings = self.learning
+        optimiser = torch.optim.Adam(self.parameters(), lr=settings.learning_rate, fused=True)
+        # torch waits for one epoch more than its patience; the reference's patience counts every epoch without gain.
+        schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimiser, mode="min", factor=settings.plateau_factor, patience=settings.plateau_patience - 1,
+            threshold=settings.least_gain, threshold_mode="abs",
+        )  # fmt: skip
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "monitor": "val_loss"}}
+
+
+class JetBatches(lightning.LightningDataModule):
+    """The batches: accepted and shuffled anew in every epoch from seed and epoch number, so that a resumed run sees the same.
+
+    Parameters
+    ----------
+    jets : PreparedJets
+        All jets.
+    train, val : int64 array
+        Rows of the two splits.
+    sampled : Sampled
+        Acceptance and weight of all jets; validation uses all jets of its split with weight x acceptance.
+    learning : Learning
+        Batch size.
+    seed : int
+        Of acceptance and order.
+
+    Attributes
+    ----------
+    timings : list of dict
+        Per finished epoch: jets, seconds, share of the time spent waiting for batches.
+    """
+
+    def __init__(
+        self,
+        jets: PreparedJets,
+        train: NDArray[np.int64],
+        val: NDArray[np.int64],
+        sampled: Sampled,
+        learning: Learning,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.jets = jets
+        self.train = train
+        self.val = val
+        self.sampled = sampled
+        self.learning = learning
+        self.seed = seed
+        self.timings: list[dict[str, float]] = []
+        self._stream: Stream | None = None
+
+    def train_dataloader(self) -> Stream:
+        """Return the pass of the current epoch."""
+        self._keep_timing()
+        epoch = int(self.trainer.current_epoch) if self.trainer is not None else 0
+        rows = self.train[accept(self.sampled.acceptance[self.train], self.seed, epoch)]
+        self._stream = Stream(
+            self.jets, rows, self.sampled.weight, self.learning.batch_size, shuffle=(self.seed, epoch, 1), whole_batches=True
+        )
+        return self._stream
+
+    def val_dataloader(self) -> Stream:
+        """Return one pass over the validation jets, in order."""
+        weight = self.sampled.weight * self.sampled.acceptance
+        return Stream(self.jets, self.val, weight, 4 * self.learning.batch_size)
+
+    def teardown(self, stage: str) -> None:
+        """Keep the last pass's timing."""
+        self._keep_timing()
+
+    def _keep_timing(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None and stream.seconds > 0:
+            self.timings.append(
+                {"jets": len(stream.rows), "seconds": stream.seconds, "waiting": stream.waited / stream.seconds}
+            )
