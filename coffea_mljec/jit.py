@@ -11,7 +11,7 @@ __all__ = ["njit"]
 
 
 def njit(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Compile in nopython mode, without the GIL, cached on disk where that is possible.
+    """Compile in nopython mode, without the GIL, with IEEE division, cached on disk where that is possible.
 
     numba refuses to *define* a cached function when neither the installation nor the
     user's cache folder is writable (a read-only container, say). Such a process compiles afresh instead.
@@ -23,7 +23,7 @@ def njit(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        settings = {"nogil": True, "cache": True} | options
+        settings = {"nogil": True, "cache": True, "error_model": "numpy"} | options
         try:
             compiled: Callable[..., Any] = numba.njit(**settings)(function)
         except RuntimeError as error:
