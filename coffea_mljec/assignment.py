@@ -1,7 +1,8 @@
 """``events.Jet = corrected``: attribute assignment of existing fields for NanoEvents.
 
-Awkward 2 forbids setting a field by attribute (and dask-awkward sets a plain Python attribute, which ``events[mask]`` forgets).
-Importing this package forwards such an assignment to ``events["Jet"] = corrected``, for NanoEvents and existing fields only.
+Awkward 2 forbids setting a field by attribute (and dask-awkward sets a plain Python attribute, which ``events[mask]``
+forgets). Importing this package forwards such an assignment to ``events["Jet"] = corrected``, for NanoEvents and
+existing fields only.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ def allow_assignment() -> None:
 
 
 def allow_dask_assignment() -> None:
-    """The same for dask mode; called when a provider first meets dask events, so that dask-awkward is never imported for it."""
+    """The same for dask mode; called when a provider first meets dask events, so that dask-awkward is never imported
+    for it."""
     import dask_awkward
 
     _forward(dask_awkward.Array, dask_awkward.Array)

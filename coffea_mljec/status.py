@@ -14,8 +14,8 @@ __all__ = ["Status", "mark"]
 class Status(IntFlag):
     """Bits of the per-jet field ``mljec_status`` (uint8).
 
-    A jet either has `APPLIED` (the provider's own factor), or `FALLBACK` (the fallback provider's factor), or neither: then it kept
-    the pT that the file had. The other bits say why, or what to know about it.
+    A jet either has `APPLIED` (the provider's own factor), or `FALLBACK` (the fallback provider's factor), or neither:
+    then it kept the pT that the file had. The other bits say why, or what to know about it.
     """
 
     APPLIED = 1

@@ -46,9 +46,10 @@ class MLJEC(Provider):
     model : str or path
         The name of a bundled model (`coffea_mljec.models.bundled`) or the path of a model folder.
     fallback : Provider, optional
-        Corrects jets that the network cannot treat: out of its domain, without or with a part of their constituents, output not
-        finite. Without a fallback such a jet keeps the pT that the file had. Either way ``mljec_status`` says so. With a fallback,
-        files without any constituents are corrected by it altogether; without one they are an error.
+        Corrects jets that the network cannot treat: out of its domain, without or with a part of their constituents,
+        output not finite. Without a fallback such a jet keeps the pT that the file had. Either way ``mljec_status``
+        says so. With a fallback, files without any constituents are corrected by it altogether; without one they are
+        an error.
     name : str, optional
         What tables and plots call it; the model's name by default.
     threads : int
@@ -98,8 +99,8 @@ class MLJEC(Provider):
         -------
         dict of str to ndarray
             Named like the graph's inputs: ``jet_features`` float32 [n, F_jet]; ``charged_features`` float32 [N, F] and
-            ``charged_offsets`` int64 [n + 1], likewise ``neutral`` and ``sv``; columns in the order of `feature_names`, rows in the
-            order of the flattened jets. Jets without constituents have no rows there.
+            ``charged_offsets`` int64 [n + 1], likewise ``neutral`` and ``sv``; columns in the order of
+            `feature_names`, rows in the order of the flattened jets. Jets without constituents have no rows there.
         """
         return feature_room.compute(self._flatten(events, detect(events, collection)), self.card.feature_set)
 
@@ -133,8 +134,10 @@ class MLJEC(Provider):
     def _check_collection(self, layout: Layout) -> None:
         if layout.collection not in self.card.collections:
             raise InputError(
-                f"model {self.card.name!r} is for {self.card.algorithm} jets, collection {' or '.join(self.card.collections)}; "
-                f"got {layout.collection!r}. Use a model that was trained for these jets (mljec models lists the bundled ones)."
+                f"model {self.card.name!r} is for {self.card.algorithm} jets, collection "
+                f"{' or '.join(self.card.collections)}; "
+                f"got {layout.collection!r}. Use a model that was trained for these jets (mljec models lists the "
+                "bundled ones)."
             )
 
     def _flatten(self, events: Any, layout: Layout) -> FlatJets:
@@ -198,8 +201,10 @@ class MLJEC(Provider):
         if self.card.name not in _warned:
             _warned.add(self.card.name)
             warnings.warn(
-                f"model {self.card.name!r} was trained on parametrised simulation ({self.card.training.sample}) and these events are "
-                "not from it: use its output to study the method, not for a measurement. Each jet's mljec_status has the bit "
+                f"model {self.card.name!r} was trained on parametrised simulation ({self.card.training.sample}) and "
+                "these events are "
+                "not from it: use its output to study the method, not for a measurement. Each jet's mljec_status has "
+                "the bit "
                 "FOREIGN_SAMPLE.",
                 FastSimulationWarning,
                 stacklevel=2,

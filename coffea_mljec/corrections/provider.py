@@ -26,32 +26,37 @@ Factors = tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]
 class Provider(ABC):
     """A jet energy correction: an object with `apply`.
 
-    Subclasses say which quantities they read and give a factor and a status per jet; reading raw jets, the fallback, the record and
-    the modes (eager, virtual, dask) are done here. Providers are picklable, callable and keep no state of the events.
+    Subclasses say which quantities they read and give a factor and a status per jet; reading raw jets, the fallback,
+    the record and the modes (eager, virtual, dask) are done here. Providers are picklable, callable and keep no state
+    of the events.
 
     Parameters
     ----------
     name : str
         What tables and plots call it.
     fallback : Provider, optional
-        Corrects the jets that this provider cannot treat. Without one they keep the pT that the file had; their status says so.
+        Corrects the jets that this provider cannot treat. Without one they keep the pT that the file had; their status
+        says so.
     """
 
     def __init__(self, name: str, fallback: Provider | None = None) -> None:
         if fallback is not None and not isinstance(fallback, Provider):
             raise InputError(
-                f"fallback must be a provider, such as FactorizedJEC.from_txt([...]) for the standard path, or None; got {fallback!r}."
+                "fallback must be a provider, such as FactorizedJEC.from_txt([...]) for the standard path, or None; "
+                f"got {fallback!r}."
             )
         self.name = name
         self.fallback = fallback
 
     @abstractmethod
     def _paths(self, layout: Layout) -> Iterable[Path]:
-        """Where in the events the quantities are that `_factor` reads; raises MissingBranchError if the file lacks one."""
+        """Where in the events the quantities are that `_factor` reads; raises MissingBranchError if the file lacks
+        one."""
 
     @abstractmethod
     def _factor(self, events: Any, layout: Layout) -> Factors:
-        """Factor (corrected/raw) and `Status` bits of all jets of a concrete chunk, flat; a factor counts where APPLIED is set."""
+        """Factor (corrected/raw) and `Status` bits of all jets of a concrete chunk, flat; a factor counts where
+        APPLIED is set."""
 
     def apply(self, events: Any, collection: str = "Jet") -> Any:
         """Return the corrected jet collection.
@@ -66,9 +71,10 @@ class Provider(ABC):
         Returns
         -------
         ak.Array or dask_awkward.Array
-            Same shape, record name, behaviours, fields and cross references, plus: ``pt``, ``mass`` corrected (GeV); ``pt_raw``,
-            ``mass_raw``; ``pt_orig``, ``mass_orig`` (what the file had); ``jet_energy_correction`` (corrected/raw); ``rawFactor``
-            refreshed; ``mljec_status`` (`coffea_mljec.Status`). Correcting corrected jets starts from ``pt_raw`` again.
+            Same shape, record name, behaviours, fields and cross references, plus: ``pt``, ``mass`` corrected (GeV);
+            ``pt_raw``, ``mass_raw``; ``pt_orig``, ``mass_orig`` (what the file had); ``jet_energy_correction``
+            (corrected/raw); ``rawFactor`` refreshed; ``mljec_status`` (`coffea_mljec.Status`). Correcting corrected
+            jets starts from ``pt_raw`` again.
 
         Raises
         ------

@@ -27,7 +27,8 @@ CORRECTION_FIELDS: dict[str, Any] = {
 
 
 def stored(jets: ak.Array, name: str) -> npt.NDArray[np.float32]:
-    """Return ``pt`` or ``mass`` as the file had it (``pt_orig``, ``mass_orig`` once a correction was applied), flat, in GeV."""
+    """Return ``pt`` or ``mass`` as the file had it (``pt_orig``, ``mass_orig`` once a correction was applied), flat,
+    in GeV."""
     field = f"{name}_orig" if f"{name}_orig" in jets.fields else name
     return flat_column(jets[field], field).astype(np.float32)
 

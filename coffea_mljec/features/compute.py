@@ -34,9 +34,9 @@ def compute(
     Returns
     -------
     dict of str to ndarray
-        ``jet_features`` float32 [n, F_jet]; per collection c of the set ``c_features`` float32 [N_c, F_c] and ``c_offsets`` int64
-        [n + 1], starting at 0. Rows follow the flattened jets, constituents keep the order of the file. A jet without constituents
-        has no rows, and multiplicity, ptD and axis2 of 0.
+        ``jet_features`` float32 [n, F_jet]; per collection c of the set ``c_features`` float32 [N_c, F_c] and
+        ``c_offsets`` int64 [n + 1], starting at 0. Rows follow the flattened jets, constituents keep the order of the
+        file. A jet without constituents has no rows, and multiplicity, ptD and axis2 of 0.
     """
     stop = len(flat) if stop is None else stop
     arrays: dict[str, npt.NDArray[Any]] = {"jet_features": _jet_features(flat, features, start, stop)}

@@ -1,6 +1,7 @@
 """The numba kernels behind the features: pure functions on flat tables, gathered by index and grouped by offsets.
 
-Each fills one column of an output matrix. Jets without constituents have no rows in the constituents' matrices, and shapes of 0.
+Each fills one column of an output matrix. Jets without constituents have no rows in the constituents' matrices, and
+shapes of 0.
 """
 
 from __future__ import annotations
@@ -83,8 +84,9 @@ def jet_shapes(
 ) -> npt.NDArray[np.float32]:
     """Return (multiplicity, ptD, axis2) of each jet over its charged and neutral constituents, shape (n_jets, 3).
 
-    multiplicity counts constituents with pT > 1 GeV; ptD = sqrt(sum pt^2) / sum pt; axis2 is the minor axis of the pt^2-weighted
-    covariance of (delta eta, wrapped delta phi). All are 0 for a jet without constituents. DESIGN section 4.
+    multiplicity counts constituents with pT > 1 GeV; ptD = sqrt(sum pt^2) / sum pt; axis2 is the minor axis of the
+    pt^2-weighted covariance of (delta eta, wrapped delta phi). All are 0 for a jet without constituents. DESIGN
+    section 4.
     """
     n_jets = len(charged_offsets) - 1
     out = np.zeros((n_jets, 3), np.float32)

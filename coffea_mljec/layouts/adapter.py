@@ -30,9 +30,9 @@ __all__ = [
 COMPLETENESS_TOLERANCE = 0.002
 RAW_FACTOR_ROUNDING = 2.0**-7
 WEIGHT_ROUNDING = 2.0**-8
-"""A jet is complete where |pT of the constituents' sum / raw jet pT - 1| is below COMPLETENESS_TOLERANCE (the candidates' own rounding)
-plus what the rounding of the stored rawFactor can do to the raw pT: NanoAOD keeps 6 bits of it (pfnano_ul17_mc: 0.23 % at rawFactor -0.56);
-with PUPPI weights also what their rounding to 8 bits can do."""
+"""A jet is complete where |pT of the constituents' sum / raw jet pT - 1| is below COMPLETENESS_TOLERANCE (the
+candidates' own rounding) plus what the rounding of the stored rawFactor can do to the raw pT: NanoAOD keeps 6 bits of
+it (pfnano_ul17_mc: 0.23 % at rawFactor -0.56); with PUPPI weights also what their rounding to 8 bits can do."""
 
 JET_QUANTITIES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "pt_raw": (("jet", "pt"), ("jet", "raw_factor")),
@@ -84,7 +84,8 @@ def raw_jets(
 ) -> tuple[dict[str, Any], npt.NDArray[np.int64]]:
     """Read canonical jet quantities, flat.
 
-    A collection that was corrected by this package starts from its ``pt_raw`` and ``mass_raw``, whatever was applied since.
+    A collection that was corrected by this package starts from its ``pt_raw`` and ``mass_raw``, whatever was applied
+    since.
 
     Returns
     -------
@@ -225,8 +226,10 @@ def _linked(
     index, offsets, broken, beyond = group_links(link_offsets, link_jet, link_target, jet_offsets, target_offsets)
     if beyond >= 0:
         raise JetsChangedError(
-            f"the link table {links} refers to jets that {layout.collection} does not have (event {beyond} of this chunk): the "
-            "jets were cut before the correction, and constituents would go to the wrong jets. Correct first, then cut: "
+            f"the link table {links} refers to jets that {layout.collection} does not have (event {beyond} of this "
+            "chunk): the "
+            "jets were cut before the correction, and constituents would go to the wrong jets. Correct first, then "
+            "cut: "
             f"events['{layout.collection}'] = mljec.apply(events), then select."
         )
     return index, offsets, broken
@@ -259,7 +262,8 @@ def _flag_constituents(
     table: Mapping[str, npt.NDArray[Any]],
     layout: Layout,
 ) -> None:
-    """Set the bits for jets without constituents or with a part of them; refuse constituents that belong to other jets."""
+    """Set the bits for jets without constituents or with a part of them; refuse constituents that belong to other
+    jets."""
     sums = constituent_sums(index, offsets, table["pt"], table["eta"], table["phi"])
     ratio, distance2 = _compare_sums(sums, jets["pt_raw"], jets["eta"], jets["phi"])
     # Constituents of a jet lie about within its radius, so their sum does too, whatever part of them the file kept.
@@ -267,8 +271,10 @@ def _flag_constituents(
     if np.any(wrong):
         first = int(np.flatnonzero(wrong)[0])
         raise JetsChangedError(
-            f"the constituents that {layout.candidate_links} links to jet {first} of this chunk point {np.sqrt(distance2[first]):.2f} "
-            f"away from it in (eta, phi): {layout.collection} was sorted or cut before the correction. Correct first, then select: "
+            f"the constituents that {layout.candidate_links} links to jet {first} of this chunk point "
+            f"{np.sqrt(distance2[first]):.2f} "
+            f"away from it in (eta, phi): {layout.collection} was sorted or cut before the correction. Correct "
+            "first, then select: "
             f"events['{layout.collection}'] = mljec.apply(events)."
         )
     empty = np.diff(offsets) == 0

@@ -30,8 +30,8 @@ def group_links(
     link_offsets, jet_offsets, target_offsets : ndarray of int64, shape (n_events + 1,)
         Offsets of the link, jet and candidate (or vertex) tables.
     link_jet, link_target : ndarray of int, shape (n_links,)
-        Index of the jet and of the candidate within the event. A negative jet index is a link to nothing, a negative target a
-        candidate that the file dropped.
+        Index of the jet and of the candidate within the event. A negative jet index is a link to nothing, a negative
+        target a candidate that the file dropped.
 
     Returns
     -------
@@ -82,7 +82,8 @@ def group_links(
 def split_charged(
     index: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64], pdg_id: npt.NDArray[Any]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Split grouped candidates into charged and neutral: ``(charged_index, charged_offsets, neutral_index, neutral_offsets)``."""
+    """Split grouped candidates into charged and neutral: ``(charged_index, charged_offsets, neutral_index,
+    neutral_offsets)``."""
     n_jets = len(offsets) - 1
     charged_offsets = np.zeros(n_jets + 1, np.int64)
     neutral_offsets = np.zeros(n_jets + 1, np.int64)

@@ -60,8 +60,8 @@ def offsets_of(collection: ak.Array, what: str) -> npt.NDArray[np.int64]:
 def with_columns(collection: ak.Array, columns: Mapping[str, npt.NDArray[Any]]) -> ak.Array:
     """Return a copy of a jagged collection with flat columns set, everything else shared with the input.
 
-    Fields that are not set are neither copied nor read (virtual columns stay virtual); record name, behaviours, documentation and
-    coffea's cross references are kept.
+    Fields that are not set are neither copied nor read (virtual columns stay virtual); record name, behaviours,
+    documentation and coffea's cross references are kept.
 
     Parameters
     ----------

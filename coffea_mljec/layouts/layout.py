@@ -28,8 +28,8 @@ class Layout:
     vertices, vertex_links, vertex_index : str or None
         The same for secondary vertices.
     puppi_weighting : str
-        ``"none"`` (the candidates' pT as it is: CHS jets), ``"stored"`` (the file's candidate pT is PUPPI-weighted already) or
-        ``"weight"`` (pT times ``puppiWeight``, done once, here).
+        ``"none"`` (the candidates' pT as it is: CHS jets), ``"stored"`` (the file's candidate pT is PUPPI-weighted
+        already) or ``"weight"`` (pT times ``puppiWeight``, done once, here).
     simulation : bool
         True for this project's own parametrised simulation.
     fields : mapping of str to tuple of str
@@ -52,7 +52,8 @@ class Layout:
         return {"jet": self.collection, "event": "", "candidate": self.candidates, "vertex": self.vertices}[kind]
 
     def find(self, kind: str, quantity: str) -> tuple[str, ...] | None:
-        """Return the path of a canonical quantity in the events, such as ``("PFCands", "d0")``; None where the file lacks it."""
+        """Return the path of a canonical quantity in the events, such as ``("PFCands", "d0")``; None where the file
+        lacks it."""
         table = self.table(kind)
         if table is None:
             return None
@@ -87,12 +88,14 @@ class Layout:
             name.replace(".", "_") if kind == "event" else f"{table}_{name}" for name in names.FIELDS[kind][quantity]
         ]
         raise MissingBranchError(
-            f"{user} needs {quantity}: looked for {_listed(tried)}, and the file has none of them{self._nearest(tried)}. "
+            f"{user} needs {quantity}: looked for {_listed(tried)}, and the file has none of "
+            f"them{self._nearest(tried)}. "
             f"{self.alternatives()}"
         )
 
     def require_links(self, kind: str, user: str) -> tuple[str, str, str]:
-        """Return ``(table, links, index field)`` of the candidates or vertices of the collection, or raise MissingBranchError."""
+        """Return ``(table, links, index field)`` of the candidates or vertices of the collection, or raise
+        MissingBranchError."""
         if kind == "candidate":
             found = (self.candidates, self.candidate_links, self.candidate_index)
         else:
@@ -155,7 +158,8 @@ def check_events(events: Any, collection: str) -> None:
         jets = sorted(name for name in fields if "Jet" in name)
         if not jets:
             raise InputError(
-                f"events must be NanoEvents with a collection {collection!r}; got fields {_listed(sorted(fields)[:8])}. Open "
+                f"events must be NanoEvents with a collection {collection!r}; got fields "
+                f"{_listed(sorted(fields)[:8])}. Open "
                 "the file with coffea.nanoevents.NanoEventsFactory.from_root and a NanoAOD schema."
             )
         raise InputError(f"no collection {collection!r} in these events; collections with jets: {_listed(jets)}.")

@@ -15,7 +15,8 @@ __all__ = [
     "VERTEX_TABLE",
 ]
 
-# Tables in the order in which they are looked for. Central NanoAODv15 stores PUPPI-weighted pT in `PFCand`, PFNano the plain pT in `PFCands`.
+# Tables in the order in which they are looked for. Central NanoAODv15 stores PUPPI-weighted pT in `PFCand`, PFNano the
+# plain pT in `PFCands`.
 CANDIDATE_TABLES: tuple[str, ...] = ("PFCands", "PFCand")
 LINK_SUFFIXES: tuple[str, ...] = ("PFCands", "PFCand")
 CANDIDATE_INDEX_FIELDS: tuple[str, ...] = ("pFCandsIdx", "pfCandIdx", "PFCandIdx", "candIdx")
@@ -26,7 +27,8 @@ VERTEX_INDEX_FIELDS: tuple[str, ...] = ("sVIdx", "svIdx")
 # A branch that only this project's own simulation carries (`MLJEC_simulation`, the version of its format).
 SIMULATION_MARK = ("MLJEC", "simulation")
 
-# Table -> canonical quantity -> the field's names, first found wins. "event" fields may sit in a collection of their own ("Rho.x").
+# Table -> canonical quantity -> the field's names, first found wins. "event" fields may sit in a collection of their
+# own ("Rho.x").
 FIELDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "jet": {
         "pt": ("pt",),

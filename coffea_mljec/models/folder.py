@@ -49,8 +49,8 @@ def open_folder(path: str | os.PathLike[str]) -> ModelFolder:
     Raises
     ------
     ModelError
-        If a file is missing or leads outside the folder, the card is not valid (which key), the digest does not match, or the
-        graph keeps data in other files.
+        If a file is missing or leads outside the folder, the card is not valid (which key), the digest does not match,
+        or the graph keeps data in other files.
     """
     folder = Path(path)
     if not folder.is_dir():

@@ -1,7 +1,7 @@
 """Refuse ONNX graphs that read files outside themselves, without the ``onnx`` package.
 
-An ONNX tensor may point to a file ("external data"). onnxruntime follows such paths, so a model folder from elsewhere could make it
-read any file. The check walks the protobuf wire format down to the tensors.
+An ONNX tensor may point to a file ("external data"). onnxruntime follows such paths, so a model folder from elsewhere
+could make it read any file. The check walks the protobuf wire format down to the tensors.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def refuse_external_data(graph: bytes, where: str) -> None:
         raise ModelError(f"{where} is not an ONNX model: its bytes cannot be read as one. Export it again.") from None
     if external:
         raise ModelError(
-            f"{where} keeps tensors in files outside itself, which is refused: export it with all weights inside (external_data=False)."
+            f"{where} keeps tensors in files outside itself, which is refused: export it with all weights inside "
+            "(external_data=False)."
         )
 
 

@@ -21,8 +21,9 @@ _LOCK = threading.Lock()
 def session(model: ModelFolder) -> Any:
     """Return this process's onnxruntime session of a model, made on first use.
 
-    One intra-op and one inter-op thread: with two, the graph's scatter-add races and gives wrong sums; and a default session takes
-    every core of a shared worker node. The memory arena is off: batches are small, and it would only grow.
+    One intra-op and one inter-op thread: with two, the graph's scatter-add races and gives wrong sums; and a default
+    session takes every core of a shared worker node. The memory arena is off: batches are small, and it would only
+    grow.
 
     Raises
     ------
@@ -86,7 +87,8 @@ def _make(model: ModelFolder) -> Any:
         if item.type != dtype or isinstance(item.shape[0], int) or (width and item.shape[1:] != [width]):
             raise ModelError(
                 f"input {key!r} of model {name!r} must be {dtype} with a free first axis"
-                f"{f' and {width} columns' if width else ''}; got {item.type} {item.shape}. Export it with dynamic axes."
+                f"{f' and {width} columns' if width else ''}; got {item.type} {item.shape}. Export it with dynamic "
+                "axes."
             )
     if model.card.output not in [item.name for item in made.get_outputs()]:
         raise ModelError(f"the graph of model {name!r} has no output {model.card.output!r}.")

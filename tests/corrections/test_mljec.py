@@ -62,7 +62,9 @@ def test_factor_and_record(model: Path, events: Any) -> None:
     assert set(jets.fields) == set(events.Jet.fields) | set(CORRECTION_FIELDS)
     assert type(jets) is type(events.Jet)
     assert ak.all(ak.num(jets) == ak.num(events.Jet))
-    np.testing.assert_array_equal(ak.to_numpy(ak.flatten(corrector.correction(events))), flat(jets, "jet_energy_correction"))
+    np.testing.assert_array_equal(
+        ak.to_numpy(ak.flatten(corrector.correction(events))), flat(jets, "jet_energy_correction")
+    )
 
 
 def test_input_is_not_mutated_and_a_second_apply_gives_the_same(model: Path, events: Any) -> None:
@@ -121,9 +123,7 @@ def test_dask_gives_the_same_and_touches_what_it_declares(model: Path, path: Pat
         np.testing.assert_array_equal(flat(computed, field), flat(concrete, field))
 
 
-def test_pickled_and_in_batches_and_in_threads(
-    model: Path, events: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pickled_and_in_batches_and_in_threads(model: Path, events: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     corrector = mljec.MLJEC(model)
     reference = flat(corrector(events), "pt")
     np.testing.assert_array_equal(flat(pickle.loads(pickle.dumps(corrector))(events), "pt"), reference)
@@ -175,17 +175,22 @@ def test_fallback_takes_a_file_without_constituents(model: Path, real_data: Path
     assert set(corrector.required_branches(events)) == set(standard.required_branches(events))
 
 
-def test_file_without_constituents_is_an_error_that_says_what_works(model: Path, real_data: Path, open_nano: Any) -> None:
+def test_file_without_constituents_is_an_error_that_says_what_works(
+    model: Path, real_data: Path, open_nano: Any
+) -> None:
     events = open_nano(real_data / "nano" / "nanoaod_v12_tt_mc.root")
     with pytest.raises(
-        MissingBranchError, match=r"model 'toy' needs the particle-flow candidates of Jet.*PNetRegPtRawCorr.*FactorizedJEC"
+        MissingBranchError,
+        match=r"model 'toy' needs the particle-flow candidates of Jet.*PNetRegPtRawCorr.*FactorizedJEC",
     ):
         mljec.MLJEC(model)(events)
 
 
 def test_missing_branch_names_the_nearest(tmp_path: Path, events: Any) -> None:
     features = toy.FEATURES | {"charged": ("dxy", "n_hits")}
-    with pytest.raises(MissingBranchError, match=r"needs n_hits: looked for PFCands_numberOfHits.*nearest: PFCands_lostInner"):
+    with pytest.raises(
+        MissingBranchError, match=r"needs n_hits: looked for PFCands_numberOfHits.*nearest: PFCands_lostInner"
+    ):
         mljec.MLJEC(toy.write(tmp_path / "hits", features=features))(events)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -46,7 +48,7 @@ def as_arrays(events: list[tuple[int, int, list[tuple[int, int]]]]) -> tuple[np.
 )
 def test_groups_equal_plain_python(events: list[tuple[int, int, list[tuple[int, int]]]]) -> None:
     index, offsets, broken, beyond = group_links(*as_arrays(events))
-    got = [index[a:b].tolist() for a, b in zip(offsets, offsets[1:], strict=False)]
+    got = [index[a:b].tolist() for a, b in itertools.pairwise(offsets)]
     assert got == plain_groups(events)
     assert beyond == -1
     assert not broken.any()
@@ -55,7 +57,7 @@ def test_groups_equal_plain_python(events: list[tuple[int, int, list[tuple[int, 
 def test_broken_and_foreign_links_are_reported() -> None:
     events = [(1, 2, [(0, 1), (-1, 0)]), (2, 2, [(0, -1), (1, 5), (1, 1), (2, 0)])]
     index, offsets, broken, beyond = group_links(*as_arrays(events))
-    assert [index[a:b].tolist() for a, b in zip(offsets, offsets[1:], strict=False)] == [[1], [], [3]]
+    assert [index[a:b].tolist() for a, b in itertools.pairwise(offsets)] == [[1], [], [3]]
     assert broken.tolist() == [False, True, True]
     assert beyond == 1
 
@@ -75,6 +77,6 @@ def test_sums_equal_numpy() -> None:
     index, offsets = np.arange(20)[::-1].copy(), np.array([0, 0, 1, 20])
     sums = constituent_sums(index, offsets, pt.astype(np.float32), eta.astype(np.float32), phi.astype(np.float32))
     momentum = np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)], axis=1)[index]
-    expected = np.stack([momentum[a:b].sum(0) for a, b in zip(offsets, offsets[1:], strict=False)])
+    expected = np.stack([momentum[a:b].sum(0) for a, b in itertools.pairwise(offsets)])
     np.testing.assert_allclose(sums, expected, rtol=1e-5)
     assert (sums[0] == 0).all()

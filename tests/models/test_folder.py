@@ -103,7 +103,7 @@ def test_bytes_that_are_no_onnx_model(tmp_path: Path, graph: bytes) -> None:
 def test_graph_that_disagrees_with_its_card(tmp_path: Path) -> None:
     wide = toy.FEATURES | {"jet": ("pt", "eta", "phi")}
     models.write_folder(tmp_path / "wide", toy.graph(), toy.card(features=wide))
-    with pytest.raises(ModelError, match="input 'jet_features' of model 'toy' must be .* 3 columns"):
+    with pytest.raises(ModelError, match=r"input 'jet_features' of model 'toy' must be .* 3 columns"):
         models.session(models.open_folder(tmp_path / "wide"))
 
 

@@ -1,4 +1,5 @@
-"""A model small enough to check by hand: log_correction = 0.1 + 0.02 n_charged - 0.5 (sum of rel_pt of the neutrals)."""
+"""A model small enough to check by hand: log_correction = 0.1 + 0.02 n_charged - 0.5 (sum of rel_pt of the
+neutrals)."""
 
 from __future__ import annotations
 
@@ -35,13 +36,13 @@ def _pooled(collection: str) -> list[Any]:
     ]
     if collection == "charged":
         nodes.append(
-            helper.make_node("ConstantOfShape", [f"{c}_rows"], [f"{c}_value"], value=_tensor("v", np.ones(1, np.float32)))
+            helper.make_node(
+                "ConstantOfShape", [f"{c}_rows"], [f"{c}_value"], value=_tensor("v", np.ones(1, np.float32))
+            )
         )
     else:
         nodes.append(helper.make_node("Squeeze", [f"{c}_features", "one"], [f"{c}_value"]))
-    nodes.append(
-        helper.make_node("ScatterND", [f"{c}_base", f"{c}_row", f"{c}_value"], [f"{c}_sum"], reduction="add")
-    )
+    nodes.append(helper.make_node("ScatterND", [f"{c}_base", f"{c}_row", f"{c}_value"], [f"{c}_sum"], reduction="add"))
     return nodes
 
 
@@ -95,7 +96,9 @@ def expected(arrays: dict[str, np.ndarray]) -> np.ndarray:
     for jet in range(len(arrays["jet_features"])):
         n_charged = int(np.diff(arrays["charged_offsets"])[jet])
         first, last = arrays["neutral_offsets"][jet : jet + 2]
-        out.append(np.exp(0.1 + 0.02 * n_charged - 0.5 * arrays["neutral_features"][first:last, 0].sum(dtype=np.float64)))
+        out.append(
+            np.exp(0.1 + 0.02 * n_charged - 0.5 * arrays["neutral_features"][first:last, 0].sum(dtype=np.float64))
+        )
     return np.array(out)
 
 
