@@ -1,0 +1,34 @@
+"""``python -m training``: simulate, derive, calibrate, train, export; run from a checkout."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from coffea_mljec.errors import MLJECError
+from training import commands, export, train
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Simulate jets, derive their standard correction, train networks on them and export these.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+for command in (commands.simulate, commands.derive, commands.calibrate):
+    app.command()(command)
+app.command("train")(train.command)
+app.command("export")(export.command)
+
+
+def main() -> None:
+    """Run a command; our errors end it with one line instead of a traceback."""
+    try:
+        app()
+    except MLJECError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""The commands of ``python -m training``: each only reads its arguments and calls the room that does the work."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from coffea_mljec.errors import InputError
+
+__all__ = ["calibrate", "derive", "simulate"]
+
+Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder to write into; made if absent.")]
+
+
+def _pileup(text: str) -> float | tuple[float, float]:
+    """Return a number or a range from ``25`` or ``10,70``."""
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 2):
+        raise InputError(f"--pileup {text!r}: give a mean number of interactions, 25, or a range of means, 10,70")
+    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
+
+
+def simulate(
+    output: Folder,
+    events: Annotated[int, typer.Option(help="Events in all.")],
+    process: Annotated[
+        str, typer.Option(help="One process, or 'mix': QCD with b, c and light quarks enriched, shards alternating.")
+    ] = "mix",
+    seed: Annotated[int, typer.Option(help="Seed; independent samples take different ones.")] = 1,
+    workers: Annotated[int, typer.Option("--workers", "-j", help="Processes.")] = 1,
+    pileup: Annotated[str, typer.Option(help="Mean interactions, or a range of means: 25 or 10,70.")] = "10,70",
+    pt_hat: Annotated[str, typer.Option(help="Range of the hard scatter's pT in GeV.")] = "10,3000",
+    shard_events: Annotated[int, typer.Option(help="Events a file.")] = 500,
+    pool_events: Annotated[int, typer.Option(help="Minimum-bias interactions in the pileup pool.")] = 10_000,
+    ak8: Annotated[bool, typer.Option(help="Write AK8 PUPPI jets too.")] = True,
+    unmatched_pt: Annotated[float, typer.Option(help="Raw pT in GeV from which jets without generator jet stay.")] = 15.0,
+    raw_pt: Annotated[float, typer.Option(help="Raw pT in GeV from which matched jets stay.")] = 5.0,
+    compression: Annotated[str, typer.Option(help="zstd (fast) or lzma (small).")] = "zstd",
+    jec: Annotated[Path | None, typer.Option(help="Folder of a derived correction for the AK4 jets.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what the folder holds.")] = False,
+    minutes: Annotated[float | None, typer.Option(help="Stop, resumable, after this time.")] = None,
+) -> None:
+    """Simulate events: Pythia 8, pileup, a CMS-like detector, jets; written as shards in the PFNano layout."""
+    from training.simulate.plan import MIX, Plan
+    from training.simulate.production import correction_files, file_digest, produce
+
+    low, _, high = pt_hat.partition(",")
+    try:
+        settings: dict[str, Any] = {"pt_hat_min": float(low), "pt_hat_max": float(high), "pileup_mean": _pileup(pileup)}
+    except ValueError:
+        raise InputError(f"--pt-hat {pt_hat!r}: give a range in GeV, 10,3000") from None
+    files = correction_files(jec) if jec is not None else []
+    plan = Plan.create(
+        seed=seed, events=events, shard_events=shard_events, shares=MIX if process == "mix" else {process: 1.0},
+        settings=settings, pool_events=pool_events, compression=compression,
+        selection={"ak8": ak8, "raw_pt_min": raw_pt, "unmatched_raw_pt_min": unmatched_pt},
+        correction={path.name: file_digest(path) for path in files},
+    )  # fmt: skip
+    end = None if minutes is None else time.monotonic() + 60.0 * minutes
+    manifest = produce(
+        output, plan, workers, resume, files, deadline=None if end is None else lambda: time.monotonic() > end
+    )
+    done = manifest["shards"].values()
+    typer.echo(f"{output}: {len(done)} shards, {sum(s['events'] for s in done)} events, {sum(s['jets'] for s in done)} jets")
+
+
+def derive(
+    inputs: Annotated[list[Path], typer.Argument(help="Files or folders of simulated events: training ones only.")],
+    output: Folder,
+    name: Annotated[str, typer.Option(help="Campaign, version and MC.")] = "MLJECSim_V1_MC",
+    algo: Annotated[str, typer.Option(help="Jet algorithm, part of the file names.")] = "AK4PFchs",
+    closure: Annotated[
+        list[Path] | None, typer.Option(help="Other events on which the closure is measured as well.")
+    ] = None,
+) -> None:
+    """Derive the standard correction, L1FastJet x L2Relative x L3Absolute, as classic text files with closure plots."""
+    from training.derive.derivation import run
+
+    run(inputs, output, name, algo, closure or [])
+
+
+def calibrate(
+    folder: Annotated[Path, typer.Argument(help="A production.")],
+    jec: Annotated[Path, typer.Option(help="Folder of the derived correction.")],
+) -> None:
+    """Set Jet_pt, Jet_mass and Jet_rawFactor of a production's files by a standard correction."""
+    from training.simulate.production import calibrate as run
+
+    typer.echo(f"{run(folder, jec)} files of {folder} corrected by {jec}")
