@@ -13,7 +13,7 @@ from coffea_mljec.cli.executors import ExecutorKind, executor
 from coffea_mljec.cli.options import Algo, Collection, Inputs, Jec, JecJson, Output, Tag, Tree, Workers, standard_path
 from coffea_mljec.cli.terminal import err, out, output_folder
 from coffea_mljec.errors import InputError, MLJECError
-from coffea_mljec.io import FriendSummary, friend_paths, open_nano, write_friend
+from coffea_mljec.io import FriendSummary, friend_paths, write_friend
 from coffea_mljec.status import Status
 
 __all__ = ["apply"]
@@ -62,7 +62,7 @@ def apply(
         out.print("nothing to do: every friend file exists.")
         return
     if kind is ExecutorKind.iterative and workers == 1:
-        results = _here(jobs, work, tree)
+        results = _here(jobs, work)
     else:
         with executor(kind, workers, unit="file", desc="Correcting") as run:
             results, _ = run(jobs, work, None)
@@ -99,7 +99,7 @@ def _correct(job: Job, corrector: Any, progress: Any = None, **options: Any) -> 
         return {source: str(error)}
 
 
-def _here(jobs: list[Job], work: Any, tree: str) -> dict[str, FriendSummary | str]:
+def _here(jobs: list[Job], work: Any) -> dict[str, FriendSummary | str]:
     """One process, one bar that counts events: it moves inside a large file too."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -109,13 +109,8 @@ def _here(jobs: list[Job], work: Any, tree: str) -> dict[str, FriendSummary | st
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("Correcting", total=None)
         for number, job in enumerate(jobs, start=1):
-            try:
-                with open_nano(job[0], tree) as nano:
-                    bar.reset(task, total=nano.entries, description=f"file {number}/{len(jobs)}")
-            except MLJECError as error:
-                results[job[0]] = str(error)
-                continue
-            results |= work(job, progress=lambda n: bar.advance(task, n))
+            bar.reset(task, description=f"file {number}/{len(jobs)}")
+            results |= work(job, progress=lambda done, total: bar.update(task, completed=done, total=total))
     return results
 
 

@@ -103,7 +103,7 @@ def write_friend(
     *,
     chunk_size: int = 50_000,
     force: bool = False,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> FriendSummary:
     """Correct the jets of one file and write them as a friend tree.
 
@@ -127,7 +127,7 @@ def write_friend(
     force : bool
         Overwrite an existing friend file.
     progress : callable, optional
-        Called with the number of entries done after each chunk.
+        Called with the entries done and all entries, before the first chunk and after each.
 
     Returns
     -------
@@ -158,12 +158,14 @@ def write_friend(
         try:
             with uproot.recreate(temporary, compression=uproot.ZSTD(3)) as out:
                 types = _IDENTITY_TYPES | {collection: _jet_type()}
+                if progress is not None:
+                    progress(0, nano.entries)
                 tree = out.mktree(treename, types, title=f"corrected {collection}")
                 for start in range(0, nano.entries, chunk_size):
                     stop = min(start + chunk_size, nano.entries)
                     tree.extend(_correct(nano, start, stop, corrector, collection, summary))
                     if progress is not None:
-                        progress(stop - start)
+                        progress(stop, nano.entries)
                 out[METADATA_KEY] = json.dumps(_metadata(nano, corrector, collection), sort_keys=True)
             if summary.events != nano.entries:
                 raise InputError(

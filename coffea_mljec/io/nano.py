@@ -111,8 +111,8 @@ def _check_whole(name: str, directory: Any) -> None:
     """uproot reads the head of a cut file without complaint, and fails later, on a worker."""
     if os.path.isfile(name) and os.path.getsize(name) < directory.file.fEND:
         raise InputError(
-            f"{name} cannot be read as a ROOT file: it has {os.path.getsize(name)} of {directory.file.fEND} bytes. It is "
-            "cut short; fetch it again."
+            f"{name} cannot be read as a ROOT file: it has {os.path.getsize(name)} of {directory.file.fEND} bytes. It "
+            "is cut short; fetch it again."
         )
 
 
@@ -128,6 +128,6 @@ def _readable(name: str) -> Iterator[None]:
     except (OSError, ValueError, uproot.deserialization.DeserializationError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"{name} cannot be read as a ROOT file: {first}. It is empty, cut short or of another kind; "
+            f"{name} cannot be read as a ROOT file: {first}. It is empty, cut short or no ROOT file; "
             "fetch it again."
         ) from None

@@ -68,9 +68,13 @@ def write_nano(path: Path, pt: list[list[float]]) -> Path:
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 4, 6, 1000])
 def test_entry_for_entry_in_any_chunks(nano, tmp_path, chunk_size):
-    done: list[int] = []
+    seen: list[tuple[int, int]] = []
     before = nano.read_bytes()
-    summary = write_friend(nano, tmp_path / "out.root", Scale(), chunk_size=chunk_size, progress=done.append)
+
+    def note(done: int, total: int) -> None:
+        seen.append((done, total))
+
+    summary = write_friend(nano, tmp_path / "out.root", Scale(), chunk_size=chunk_size, progress=note)
     with uproot.open(tmp_path / "out.root") as file:
         tree = file["Events"]
         assert tree["event"].array().tolist() == [2**40 + i for i in range(6)]
@@ -81,7 +85,7 @@ def test_entry_for_entry_in_any_chunks(nano, tmp_path, chunk_size):
         kinds = {name: str(tree[f"Jet_{name}"].array().type.content.content) for name in COLUMNS}
     assert kinds == COLUMNS
     assert (summary.events, summary.jets, summary.status) == (6, 6, {1: 4, 4: 2})
-    assert sum(done) == 6
+    assert seen == [(min(done, 6), 6) for done in range(0, 6 + chunk_size, chunk_size)]
     assert nano.read_bytes() == before
 
 

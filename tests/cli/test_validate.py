@@ -1,0 +1,62 @@
+"""``mljec validate``."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cli.conftest import write_nano
+
+
+def test_report_of_a_model_the_standard_path_and_the_stored_jets(mljec, jec_text, model_folder, tmp_path):
+    nano = write_nano(tmp_path / "nano.root", n_events=300)
+    command = ("validate", nano, "-o", tmp_path / "v", "--jec", jec_text, "--model", model_folder)
+    status, printed, said = mljec(*command, "--chunk-size", 100, "--replicas", 5, "--no-plots")
+    assert status == 0, said
+    assert "as stored" in printed
+    numbers = json.loads((tmp_path / "v" / "numbers.json").read_text())
+    assert numbers["standard"] == "standard"
+    assert numbers["providers"] == ["as stored", "standard", "toy"]
+    assert numbers["counts"]["judged"] == 600
+    cell = {
+        entry["provider"]: entry
+        for entry in numbers["cells"]
+        if (entry["region"], entry["interval"], entry["flavour"]) == ("central", ">30", "all")
+    }
+    # Raw jets are 0.8 of the stored ones, which scatter around 1: 1.25 brings the standard path back onto them.
+    assert cell["as stored"]["median"]["value"] == pytest.approx(1, abs=0.02)
+    assert cell["standard"]["median"]["value"] == pytest.approx(cell["as stored"]["median"]["value"], abs=2e-3)
+    assert (tmp_path / "v" / "table.md").is_file()
+
+
+def test_without_a_standard_path_the_stored_jets_are_the_standard(mljec, nano, model_folder, tmp_path):
+    command = ("validate", nano, "-o", tmp_path / "v", "--model", model_folder, "--no-plots", "--replicas", 2)
+    assert mljec(*command)[0] == 0
+    assert json.loads((tmp_path / "v" / "numbers.json").read_text())["standard"] == "as stored"
+    assert sorted(path.name for path in (tmp_path / "v").iterdir()) == ["numbers.json", "table.md"]
+
+
+@pytest.mark.parametrize("executor", [(), ("--executor", "futures", "--workers", "2")])
+def test_data_cannot_be_validated(mljec, jec_text, tmp_path, executor):
+    nano = write_nano(tmp_path / "data.root", simulation=False)
+    status, _, said = mljec("validate", nano, "-o", tmp_path / "v", "--jec", jec_text, *executor)
+    assert status == 2
+    assert "data.root: the response needs generator jets" in said
+    assert "Traceback" not in said
+
+
+def test_a_bad_file_is_refused_before_the_work(mljec, nano, jec_text, tmp_path):
+    command = ("validate", nano, tmp_path / "nowhere.root", "-o", tmp_path / "v", "--jec", jec_text)
+    status, _, said = mljec(*command)
+    assert status == 2
+    assert "no such file" in said
+    assert not (tmp_path / "v").exists()
+
+
+def test_the_same_file_or_name_twice(mljec, nano, jec_text, model_folder, tmp_path):
+    command = ("validate", nano, "-o", tmp_path / "v", "--jec", jec_text)
+    assert "two corrections have the name toy" in mljec(
+        *command, "--model", model_folder, "--model", model_folder
+    )[2]
+    assert "given more than once" in mljec("validate", nano, nano, "-o", tmp_path / "v", "--jec", jec_text)[2]

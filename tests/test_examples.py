@@ -1,0 +1,50 @@
+"""What lies in ``examples/`` runs."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+from coffea import processor
+from coffea.nanoevents import PFNanoAODSchema
+
+import coffea_mljec as mljec
+from coffea_mljec.models import bundled
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT / "coffea_mljec" / "data"
+SAMPLE = DATA / "mljec_sample.root"
+
+
+@pytest.fixture(scope="module")
+def dijet_mass() -> type:
+    return runpy.run_path(str(ROOT / "examples" / "processor.py"))["DijetMass"]
+
+
+def test_dijet_mass_of_real_jets(dijet_mass, real_data):
+    standard = mljec.FactorizedJEC.from_json(
+        real_data / "jec" / "2017_UL_jet_jerc.json.gz", "Summer19UL17_V5_MC", "AK4PFchs"
+    )
+    files = {"ttbar": [str(real_data / "nano" / "pfnano_ul17_mc.root")]}
+    executor = processor.IterativeExecutor(status=False, retries=0)
+    runner = processor.Runner(executor=executor, schema=PFNanoAODSchema, chunksize=4)
+    result = runner(files, dijet_mass({"standard": standard, "again": standard}), treename="Events")
+    assert result["events"] == 10
+    assert result["applied"] == {"standard": 64, "again": 64}
+    mass = result["mass"]
+    assert mass.sum(flow=True) > 0
+    # Correcting corrected jets starts from their raw pT: the second correction in the loop gives what the first gave.
+    assert (mass["standard", :].values(flow=True) == mass["again", :].values(flow=True)).all()
+
+
+@pytest.mark.skipif(
+    not SAMPLE.exists() or not bundled(), reason="the sample and the model are not bundled with this checkout"
+)
+def test_dijet_mass_of_the_sample_from_its_command_line(monkeypatch, capsys):
+    payloads = [part for path in sorted((DATA / "jec").glob("*.txt")) for part in ("--jec", str(path))]
+    monkeypatch.setattr(sys, "argv", ["processor.py", str(SAMPLE), *payloads])
+    runpy.run_path(str(ROOT / "examples" / "processor.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert "events; jets that each correction treated: {'network':" in printed
