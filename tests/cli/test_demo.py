@@ -1,0 +1,31 @@
+"""``mljec demo``: the main job, as ``make demo`` runs it."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+
+import pytest
+import uproot
+
+from coffea_mljec.models import DEFAULT_MODEL, bundled
+
+SAMPLE = files("coffea_mljec") / "data" / "mljec_sample.root"
+
+
+@pytest.mark.skipif(
+    not SAMPLE.is_file() or not bundled(), reason="the sample and the model are not bundled with this checkout"
+)
+def test_the_main_job(mljec, tmp_path):
+    status, printed, said = mljec("demo", "-o", tmp_path / "demo")
+    assert status == 0, said
+    for name in (DEFAULT_MODEL, "standard", "numbers.json", "table.md", "plots", "corrected_jets.root"):
+        assert name in printed
+    numbers = json.loads((tmp_path / "demo" / "numbers.json").read_text())
+    assert numbers["providers"] == ["standard", DEFAULT_MODEL]
+    assert numbers["counts"]["judged"] > 1000
+    assert {path.suffix for path in (tmp_path / "demo" / "plots").iterdir()} == {".png", ".pdf"}
+    with uproot.open(SAMPLE) as sample, uproot.open(tmp_path / "demo" / "corrected_jets.root") as corrected:
+        assert numbers["counts"]["events"] == sample["Events"].num_entries == corrected["Events"].num_entries
+        assert corrected["Events"]["nJet"].array().tolist() == sample["Events"]["nJet"].array().tolist()
+    assert not list((tmp_path / "demo").rglob("*.part"))
