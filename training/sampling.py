@@ -224,9 +224,10 @@ def plot_sampling(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(14, 6), layout="constrained")
+    figure = Figure(figsize=(14, 6))
     FigureCanvasAgg(figure)
-    axes = figure.subplots(2, len(FLAVOUR_GROUPS), sharex="row", squeeze=False)
+    axes = figure.subplots(2, len(FLAVOUR_GROUPS), squeeze=False)
+    figure.subplots_adjust(left=0.06, right=0.99, bottom=0.09, top=0.95, hspace=0.3, wspace=0.25)
     pt, eta = np.asarray(pt_gen, np.float64), np.abs(np.asarray(eta_gen, np.float64))
     edges = _edges(pt, eta, settings)
     target = _target_in_cells(edges, settings).reshape(len(edges[0]) - 1, -1)

@@ -192,6 +192,8 @@ def _fit(module: Any, batches: Any, folder: Path, recipe: Recipe, checkpoint: Pa
     from lightning.pytorch import Trainer
     from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar, Timer
 
+    # What it says of accelerators and of services to buy is of no use here; warnings still come through.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     learning = recipe.learning
     best = ModelCheckpoint(
         folder / "checkpoints", "epoch-{epoch:03d}", monitor="val_loss", save_last=True, auto_insert_metric_name=False,
@@ -218,8 +220,6 @@ def _fit(module: Any, batches: Any, folder: Path, recipe: Recipe, checkpoint: Pa
         reload_dataloaders_every_n_epochs=1,
         use_distributed_sampler=False,
     )
-    # What it says of accelerators and of services to buy is of no use here; warnings still come through.
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         # lightning 2.6 asks torch 2.13 in a way that torch deprecates: nothing a reader can act on.
         warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated", category=FutureWarning)

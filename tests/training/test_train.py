@@ -1,0 +1,206 @@
+"""Recipes, the loss, and whole little trainings: reproducible, resumable, best weights kept."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from coffea_mljec.errors import InputError
+from coffea_mljec.features import FeatureSet
+from training.recipe import Recipe, read_recipe
+
+CONFIGS = Path(__file__).resolve().parents[2] / "training" / "configs"
+SMALL = FeatureSet(jet=("log_pt", "eta"), charged=("rel_pt",), neutral=("pt", "rel_pt"))
+
+
+def tiny(tmp_path: Path, **changes: Any) -> Recipe:
+    learning = {"batch_size": 64, "max_epochs": 3, "threads": 1, "accelerator": "cpu"} | changes.pop("learning", {})
+    return Recipe.model_validate(
+        {
+            "name": "tiny",
+            "description": "a test",
+            "sample": "toy jets",
+            "fast_simulation": True,
+            "productions": ["unused"],
+            "cache": tmp_path / "cache",
+            "runs": tmp_path / "runs",
+            "features": SMALL.names(),
+            "architecture": {"phi_candidate": (8, 8), "phi_vertex": (4,), "head": (16, 8), "momentum": 0.2},
+            "learning": learning,
+            **changes,
+        }
+    )
+
+
+@pytest.fixture
+def toy_training(toy_jets: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """``toy_training(recipe)``: `train` on 900 toy jets in place of a production's files."""
+    pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
+    pytest.importorskip("lightning", reason="lightning is not installed: pip install 'coffea-mljec[train]'")
+    import training.train as module
+
+    monkeypatch.setattr(module, "prepare", lambda *a, **k: toy_jets(900, feature_set=SMALL))
+
+    def run(recipe: Recipe, **options: Any) -> Path:
+        return module.train(recipe, progress=False, **options)
+
+    return run
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_recipes_are_valid(path: Path) -> None:
+    recipe = read_recipe(path)
+    assert recipe.name == path.stem
+    assert recipe.fast_simulation
+
+
+def test_the_default_recipe_learns_as_the_design_says() -> None:
+    recipe = read_recipe(CONFIGS / "pfn-r-lite.yaml")
+    learning = recipe.learning
+    assert (learning.batch_size, learning.learning_rate, learning.loss_range) == (1024, 2e-3, 1.0)
+    assert (learning.plateau_factor, learning.plateau_patience, learning.least_gain) == (0.2, 5, 1e-4)
+    assert learning.stop_patience == 7
+    assert recipe.split == (0.6, 0.2, 0.2)
+    assert recipe.features == "pfnano"
+    assert recipe.widths == Recipe.model_validate(recipe.model_dump() | {"architecture": "pfn-r-lite"}).widths
+
+
+def test_recipes_survive_writing_and_reading(tmp_path: Path) -> None:
+    recipe = tiny(tmp_path, transforms={"charged": {"rel_pt": {"kind": "symlog", "unit": 0.1}}}, sampling={"p_ref": 400.0})
+    recipe.write(tmp_path / "recipe.yaml")
+    assert read_recipe(tmp_path / "recipe.yaml") == recipe
+    assert read_recipe(tmp_path / "recipe.yaml", seed=77).seed == 77
+
+
+def test_toml_recipes_are_read(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text(
+        'name = "a"\ndescription = "b"\nsample = "c"\nfast_simulation = false\nproductions = ["d"]\n[learning]\nmax_epochs = 4\n'
+    )
+    recipe = read_recipe(tmp_path / "r.toml")
+    assert recipe.learning.max_epochs == 4
+    assert recipe.productions == (Path("d"),)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"colour": "red"}, "colour: Extra inputs are not permitted"),
+        ({"features": "cms"}, "unknown feature set 'cms': choose one of thesis, pfnano"),
+        ({"features": {"jet": ["ptt"]}}, "unknown feature 'ptt' of collection 'jet'"),
+        ({"architecture": "pfn"}, "unknown architecture 'pfn': choose one of pfn-r-lite, pfn-r"),
+        ({"learning": {"plateau_factor": 2}}, "learning.plateau_factor: Input should be less than 1"),
+        ({"name": "../up"}, "name: String should match pattern"),
+    ],
+)
+def test_impossible_recipes_are_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    good = tiny(tmp_path).model_dump(mode="json")
+    (tmp_path / "r.yaml").write_text(yaml.safe_dump(good | change))
+    with pytest.raises(InputError, match="impossible settings") as error:
+        read_recipe(tmp_path / "r.yaml")
+    assert message in str(error.value)
+
+
+def test_missing_and_broken_recipe_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no recipe at"):
+        read_recipe(tmp_path / "none.yaml")
+    (tmp_path / "r.yaml").write_text("a: [")
+    with pytest.raises(InputError, match="cannot be parsed"):
+        read_recipe(tmp_path / "r.yaml")
+    (tmp_path / "r.yaml").write_text("just text")
+    with pytest.raises(InputError, match="must hold settings by name, got str"):
+        read_recipe(tmp_path / "r.yaml")
+
+
+def test_loss_is_the_formula() -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
+    pytest.importorskip("lightning", reason="lightning is not installed: pip install 'coffea-mljec[train]'")
+    from training.learning import regression_loss
+
+    predicted = torch.tensor([0.1, 0.0, 3.0, -0.2])
+    target = torch.tensor([0.3, -0.5, 1.5, -1.0])
+    one = torch.ones(4)
+    # |y| < 1 strictly: the third and fourth count 0 but stay in the denominator.
+    assert float(regression_loss(predicted, target, one)) == pytest.approx((0.2 + 0.5) / 4)
+    weight = torch.tensor([2.0, 1.0, 1.0, 4.0])
+    assert float(regression_loss(predicted, target, weight)) == pytest.approx((2 * 0.2 + 0.5) / 8)
+    assert float(regression_loss(predicted, target, one, loss_range=2.0)) == pytest.approx((0.2 + 0.5 + 1.5 + 0.8) / 4)
+
+
+def test_a_training_learns_and_writes_its_run(tmp_path: Path, toy_training: Callable[..., Path]) -> None:
+    folder = toy_training(tiny(tmp_path, learning={"max_epochs": 12}))
+    record = json.loads((folder / "run.json").read_text())
+    metrics = record["metrics"]
+    assert metrics["val_loss"] < 0.6 * metrics["val_loss_uncorrected"]
+    assert metrics["test_loss"] < 0.6 * metrics["test_loss_uncorrected"]
+    assert record["jets"]["train"] + record["jets"]["val"] + record["jets"]["test"] == 900
+    assert record["domain"]["pt_raw"][0] < 20 < 500 < record["domain"]["pt_raw"][1]
+    assert 4 < record["domain"]["abs_eta"][1] <= 4.7
+    assert read_recipe(folder / "recipe.yaml").learning.max_epochs == 12
+    for name in ("sampling.png", "loss.png", "network.npz", "timing.csv", "checkpoints/last.ckpt"):
+        assert (folder / name).stat().st_size > 0
+    # The weights kept are those of the best epoch, not of the last.
+    with (folder / "log" / "metrics.csv").open() as file:
+        losses = [float(line["val_loss"]) for line in csv.DictReader(file) if line["val_loss"]]
+    assert len(losses) == 12
+    assert metrics["val_loss"] == pytest.approx(min(losses), rel=1e-4)
+    lines = (folder / "timing.csv").read_text().splitlines()
+    assert len(lines) == 2 + 12
+
+
+def test_the_same_seed_gives_the_same_network(tmp_path: Path, toy_training: Callable[..., Path]) -> None:
+    arrays = []
+    for name, seed in (("a", 5), ("b", 5), ("c", 6)):
+        folder = toy_training(tiny(tmp_path, name=name, seed=seed, learning={"max_epochs": 1}))
+        with np.load(folder / "network.npz") as weights:
+            arrays.append({key: weights[key] for key in weights.files})
+    assert all(np.array_equal(arrays[0][key], arrays[1][key]) for key in arrays[0])
+    assert not np.array_equal(arrays[0]["output.weight"], arrays[2]["output.weight"])
+
+
+def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path, toy_training: Callable[..., Path]) -> None:
+    # Rejection, so that the rows of an epoch depend on its number too.
+    rejection = {"least_acceptance": 0.3}
+    whole = toy_training(tiny(tmp_path, name="whole", sampling=rejection, learning={"max_epochs": 4}))
+    toy_training(tiny(tmp_path, name="parts", sampling=rejection, learning={"max_epochs": 2}))
+    parts = toy_training(tiny(tmp_path, name="parts", sampling=rejection, learning={"max_epochs": 4}), resume=True)
+    with np.load(whole / "network.npz") as one, np.load(parts / "network.npz") as other:
+        for key in one.files:
+            np.testing.assert_array_equal(one[key], other[key], err_msg=key)
+    metrics = [json.loads((folder / "run.json").read_text())["metrics"] for folder in (whole, parts)]
+    assert metrics[0] == metrics[1]
+
+
+def test_existing_absent_and_other_runs_are_refused(tmp_path: Path, toy_training: Callable[..., Path]) -> None:
+    recipe = tiny(tmp_path, learning={"max_epochs": 1})
+    with pytest.raises(InputError, match="nothing to resume"):
+        toy_training(recipe, resume=True)
+    toy_training(recipe)
+    with pytest.raises(InputError, match="exists: --resume goes on with it"):
+        toy_training(recipe)
+    with pytest.raises(InputError, match="differs in learning, seed: a run goes on with its own recipe only"):
+        toy_training(tiny(tmp_path, seed=9, learning={"max_epochs": 1, "learning_rate": 1e-3}), resume=True)
+
+
+def test_time_ends_a_training_after_its_epoch(tmp_path: Path, toy_training: Callable[..., Path]) -> None:
+    folder = toy_training(tiny(tmp_path, learning={"max_epochs": 50, "max_minutes": 1e-6}))
+    with (folder / "log" / "metrics.csv").open() as file:
+        epochs = {line["epoch"] for line in csv.DictReader(file)}
+    assert epochs == {"0"}
+    assert (folder / "run.json").is_file()
+
+
+def test_learning_rate_falls_and_training_stops_on_a_plateau(tmp_path: Path, toy_training: Callable[..., Path]) -> None:
+    """With a gain of 10 asked for, no epoch after the first counts."""
+    limits = {"max_epochs": 50, "least_gain": 10.0, "plateau_patience": 2, "stop_patience": 5}
+    folder = toy_training(tiny(tmp_path, learning=limits))
+    with (folder / "log" / "metrics.csv").open() as file:
+        rates = [float(line["learning_rate"]) for line in csv.DictReader(file) if line["learning_rate"]]
+    # Falls after 2 and 4 epochs without gain, stops after 5.
+    assert rates == pytest.approx([2e-3, 2e-3, 2e-3, 4e-4, 4e-4, 8e-5])
