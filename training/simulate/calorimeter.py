@@ -40,6 +40,14 @@ def _fluctuate(rng: np.random.Generator, energy: float, sigma: float) -> float:
 
 
 @njit()
+def _radiation_lengths(eta: float) -> float:
+    """Return the tracker's material in front of the ECAL, at ``eta`` >= 0."""
+    if eta < 1.5:
+        return 0.4 + 1.5 * (eta / 1.5) ** 2
+    return max(1.9 - 0.5 * (eta - 1.5), 1.0)
+
+
+@njit()
 def deposit(
     rng: np.random.Generator,
     kind: NDArray[np.int8],
@@ -97,6 +105,9 @@ def deposit(
         if light:
             a, b, c = detector.ecal_constant * e, detector.ecal_stochastic * root, detector.ecal_noise
             sigma = math.sqrt(a * a + b * b + c * c) * (detector.ecal_forward if forward else 1.0)
+            if kind[i] == _PHOTON and rng.random() > math.exp(-7.0 / 9.0 * _radiation_lengths(eta)):
+                pt = e / math.cosh(eta)
+                response *= pt / (pt + 2.0 * detector.conversion_loss * rng.random())
             em[i] = _fluctuate(rng, e * response, sigma)
             continue
         if forward and eta <= detector.tracker_eta:

@@ -208,6 +208,7 @@ def reconstruct_candidates(
             middle = abs(-detector.hf_eta + (tower // N_PHI + 0.5) * width)
             tracking = middle < detector.tracker_eta
             forward = middle > detector.barrel_eta
+            turn_on = detector.ecal_turn_on_forward if forward else detector.ecal_turn_on
             ecal_cut = detector.ecal_threshold_forward if forward else detector.ecal_threshold
             hcal_cut = detector.hcal_threshold_forward if forward else detector.hcal_threshold
             if not tracking:
@@ -235,7 +236,7 @@ def reconstruct_candidates(
                         linked += e
                     elif not tracking and hadronic > 0.0:
                         loose += e
-                    elif e > ecal_cut:
+                    elif e > ecal_cut and rng.random() > math.exp((1.0 - e / ecal_cut) / turn_on):
                         seen = from_vertex(c_eta, z, detector)
                         values[at] = (e / math.cosh(seen), seen, c_phi, 0.0, 0.0)
                         pdg[at] = 22
@@ -310,8 +311,10 @@ def reconstruct_candidates(
         for ring in range(2 * _HF_ETA):
             side = 1.0 if ring >= _HF_ETA else -1.0
             for sector in range(_HF_PHI):
+                cell = ring * _HF_PHI + sector
+                hidden = min(detector.hf_mixing * hf[cell, 1], hf[cell, 0])
                 for part in range(2):
-                    e = hf[ring * _HF_PHI + sector, part]
+                    e = hf[cell, part] + (hidden if part == 1 else -hidden)
                     if e < (detector.hf_em_threshold if part == 0 else detector.hf_had_threshold):
                         continue
                     eta = side * (detector.hf_eta + (ring % _HF_ETA + 0.5) * hf_width)
