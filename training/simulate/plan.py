@@ -16,8 +16,8 @@ from training.simulate.tables import EVENTS_A_SEED, JetSelection
 
 __all__ = ["MIX", "Plan", "Shard"]
 
-#: Process -> share of the events: from it b : c : uds : g = 1 : 1 : 2 : 2 can be sampled.
-MIX: dict[str, float] = {"qcd": 0.4, "qcd-b": 0.2, "qcd-c": 0.2, "qcd-light": 0.2}
+#: Process -> share of the events: from it b : c : uds : g = 1 : 1 : 2 : 2 can be sampled, with s jets beside u and d.
+MIX: dict[str, float] = {"qcd": 0.4, "qcd-b": 0.2, "qcd-c": 0.2, "qcd-strange": 0.2}
 
 
 class Shard(BaseModel):

@@ -28,6 +28,8 @@ PROCESSES: dict[str, tuple[int, tuple[str, ...]]] = {
         ),
     ),
     "gammajet": (7, ("PromptPhoton:qg2qgamma = on", "PromptPhoton:qqbar2ggamma = on")),
+    # g g -> q qbar and q qbar -> q' q'bar: d, u and s in equal parts, the way to strange jets (s is rare in q q -> q q).
+    "qcd-strange": (9, ("HardQCD:gg2qqbar = on", "HardQCD:qqbar2qqbarNew = on")),
     "hbb": (8, ("HiggsSM:ffbar2HZ = on", "HiggsSM:ffbar2HW = on", "25:onMode = off", "25:onIfMatch = 5 -5")),
 }  # fmt: skip
 
@@ -65,7 +67,7 @@ class Settings(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     pt_hat_min: Annotated[float, Field(gt=0.0)] = 10.0
     pt_hat_max: Annotated[float, Field(gt=0.0)] = 3000.0
-    bias_power: Annotated[float, Field(ge=0.0, le=8.0)] = 5.0
+    bias_power: Annotated[float, Field(ge=0.0, le=8.0)] = 4.5
     pileup_mean: float | tuple[float, float] = (10.0, 70.0)
     vertex_spread: Annotated[float, Field(gt=0.0, le=20.0)] = 3.7
     energy: Annotated[float, Field(ge=900.0, le=100000.0)] = 13000.0
