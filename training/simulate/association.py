@@ -90,9 +90,9 @@ def associate(
             prompt = abs(tracks[i, _D0]) < 4.0 * math.hypot(tracks[i, _D0_ERR], 0.001)
             pulls = distance / error
             used = rng.random()
-            if prompt and pulls < 4.0 and used < 0.90:
-                code = 7 if used < 0.85 else 6
-            elif pulls < 5.0 and distance < 0.1 and prompt:
+            if prompt and pulls < 4.0 and used < 0.85:
+                code = 7 if used < 0.80 else 6
+            elif pulls < 5.0 and distance < 0.1 and prompt and used < 0.95:
                 code = 5
             elif best == 0 and distance < 0.3 and abs(tracks[i, _D0]) < 0.5 and tracks[i, 0] > 1.0:
                 code = 4
