@@ -33,12 +33,20 @@ bench: .venv-test/.stamp
 
 train-env: .venv-train/.stamp
 
-# The stamp is written last: an interrupted set-up starts again instead of leaving half an environment behind.
-.venv-%/.stamp: requirements/%.txt pyproject.toml
+# Each stamp is written last: an interrupted set-up starts again instead of leaving half an environment behind. Two quiets,
+# because one still prints pip's warnings about the places where it looks; errors are printed all the same.
+PIP = .venv-$*/bin/python -m pip install --quiet --quiet --disable-pip-version-check
+
+.venv-%/.stamp: .venv-%/.locked pyproject.toml
+	$(PIP) --no-deps --editable .
+	@touch $@
+
+.PRECIOUS: .venv-%/.locked
+.venv-%/.locked: requirements/%.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "coffea-mljec needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.11 ...")'
+	@echo "setting up .venv-$* from requirements/$*.txt; this takes some minutes, once"
 	$(PYTHON) -m venv --clear .venv-$*
-	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/$*.txt
-	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(PIP) -r requirements/$*.txt
 	@touch $@
 
 # torch asks for gigabytes of GPU packages that nothing here uses: they stay out of the locks, and so do the local

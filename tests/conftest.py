@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Folder with the public CMS files (``nano/``, ``jec/``, ``models/``); the test skips, visibly, where they are not."""
+    """Folder with the public CMS files (``nano/``, ``jec/``, ``models/``); without it the test skips, visibly."""
     where = os.environ.get("MLJEC_REAL_DATA")
     folder = Path(where) if where else ROOT.parent / "shared" / "data"
     if not (folder / "nano").is_dir():

@@ -61,7 +61,10 @@ def demo(
 
 
 def _say_where(folder: Path, report: Any, corrected: str, jets: int) -> None:
-    out.print(f"numbers         {report.numbers}")
-    out.print(f"tables          {report.table}")
-    out.print(f"plots           {folder / 'plots'} ({len(report.plots)} files)")
-    out.print(f"corrected jets  {corrected} ({jets} jets; opens with NanoEvents)")
+    for what, where in (
+        ("numbers", report.numbers),
+        ("tables", report.table),
+        ("plots", f"{folder / 'plots'} ({len(report.plots)} files)"),
+        ("corrected jets", f"{corrected} ({jets} jets; opens with NanoEvents)"),
+    ):
+        out.print(f"{what:<15} {where}", soft_wrap=True)
