@@ -1,10 +1,10 @@
 """Pileup weights per candidate: PUPPI (Bertolini, Harris, Low, Tran, JHEP 10 (2014) 059), simplified.
 
 alpha_i = ln sum_j (pt_j / dR_ij)^2 over charged candidates of the primary vertex with dR_ij < 0.4 for |eta| < 2.5,
-over all candidates beyond. Charged candidates get 1 if the primary vertex is their nearest, else 0. A neutral one gets the chi2
-probability (one degree of freedom) of how far its alpha lies above the median of pileup (central: charged pileup of
-the event; forward: all neutral), in units of the width below that median. Simplified: one set of cuts per region, one
-iteration, width floors.
+over all candidates beyond. Charged candidates get 1 if the primary vertex is their nearest, else 0. A neutral one
+gets the chi2 probability (one degree of freedom) of how far its alpha lies above the median of pileup (central:
+charged pileup of the event; forward: all neutral), in units of the width below that median. Simplified: one set of
+cuts per region, one iteration, width floors.
 """
 
 from __future__ import annotations
