@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import lightning
@@ -17,7 +18,7 @@ from training.networks.pfn import PFN
 from training.recipe import Learning
 from training.sampling import Sampled, accept
 
-__all__ = ["JetBatches", "Regression", "regression_loss"]
+__all__ = ["History", "JetBatches", "Regression", "regression_loss"]
 
 
 def regression_loss(predicted: Tensor, target: Tensor, weight: Tensor, loss_range: float = 1.0) -> Tensor:
@@ -79,7 +80,7 @@ class Regression(lightning.LightningModule):
 
 
 class JetBatches(lightning.LightningDataModule):
-    """The batches: accepted and shuffled anew in every epoch from seed and epoch number, so that a resumed run sees the same.
+    """The batches, accepted and shuffled anew in every epoch by seed and epoch number: a resumed run sees the same.
 
     Parameters
     ----------
@@ -96,8 +97,8 @@ class JetBatches(lightning.LightningDataModule):
 
     Attributes
     ----------
-    timings : list of dict
-        Per finished epoch: jets, seconds, share of the time spent waiting for batches.
+    stream : Stream or None
+        The pass of the current or last epoch.
     """
 
     def __init__(
@@ -116,31 +117,61 @@ class JetBatches(lightning.LightningDataModule):
         self.sampled = sampled
         self.learning = learning
         self.seed = seed
-        self.timings: list[dict[str, float]] = []
-        self._stream: Stream | None = None
+        self.stream: Stream | None = None
 
     def train_dataloader(self) -> Stream:
         """Return the pass of the current epoch."""
-        self._keep_timing()
         epoch = int(self.trainer.current_epoch) if self.trainer is not None else 0
         rows = self.train[accept(self.sampled.acceptance[self.train], self.seed, epoch)]
-        self._stream = Stream(
-            self.jets, rows, self.sampled.weight, self.learning.batch_size, shuffle=(self.seed, epoch, 1), whole_batches=True
+        self.stream = Stream(
+            self.jets,
+            rows,
+            self.sampled.weight,
+            self.learning.batch_size,
+            shuffle=(self.seed, epoch, 1),
+            whole_batches=True,
         )
-        return self._stream
+        return self.stream
 
     def val_dataloader(self) -> Stream:
         """Return one pass over the validation jets, in order."""
         weight = self.sampled.weight * self.sampled.acceptance
         return Stream(self.jets, self.val, weight, 4 * self.learning.batch_size)
 
-    def teardown(self, stage: str) -> None:
-        """Keep the last pass's timing."""
-        self._keep_timing()
 
-    def _keep_timing(self) -> None:
-        stream, self._stream = self._stream, None
-        if stream is not None and stream.seconds > 0:
-            self.timings.append(
-                {"jets": len(stream.rows), "seconds": stream.seconds, "waiting": stream.waited / stream.seconds}
-            )
+class History(lightning.Callback):
+    """One line an epoch in ``metrics.csv``, added as the training goes on; a resumed run keeps the lines before.
+
+    Columns: epoch, train_loss, val_loss, learning_rate, jets, seconds (first to last training batch),
+    jets_per_second, waiting (share of that time spent waiting for batches).
+    """
+
+    COLUMNS = ("epoch", "train_loss", "val_loss", "learning_rate", "jets", "seconds", "jets_per_second", "waiting")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Keep the lines of the epochs that the run goes on from."""
+        lines = self.path.read_text().splitlines()[1:] if self.path.is_file() else []
+        kept = [line for line in lines if int(line.split(",", 1)[0]) < trainer.current_epoch]
+        self._write([",".join(self.COLUMNS), *kept])
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Add the line of an epoch."""
+        stream: Stream = trainer.datamodule.stream
+        seconds = max(stream.seconds, 1e-9)
+        values = [float(trainer.callback_metrics[name]) for name in ("train_loss", "val_loss", "learning_rate")]
+        line = [str(trainer.current_epoch), *(f"{value:.7g}" for value in values)]
+        line += [
+            str(len(stream.rows)),
+            f"{seconds:.3f}",
+            f"{len(stream.rows) / seconds:.0f}",
+            f"{stream.waited / seconds:.4f}",
+        ]
+        self._write([*self.path.read_text().splitlines(), ",".join(line)])
+
+    def _write(self, lines: list[str]) -> None:
+        temporary = self.path.with_name(self.path.name + ".part")
+        temporary.write_text("\n".join(lines) + "\n")
+        temporary.rename(self.path)

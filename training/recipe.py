@@ -123,7 +123,9 @@ class Recipe(BaseModel):
     def _known_features(cls, value: str | dict[str, tuple[str, ...]]) -> str | dict[str, tuple[str, ...]]:
         if isinstance(value, str):
             if value not in FEATURE_SETS:
-                raise ValueError(f"unknown feature set {value!r}: choose one of {', '.join(FEATURE_SETS)} or list the names")
+                raise ValueError(
+                    f"unknown feature set {value!r}: choose one of {', '.join(FEATURE_SETS)} or list the names"
+                )
         else:
             FeatureSet.from_names(value)
         return value
@@ -132,7 +134,9 @@ class Recipe(BaseModel):
     @classmethod
     def _known_architecture(cls, value: str | Architecture) -> str | Architecture:
         if isinstance(value, str) and value not in ARCHITECTURES:
-            raise ValueError(f"unknown architecture {value!r}: choose one of {', '.join(ARCHITECTURES)} or give its widths")
+            raise ValueError(
+                f"unknown architecture {value!r}: choose one of {', '.join(ARCHITECTURES)} or give its widths"
+            )
         return value
 
     @property

@@ -1,8 +1,8 @@
 """From the jets that a sample has to the density that the networks are trained on (DESIGN section 4).
 
-The target is h(pt, eta) = 1 / (cosh(p / p_ref) cosh(eta)), p = pt cosh(eta) of the generator jet: flat at low pT, steeply
-falling above p_ref, the same for every flavour, with fixed shares of the flavours. Source: reference thesis, section 6.1
-(the downsampling of overpopulated regions).
+The target is h(pt, eta) = 1 / (cosh(p / p_ref) cosh(eta)), p = pt cosh(eta) of the generator jet: flat at low pT,
+steeply falling above p_ref, the same for every flavour, with fixed shares of the flavours. Source: reference thesis,
+section 6.1 (the downsampling of overpopulated regions).
 """
 
 from __future__ import annotations
@@ -18,7 +18,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from coffea_mljec.errors import InputError
 
-__all__ = ["FLAVOUR_GROUPS", "Sampled", "Sampling", "accept", "effective_size", "plot_sampling", "sample", "target_density"]
+__all__ = [
+    "FLAVOUR_GROUPS",
+    "Sampled",
+    "Sampling",
+    "accept",
+    "effective_size",
+    "plot_sampling",
+    "sample",
+    "target_density",
+]
 
 #: Group -> PDG ids.
 FLAVOUR_GROUPS: Mapping[str, tuple[int, ...]] = {"b": (5,), "c": (4,), "uds": (1, 2, 3), "g": (21,)}
@@ -29,8 +38,8 @@ Share = Annotated[float, Field(ge=0.0)]
 class Sampling(BaseModel):
     """How the available jets are turned into the target density.
 
-    A jet of ideal weight w (mean 1) is accepted with probability clip(w / accept_all_above, least_acceptance, 1), anew in every
-    epoch, and carries what is left, w / probability, as a weight in the loss. ``least_acceptance`` 0 is pure
+    A jet of ideal weight w (mean 1) is accepted with probability clip(w / accept_all_above, least_acceptance, 1), anew
+    in every epoch, and carries what is left, w / probability, as a weight in the loss. ``least_acceptance`` 0 is pure
     rejection, 1 pure weighting: every jet is used, at the same target density and the least noise.
 
     Attributes
@@ -49,7 +58,8 @@ class Sampling(BaseModel):
     largest_weight : float
         Ideal weights are capped here: a lone jet in an empty corner must not rule the loss.
     pt_bins, eta_bins : int
-        Bins in log(pt_gen), over the range that is there, and in |eta_gen|, in which the available density is estimated.
+        Bins in log(pt_gen), over the range that is there, and in |eta_gen|, in which the available density is
+        estimated.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -141,7 +151,9 @@ def sample(
         share = settings.shares.get(group, 0.0) / total_share
         mine = np.isin(flavour, codes)
         if share > 0 and not mine.any():
-            raise InputError(f"the sample has no jet of flavour {group}, which has a share of {share:.3f}: simulate some")
+            raise InputError(
+                f"the sample has no jet of flavour {group}, which has a share of {share:.3f}: simulate some"
+            )
         if not mine.any():
             continue
         available = np.bincount(cell[mine], minlength=len(target))
@@ -220,7 +232,7 @@ def plot_sampling(
     sampled: Sampled,
     settings: Sampling,
 ) -> None:
-    """Draw what the sampling did: available, reached and target density in pt_gen and |eta_gen|, per group of flavours."""
+    """Draw what the sampling did: available, reached and target density in pt_gen and |eta_gen|, per flavour group."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 import warnings
 from datetime import timedelta
 from importlib import metadata
@@ -35,7 +34,9 @@ def command(
     recipe: Annotated[Path, typer.Argument(help="Recipe: YAML or TOML, such as training/configs/pfn-r-lite.yaml.")],
     resume: Annotated[bool, typer.Option(help="Go on after the last finished epoch of this recipe's run.")] = False,
     max_minutes: Annotated[float | None, typer.Option(help="End after the epoch in which this time is over.")] = None,
-    production: Annotated[list[Path] | None, typer.Option(help="ROOT files or folders, in place of the recipe's.")] = None,
+    production: Annotated[
+        list[Path] | None, typer.Option(help="ROOT files or folders, in place of the recipe's.")
+    ] = None,
     runs: Annotated[Path | None, typer.Option(help="Folder for runs, in place of the recipe's.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads of torch, in place of the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed, in place of the recipe's.")] = None,
@@ -73,8 +74,8 @@ def train(recipe: Recipe, resume: bool = False, progress: bool = True) -> Path:
     Returns
     -------
     Path
-        ``recipe.runs / recipe.name`` with ``recipe.yaml``, ``network.npz`` (best weights), ``run.json``, ``metrics.csv``,
-        ``checkpoints/``, ``sampling.png`` and ``loss.png``.
+        ``recipe.runs / recipe.name`` with ``recipe.yaml``, ``network.npz`` (best weights), ``run.json``,
+        ``metrics.csv`` (losses and speed of every epoch), ``checkpoints/``, ``sampling.png`` and ``loss.png``.
 
     Raises
     ------
@@ -85,7 +86,9 @@ def train(recipe: Recipe, resume: bool = False, progress: bool = True) -> Path:
         import lightning
         import torch
     except ImportError:
-        raise InputError("training needs torch and lightning: pip install 'coffea-mljec[train]', or make train-env") from None
+        raise InputError(
+            "training needs torch and lightning: pip install 'coffea-mljec[train]', or make train-env"
+        ) from None
     from training.learning import JetBatches, Regression
     from training.networks.pfn import PFN
 
@@ -108,15 +111,12 @@ def train(recipe: Recipe, resume: bool = False, progress: bool = True) -> Path:
     network = PFN(recipe.widths, fit_standardisations(jets, chosen, sampled, recipe))
     module = Regression(network, recipe.learning)
     batches = JetBatches(jets, chosen, rows["val"], sampled, recipe.learning, recipe.seed)
-    begin = time.perf_counter()
-    trainer, best = _fit(module, batches, folder, recipe, checkpoint, progress)
-    seconds = time.perf_counter() - begin
+    best = _fit(module, batches, folder, recipe, checkpoint, progress)
     state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
     network.load_state_dict({name.removeprefix("network."): values for name, values in state.items()})
     network.cpu().eval()
     metrics = _metrics(network, jets, rows, sampled, recipe)
     write_run(folder, network, _record(recipe, jets, rows, sampled, network, metrics))
-    _write_timing(folder, batches.timings, seconds, int(trainer.current_epoch))
     _plot_loss(folder)
     return folder
 
@@ -125,7 +125,9 @@ def _checkpoint(folder: Path, recipe: Recipe, resume: bool) -> Path | None:
     last = folder / "checkpoints" / "last.ckpt"
     if not resume:
         if (folder / "recipe.yaml").exists():
-            raise InputError(f"the run {folder} exists: --resume goes on with it; otherwise rename the recipe or remove the run")
+            raise InputError(
+                f"the run {folder} exists: --resume goes on with it; otherwise rename the recipe or remove the run"
+            )
         return None
     if not last.is_file():
         raise InputError(f"nothing to resume in {folder}: {last} is missing; train without --resume")
@@ -134,7 +136,9 @@ def _checkpoint(folder: Path, recipe: Recipe, resume: bool) -> Path | None:
     old, new = (r.model_dump(mode="json", exclude={"learning": limits}) for r in (before, recipe))
     if old != new:
         changed = sorted(name for name in old if old[name] != new[name])
-        raise InputError(f"the recipe of {folder} differs in {', '.join(changed)}: a run goes on with its own recipe only")
+        raise InputError(
+            f"the recipe of {folder} differs in {', '.join(changed)}: a run goes on with its own recipe only"
+        )
     return last
 
 
@@ -188,9 +192,11 @@ def fit_standardisations(
     return fitted
 
 
-def _fit(module: Any, batches: Any, folder: Path, recipe: Recipe, checkpoint: Path | None, progress: bool) -> tuple[Any, Path]:
+def _fit(module: Any, batches: Any, folder: Path, recipe: Recipe, checkpoint: Path | None, progress: bool) -> Path:
     from lightning.pytorch import Trainer
     from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar, Timer
+
+    from training.learning import History
 
     # What it says of accelerators and of services to buy is of no use here; warnings still come through.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -201,6 +207,7 @@ def _fit(module: Any, batches: Any, folder: Path, recipe: Recipe, checkpoint: Pa
     )  # fmt: skip
     callbacks: list[Any] = [
         best,
+        History(folder / "metrics.csv"),
         EarlyStopping("val_loss", min_delta=learning.least_gain, patience=learning.stop_patience, mode="min"),
     ]
     if learning.max_minutes is not None:
@@ -212,7 +219,7 @@ def _fit(module: Any, batches: Any, folder: Path, recipe: Recipe, checkpoint: Pa
         devices=1,
         max_epochs=learning.max_epochs,
         callbacks=callbacks,
-        logger=_loggers(folder),
+        logger=_logger(folder),
         enable_progress_bar=progress,
         enable_model_summary=False,
         num_sanity_val_steps=0,
@@ -223,19 +230,23 @@ def _fit(module: Any, batches: Any, folder: Path, recipe: Recipe, checkpoint: Pa
     with warnings.catch_warnings():
         # lightning 2.6 asks torch 2.13 in a way that torch deprecates: nothing a reader can act on.
         warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated", category=FutureWarning)
+        # A resumed run goes on in its own folder.
+        warnings.filterwarnings(
+            "ignore", message="Checkpoint directory .* exists and is not empty", category=UserWarning
+        )
         trainer.fit(module, datamodule=batches, ckpt_path=checkpoint, weights_only=True)
-    return trainer, Path(best.best_model_path)
+    return Path(best.best_model_path)
 
 
-def _loggers(folder: Path) -> list[Any]:
-    from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+def _logger(folder: Path) -> Any:
+    """TensorBoard where it is installed; ``metrics.csv`` is there in any case."""
+    from lightning.pytorch.loggers import TensorBoardLogger
 
-    loggers: list[Any] = [CSVLogger(folder, name="", version="log")]
     try:
         metadata.version("tensorboard")
     except metadata.PackageNotFoundError:
-        return loggers
-    return [*loggers, TensorBoardLogger(folder, name="", version="log")]
+        return False
+    return TensorBoardLogger(folder, name="", version="tensorboard")
 
 
 def _metrics(
@@ -285,7 +296,9 @@ def _record(
         "recipe": recipe.model_dump(mode="json"),
         "prepared": jets.description,
         "jets": {name: len(chosen) for name, chosen in rows.items()},
-        "effective_size": {name: effective_size((sampled.weight * sampled.acceptance)[part]) for name, part in rows.items()},
+        "effective_size": {
+            name: effective_size((sampled.weight * sampled.acceptance)[part]) for name, part in rows.items()
+        },
         "sampling": sampled.report,
         "parameters": parameter_count(network),
         "metrics": metrics,
@@ -294,29 +307,21 @@ def _record(
     }
 
 
-def _write_timing(folder: Path, timings: list[dict[str, float]], seconds: float, epochs: int) -> None:
-    # Beside run.json: two runs of one recipe and seed then have the same run.json.
-    lines = [f"# {epochs} epochs, {seconds:.1f} s in all", "jets,seconds,jets_per_second,share_of_time_waiting_for_batches"]
-    lines += [
-        f"{t['jets']:.0f},{t['seconds']:.3f},{t['jets'] / t['seconds']:.0f},{t['waiting']:.4f}" for t in timings
-    ]
-    (folder / "timing.csv").write_text("\n".join(lines) + "\n")
-
-
 def _plot_loss(folder: Path) -> None:
     import csv
 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with (folder / "log" / "metrics.csv").open() as file:
+    with (folder / "metrics.csv").open() as file:
         lines = list(csv.DictReader(file))
     figure = Figure(figsize=(6, 4), layout="constrained")
     FigureCanvasAgg(figure)
     axis = figure.subplots()
     for name in ("train_loss", "val_loss"):
-        points = [(int(line["epoch"]), float(line[name])) for line in lines if line.get(name)]
-        axis.plot(*zip(*points, strict=True), label=name.replace("_", " "))
+        axis.plot(
+            [int(line["epoch"]) for line in lines], [float(line[name]) for line in lines], label=name.replace("_", " ")
+        )
     axis.set_xlabel("epoch")
     axis.set_ylabel(r"mean $|y - \hat y|$")
     axis.legend()

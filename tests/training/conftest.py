@@ -72,6 +72,8 @@ def toy_jets() -> Callable[..., Any]:
 
     def make(n: int, seed: int = 1, feature_set: FeatureSet = PFNANO) -> PreparedJets:
         columns, features = toy_columns_and_features(n, seed, feature_set)
-        return PreparedJets(columns, features, feature_set, {"digest": f"toy{seed:013d}", "shards": {}, "counts": {"all": n}})
+        return PreparedJets(
+            columns, features, feature_set, {"digest": f"toy{seed:013d}", "shards": {}, "counts": {"all": n}}
+        )
 
     return make

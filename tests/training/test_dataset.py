@@ -24,7 +24,9 @@ SMALL = FeatureSet(
 )
 
 
-def write_nano(path: Path, seed: int, n_events: int = 6, change: Callable[[dict[str, Any]], None] | None = None) -> Path:
+def write_nano(
+    path: Path, seed: int, n_events: int = 6, change: Callable[[dict[str, Any]], None] | None = None
+) -> Path:
     """A tiny file in the PFNano layout: every jet has a generator jet 0.05 away and constituents that add up to it."""
     rng = np.random.default_rng(seed)
     n_jets = rng.integers(1, 4, n_events)
@@ -76,7 +78,8 @@ def write_nano(path: Path, seed: int, n_events: int = 6, change: Callable[[dict[
                 "mass": by_constituent(np.zeros(m)), "pdgId": by_constituent(pdg, "i4"),
                 "d0": by_constituent(rng.normal(0, 0.01, m)), "d0Err": by_constituent(np.full(m, 0.01)),
                 "dz": by_constituent(rng.normal(0, 0.01, m)), "trkChi2": by_constituent(np.ones(m)),
-                "lostInnerHits": by_constituent(np.zeros(m), "i4"), "pvAssocQuality": by_constituent(np.full(m, 7), "i4"),
+                "lostInnerHits": by_constituent(np.zeros(m), "i4"),
+                "pvAssocQuality": by_constituent(np.full(m, 7), "i4"),
             }
         ),
         "JetPFCands": ak.zip(
@@ -183,7 +186,9 @@ def test_real_pfnano_file_gives_finite_jets(real_data: Path, open_nano: Callable
     assert table.counts["all"] == 64
     assert 30 < len(table) <= 64
     assert np.abs(table.columns["target"]).max() < 1.5
-    assert np.diff(table.features["charged_offsets"]).sum() + np.diff(table.features["neutral_offsets"]).sum() > 20 * len(table)
+    assert np.diff(table.features["charged_offsets"]).sum() + np.diff(
+        table.features["neutral_offsets"]
+    ).sum() > 20 * len(table)
 
 
 def test_prepare_writes_once_and_reads_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,7 +257,11 @@ def test_the_cache_knows_files_features_and_selection(tmp_path: Path) -> None:
 
     first = digest(path)
     fewer = FeatureSet(jet=("pt", "eta"), neutral=("pt",))
-    others = {digest(write_nano(tmp_path / "b.root", 2)), digest(path, fewer), digest(path, selection=Selection(min_pt_gen=9))}
+    others = {
+        digest(write_nano(tmp_path / "b.root", 2)),
+        digest(path, fewer),
+        digest(path, selection=Selection(min_pt_gen=9)),
+    }
     assert len(others | {first}) == 4
     shutil.copy(path, tmp_path / "moved.root")
     assert digest(tmp_path / "moved.root") == first
@@ -339,7 +348,8 @@ def test_stream_gives_every_jet_once(toy_jets: Callable[..., Any]) -> None:
     assert not np.array_equal(seen, rows)
     assert 0 <= stream.waited <= stream.seconds
     whole = Stream(jets, rows, weight, 16, shuffle=(1, 2), whole_batches=True)
-    assert [len(batch["target"]) for batch in whole] == [16, 16, 16] and len(whole) == 3
+    assert [len(batch["target"]) for batch in whole] == [16, 16, 16]
+    assert len(whole) == 3
     assert len(Stream(jets, rows[:5], weight, 16, whole_batches=True)) == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def settled(name: str, features: FeatureSet, arrays: dict[str, np.ndarray], seed
     network = PFN(ARCHITECTURES[name].model_copy(update={"momentum": 0.5}), fitted)
     with torch.no_grad():
         # Offsets and scales of their own in every norm, so that the folding of each is seen.
-        for key, values in network.named_parameters():
+        for values in network.parameters():
             if values.ndim == 1:
                 values += 0.2 * torch.randn(values.shape)
         batch = {key: torch.from_numpy(values) for key, values in arrays.items()}
@@ -118,7 +119,7 @@ def test_order_of_constituents_and_size_of_batches_do_not_matter(toy_jets: Calla
     turned = dict(arrays)
     for c in PFNANO.constituents:
         offsets = arrays[f"{c}_offsets"]
-        order = np.concatenate([np.arange(a, b)[::-1] for a, b in zip(offsets[:-1], offsets[1:], strict=True)])
+        order = np.concatenate([np.arange(a, b)[::-1] for a, b in pairwise(offsets)])
         turned[f"{c}_features"] = arrays[f"{c}_features"][order]
     np.testing.assert_allclose(session.run(None, turned)[0], whole, rtol=0, atol=2e-6)
     for j in range(60):

@@ -45,7 +45,9 @@ def test_architectures_are_those_of_the_reference_file() -> None:
     reference = json.loads(path.read_text())
     for ours, theirs in (("pfn-r-lite", "PFN-r Lite"), ("pfn-r", "PFN-r")):
         layers = reference[theirs]
-        assert list(ARCHITECTURES[ours].phi("charged")) == list(ARCHITECTURES[ours].phi("neutral")) == layers["phi_cand"]
+        assert (
+            list(ARCHITECTURES[ours].phi("charged")) == list(ARCHITECTURES[ours].phi("neutral")) == layers["phi_cand"]
+        )
         assert list(ARCHITECTURES[ours].phi("sv")) == layers["phi_sv"]
         assert list(ARCHITECTURES[ours].head) == layers["head"]
         assert ARCHITECTURES[ours].bias == layers["dense_bias"]
@@ -84,9 +86,7 @@ def test_pooling_is_the_sum_over_each_jets_constituents(toy_jets: Callable[..., 
 def test_offsets_and_rows_are_the_same_input(toy_jets: Callable[..., Any]) -> None:
     network = neutral_network("pfn-r-lite", PFNANO).eval()
     arrays = toy_jets(30).features
-    rows = {
-        f"{c}_jet": np.repeat(np.arange(30), np.diff(arrays[f"{c}_offsets"])) for c in ("charged", "neutral", "sv")
-    }
+    rows = {f"{c}_jet": np.repeat(np.arange(30), np.diff(arrays[f"{c}_offsets"])) for c in ("charged", "neutral", "sv")}
     by_rows = {name: values for name, values in arrays.items() if not name.endswith("_offsets")} | rows
     with torch.no_grad():
         assert torch.equal(network(tensors(arrays)), network(tensors(by_rows)))
@@ -126,7 +126,11 @@ def test_unknown_collection_and_missing_jet_features_are_refused() -> None:
 def test_standardisation_in_torch_equals_numpy() -> None:
     rng = np.random.default_rng(5)
     sample = rng.standard_cauchy((4000, 3)).astype(np.float32)
-    transforms = {"dxy": Transform(kind="symlog", unit=0.01), "eta": Transform(), "pt": Transform(kind="symlog", unit=2.0)}
+    transforms = {
+        "dxy": Transform(kind="symlog", unit=0.01),
+        "eta": Transform(),
+        "pt": Transform(kind="symlog", unit=2.0),
+    }
     fitted = fit_standardisation("charged", ("dxy", "eta", "pt"), sample, transforms)
     from training.networks.pfn import Standardise
 

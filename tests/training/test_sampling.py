@@ -52,7 +52,9 @@ def test_accepted_jets_follow_the_target(available: tuple[np.ndarray, ...], leas
 def test_flavours_get_their_shares(available: tuple[np.ndarray, ...]) -> None:
     sampled = sample(*available, Sampling())
     reached = sampled.acceptance.astype(float) * sampled.weight
-    shares = {name: reached[np.isin(available[2], codes)].sum() / reached.sum() for name, codes in FLAVOUR_GROUPS.items()}
+    shares = {
+        name: reached[np.isin(available[2], codes)].sum() / reached.sum() for name, codes in FLAVOUR_GROUPS.items()
+    }
     assert shares == pytest.approx({"b": 1 / 6, "c": 1 / 6, "uds": 2 / 6, "g": 2 / 6}, abs=1e-4)
     told = {name: group["share_reached"] for name, group in sampled.report["groups"].items()}
     assert told == pytest.approx(shares, abs=1e-4)

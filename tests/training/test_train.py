@@ -73,7 +73,9 @@ def test_the_default_recipe_learns_as_the_design_says() -> None:
 
 
 def test_recipes_survive_writing_and_reading(tmp_path: Path) -> None:
-    recipe = tiny(tmp_path, transforms={"charged": {"rel_pt": {"kind": "symlog", "unit": 0.1}}}, sampling={"p_ref": 400.0})
+    recipe = tiny(
+        tmp_path, transforms={"charged": {"rel_pt": {"kind": "symlog", "unit": 0.1}}}, sampling={"p_ref": 400.0}
+    )
     recipe.write(tmp_path / "recipe.yaml")
     assert read_recipe(tmp_path / "recipe.yaml") == recipe
     assert read_recipe(tmp_path / "recipe.yaml", seed=77).seed == 77
@@ -81,7 +83,8 @@ def test_recipes_survive_writing_and_reading(tmp_path: Path) -> None:
 
 def test_toml_recipes_are_read(tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text(
-        'name = "a"\ndescription = "b"\nsample = "c"\nfast_simulation = false\nproductions = ["d"]\n[learning]\nmax_epochs = 4\n'
+        'name = "a"\ndescription = "b"\nsample = "c"\nfast_simulation = false\n'
+        'productions = ["d"]\n[learning]\nmax_epochs = 4\n'
     )
     recipe = read_recipe(tmp_path / "r.toml")
     assert recipe.learning.max_epochs == 4
@@ -137,21 +140,23 @@ def test_a_training_learns_and_writes_its_run(tmp_path: Path, toy_training: Call
     folder = toy_training(tiny(tmp_path, learning={"max_epochs": 12}))
     record = json.loads((folder / "run.json").read_text())
     metrics = record["metrics"]
-    assert metrics["val_loss"] < 0.6 * metrics["val_loss_uncorrected"]
-    assert metrics["test_loss"] < 0.6 * metrics["test_loss_uncorrected"]
+    assert metrics["val_loss"] < 0.85 * metrics["val_loss_uncorrected"]
+    assert metrics["test_loss"] < 0.85 * metrics["test_loss_uncorrected"]
     assert record["jets"]["train"] + record["jets"]["val"] + record["jets"]["test"] == 900
     assert record["domain"]["pt_raw"][0] < 20 < 500 < record["domain"]["pt_raw"][1]
     assert 4 < record["domain"]["abs_eta"][1] <= 4.7
     assert read_recipe(folder / "recipe.yaml").learning.max_epochs == 12
-    for name in ("sampling.png", "loss.png", "network.npz", "timing.csv", "checkpoints/last.ckpt"):
+    for name in ("sampling.png", "loss.png", "network.npz", "checkpoints/last.ckpt"):
         assert (folder / name).stat().st_size > 0
+    with (folder / "metrics.csv").open() as file:
+        speeds = list(csv.DictReader(file))
+    assert all(float(line["jets_per_second"]) > 0 and 0 <= float(line["waiting"]) <= 1 for line in speeds)
+    assert all(int(line["jets"]) % 64 == 0 for line in speeds)
     # The weights kept are those of the best epoch, not of the last.
-    with (folder / "log" / "metrics.csv").open() as file:
-        losses = [float(line["val_loss"]) for line in csv.DictReader(file) if line["val_loss"]]
+    with (folder / "metrics.csv").open() as file:
+        losses = [float(line["val_loss"]) for line in csv.DictReader(file)]
     assert len(losses) == 12
     assert metrics["val_loss"] == pytest.approx(min(losses), rel=1e-4)
-    lines = (folder / "timing.csv").read_text().splitlines()
-    assert len(lines) == 2 + 12
 
 
 def test_the_same_seed_gives_the_same_network(tmp_path: Path, toy_training: Callable[..., Path]) -> None:
@@ -175,6 +180,8 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path, toy_trai
             np.testing.assert_array_equal(one[key], other[key], err_msg=key)
     metrics = [json.loads((folder / "run.json").read_text())["metrics"] for folder in (whole, parts)]
     assert metrics[0] == metrics[1]
+    with (parts / "metrics.csv").open() as file:
+        assert [line["epoch"] for line in csv.DictReader(file)] == ["0", "1", "2", "3"]
 
 
 def test_existing_absent_and_other_runs_are_refused(tmp_path: Path, toy_training: Callable[..., Path]) -> None:
@@ -190,7 +197,7 @@ def test_existing_absent_and_other_runs_are_refused(tmp_path: Path, toy_training
 
 def test_time_ends_a_training_after_its_epoch(tmp_path: Path, toy_training: Callable[..., Path]) -> None:
     folder = toy_training(tiny(tmp_path, learning={"max_epochs": 50, "max_minutes": 1e-6}))
-    with (folder / "log" / "metrics.csv").open() as file:
+    with (folder / "metrics.csv").open() as file:
         epochs = {line["epoch"] for line in csv.DictReader(file)}
     assert epochs == {"0"}
     assert (folder / "run.json").is_file()
@@ -200,7 +207,7 @@ def test_learning_rate_falls_and_training_stops_on_a_plateau(tmp_path: Path, toy
     """With a gain of 10 asked for, no epoch after the first counts."""
     limits = {"max_epochs": 50, "least_gain": 10.0, "plateau_patience": 2, "stop_patience": 5}
     folder = toy_training(tiny(tmp_path, learning=limits))
-    with (folder / "log" / "metrics.csv").open() as file:
-        rates = [float(line["learning_rate"]) for line in csv.DictReader(file) if line["learning_rate"]]
+    with (folder / "metrics.csv").open() as file:
+        rates = [float(line["learning_rate"]) for line in csv.DictReader(file)]
     # Falls after 2 and 4 epochs without gain, stops after 5.
     assert rates == pytest.approx([2e-3, 2e-3, 2e-3, 4e-4, 4e-4, 8e-5])

@@ -141,7 +141,14 @@ def _build(
     description: dict[str, Any],
     progress: bool,
 ) -> None:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     parts = folder / "parts"
     parts.mkdir(parents=True, exist_ok=True)
@@ -175,9 +182,7 @@ def _events(shard: Path) -> Any:
 
     try:
         # Virtual: only what selection and features touch is read.
-        return NanoEventsFactory.from_root(
-            {str(shard): "Events"}, schemaclass=PFNanoAODSchema, mode="virtual"
-        ).events()
+        return NanoEventsFactory.from_root({str(shard): "Events"}, schemaclass=PFNanoAODSchema, mode="virtual").events()
     except (OSError, KeyError, ValueError) as error:
         raise InputError(f"{shard} cannot be opened as NanoAOD ({error}): remove or simulate it again") from None
 

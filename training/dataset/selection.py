@@ -22,7 +22,8 @@ __all__ = ["FLAVOURS", "JET_COLUMNS", "JetTable", "Selection", "select_jets"]
 #: PDG ids of the flavours that count as known.
 FLAVOURS = (1, 2, 3, 4, 5, 21)
 
-#: Column of a prepared jet -> type. ``pt_raw`` and ``pt_gen`` in GeV, ``target`` is ln(pt_gen / pt_raw), ``jet`` counts in the event.
+#: Column of a prepared jet -> type. ``pt_raw`` and ``pt_gen`` in GeV, ``target`` is ln(pt_gen / pt_raw), ``jet`` the
+#: jet's place in its event.
 JET_COLUMNS: dict[str, str] = {
     "run": "i8", "luminosityBlock": "i8", "event": "i8", "jet": "i4", "flavour": "i4", "pt_raw": "f4", "eta": "f4",
     "rho": "f4", "n_pv": "f4", "pt_gen": "f4", "eta_gen": "f4", "target": "f4",
@@ -111,7 +112,8 @@ def select_jets(events: Any, features: FeatureSet, selection: Selection, user: s
     gen = {name: _column(events, selection.generator, name, user) for name in ("pt", "eta", "phi")}
     gen_offsets = gen["pt"][1]
     partner = match_flat(
-        flat.jet["eta"], flat.jet["phi"], flat.jet_offsets, gen["eta"][0], gen["phi"][0], gen_offsets, selection.max_delta_r
+        flat.jet["eta"], flat.jet["phi"], flat.jet_offsets, gen["eta"][0], gen["phi"][0], gen_offsets,
+        selection.max_delta_r,
     )  # fmt: skip
     matched = partner >= 0
     pt_gen = _taken(gen["pt"][0], partner)
@@ -177,21 +179,27 @@ def _refuse_non_finite(table: JetTable, features: FeatureSet, user: str) -> None
             found.append((int(row), f"{collection}.{names[column]}"))
     if not found:
         return
-    # dict.fromkeys: many constituents of one jet may share a fault; it is told once.
+    # Many constituents of one jet may share a fault; it is told once.
+    found = list(dict.fromkeys(found))
     told = [
-        "{run}:{luminosityBlock}:{event} jet {jet}".format(**{k: int(v[j]) for k, v in table.columns.items() if v.dtype.kind == "i"})
+        "{run}:{luminosityBlock}:{event} jet {jet}".format(
+            **{k: int(v[j]) for k, v in table.columns.items() if v.dtype.kind == "i"}
+        )
         + f" ({name})"
-        for j, name in list(dict.fromkeys(found))[:5]
+        for j, name in found[:5]
     ]
     raise InputError(
-        f"{user}: {len(dict.fromkeys(found))} NaN or infinite values in the features or targets of selected jets: "
-        f"{', '.join(told)}{', ...' if len(dict.fromkeys(found)) > 5 else ''}; mend the sample, nothing is replaced silently."
+        f"{user}: {len(found)} NaN or infinite values in the features or targets of selected jets: "
+        f"{', '.join(told)}{', ...' if len(found) > 5 else ''}; mend the sample, nothing is "
+        "replaced silently."
     )
 
 
 def _column(events: Any, collection: str, name: str, user: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
     if collection not in events.fields or name not in events[collection].fields:
-        raise MissingBranchError(f"{user}: training needs {collection}_{name}, which the file lacks: give it simulated events")
+        raise MissingBranchError(
+            f"{user}: training needs {collection}_{name}, which the file lacks: give it simulated events"
+        )
     return content_and_offsets(events[collection][name], f"{collection}.{name}")
 
 

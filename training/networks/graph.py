@@ -1,7 +1,7 @@
 """A trained particle flow network as one ONNX graph on flat jagged inputs, written node by node.
 
-Written with ``onnx.helper``: torch's legacy exporter turns ``index_add`` into a scatter without reduction, silently wrong.
-Batch norm, shift and scale are folded into the dense layers in double precision, so that only transforms, matrix
+Written with ``onnx.helper``: torch's legacy exporter turns ``index_add`` into a scatter without reduction, silently
+wrong. Batch norm, shift and scale are folded into the dense layers in double precision, so that only transforms, matrix
 products and one scatter-add per collection are left.
 """
 
@@ -63,8 +63,8 @@ class _Writer:
 def pfn_graph(network: PFN) -> bytes:
     """Return the serialised ONNX model of a network in evaluation mode.
 
-    Inputs: ``jet_features`` float32 [n, F] and, per collection, ``c_features`` float32 [N_c, F_c] and ``c_offsets`` int64
-    [n + 1], from 0. Output: ``log_correction`` float32 [n]. All first axes are dynamic and may be 0.
+    Inputs: ``jet_features`` float32 [n, F] and, per collection, ``c_features`` float32 [N_c, F_c] and ``c_offsets``
+    int64 [n + 1], from 0. Output: ``log_correction`` float32 [n]. All first axes are dynamic and may be 0.
 
     The row of every constituent comes from the offsets: ones are added at the inner offsets of zeros [N + 1], and their
     running sum counts the jets before (empty jets add up at one place; those at the end land beyond the last row).
@@ -92,7 +92,9 @@ def pfn_graph(network: PFN) -> bytes:
     head = _folded(network.head)
     n_pooled = len(head[0][0]) - len(network.standardise["jet"].described.features)
     weight, bias = head[0]
-    hidden = _standardised_dense(write, "jet", network.standardise["jet"].described, (weight[n_pooled:], bias), relu=False)
+    hidden = _standardised_dense(
+        write, "jet", network.standardise["jet"].described, (weight[n_pooled:], bias), relu=False
+    )
     if pooled:
         joined = write("Concat", pooled, "pooled", axis=1) if len(pooled) > 1 else pooled[0]
         head_weight = write.constant("head.0.weight", weight[:n_pooled].astype(np.float32))
@@ -157,7 +159,9 @@ def _standardised_dense(
         pick = np.zeros((len(weight), len(columns)), np.float32)
         pick[columns, np.arange(len(columns))] = 1.0 / standardisation.units[columns]
         value = write("MatMul", [source, write.constant(f"{part}.pick", pick)], f"{part}.value")
-        shifted = write("Add", [write("Abs", [value], f"{part}.size"), write.constant("unity", np.float32(1.0))], f"{part}.shifted")
+        shifted = write(
+            "Add", [write("Abs", [value], f"{part}.size"), write.constant("unity", np.float32(1.0))], f"{part}.shifted"
+        )
         logarithm = write("Log", [shifted], f"{part}.log")
         signed = write("Mul", [logarithm, write("Sign", [value], f"{part}.sign")], f"{part}.signed")
         rows = write.constant(f"{part}.weight", weight[columns].astype(np.float32))
@@ -177,7 +181,9 @@ def _pool(write: _Writer, collection: str, rows: str, width: int, jets: str) -> 
     length = write("Add", [count, one], f"{collection}.length")
     steps = write("ConstantOfShape", [length], f"{collection}.steps", value=_tensor(0))
     places = write("Unsqueeze", [inner, one], f"{collection}.places")
-    ones = write("ConstantOfShape", [write("Shape", [inner], f"{collection}.n_inner")], f"{collection}.ones", value=_tensor(1))
+    ones = write(
+        "ConstantOfShape", [write("Shape", [inner], f"{collection}.n_inner")], f"{collection}.ones", value=_tensor(1)
+    )
     marked = write("ScatterND", [steps, places, ones], f"{collection}.marked", reduction="add")
     summed = write("CumSum", [marked, write.constant("axis", np.array(0, np.int64))], f"{collection}.summed")
     row = write("Slice", [summed, constant("zero", 0), count, constant("zero", 0)], f"{collection}.row")
