@@ -64,7 +64,7 @@ def draw(
             save(f"response_{region}", _distributions(summary, response, region, label))
 
 
-# Ticks inward on all sides, minor ones shown, a heavy frame: how plots look in the field. The fonts are matplotlib's own.
+# Ticks inward on all sides, minor ones shown, a heavy frame: how plots look in the field. Fonts that are always there.
 _SETTINGS: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -234,7 +234,9 @@ def _pt_axis(axes: Axes, summary: Summary) -> None:
     axes.set_xlabel(_PT_LABEL)
 
 
-def _y_range(axes: Axes, drawn: list[npt.NDArray[np.float64]], floor: float, include: float, headroom: float = 0.4) -> None:
+def _y_range(
+    axes: Axes, drawn: list[npt.NDArray[np.float64]], floor: float, include: float, headroom: float = 0.4
+) -> None:
     """Limits around the values, not around the longest error bar, with room for a legend above."""
     values = np.concatenate([*drawn, [include - floor, include + floor]])
     low, high = float(values.min()), float(values.max())
