@@ -39,7 +39,7 @@ def simulate(
     shard_events: Annotated[int, typer.Option(help="Events a file.")] = 500,
     pool_events: Annotated[int, typer.Option(help="Minimum-bias interactions in the pileup pool.")] = 10_000,
     ak8: Annotated[bool, typer.Option(help="Write AK8 PUPPI jets too.")] = True,
-    unmatched_pt: Annotated[float, typer.Option(help="Raw pT in GeV from which jets without generator jet stay.")] = 15.0,
+    unmatched_pt: Annotated[float, typer.Option(help="Raw pT in GeV from which unmatched jets stay.")] = 15.0,
     raw_pt: Annotated[float, typer.Option(help="Raw pT in GeV from which matched jets stay.")] = 5.0,
     compression: Annotated[str, typer.Option(help="zstd (fast) or lzma (small).")] = "zstd",
     jec: Annotated[Path | None, typer.Option(help="Folder of a derived correction for the AK4 jets.")] = None,
@@ -67,7 +67,8 @@ def simulate(
         output, plan, workers, resume, files, deadline=None if end is None else lambda: time.monotonic() > end
     )
     done = manifest["shards"].values()
-    typer.echo(f"{output}: {len(done)} shards, {sum(s['events'] for s in done)} events, {sum(s['jets'] for s in done)} jets")
+    n_events, n_jets = (sum(shard[what] for shard in done) for what in ("events", "jets"))
+    typer.echo(f"{output}: {len(done)} shards, {n_events} events, {n_jets} jets")
 
 
 def derive(

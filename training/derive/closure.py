@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +30,20 @@ def corrected(jets: MatchedJets, payload: Payload) -> NDArray[np.float64]:
 
 
 def closure_table(jets: MatchedJets, weight: NDArray[np.float64], payload: Payload) -> list[dict[str, Any]]:
-    """Return one entry a bin of |eta_gen|: its edges and, in bins of pt_gen, mean pt_gen, median response and its error."""
+    """Return one entry a bin of |eta_gen|.
+
+    Each has the bin's edges and, for bins of pt_gen, the mean pt_gen, the median response and its error.
+    """
     response = corrected(jets, payload) / jets["pt_gen"]
     away = np.abs(jets["eta_gen"])
     table = []
-    for low, high in zip(ETA_EDGES[:-1], ETA_EDGES[1:], strict=True):
+    for low, high in pairwise(ETA_EDGES):
         rows = (away >= low) & (away < high)
         points = binned_medians(response[rows], jets["pt_gen"][rows], weight[rows], PT_EDGES)
-        values = {key: [round(float(v), 5) for v in column] for key, column in zip(("pt_gen", "median", "error"), points, strict=True)}
-        table.append({"abs_eta": [float(low), float(high)], **values})
+        entry: dict[str, Any] = {"abs_eta": [float(low), float(high)]}
+        for name, column in zip(("pt_gen", "median", "error"), points, strict=True):
+            entry[name] = [round(float(value), 5) for value in column]
+        table.append(entry)
     return table
 
 
@@ -54,7 +60,9 @@ def worst(table: list[dict[str, Any]], above: float = 30.0) -> float:
 
 def write_closure(path: Path, tables: Mapping[str, list[dict[str, Any]]]) -> None:
     """Write the tables of some samples as JSON."""
-    content = {name: {"largest_non_closure_above_30_GeV": worst(table), "bins": table} for name, table in tables.items()}
+    content = {
+        name: {"largest_non_closure_above_30_GeV": worst(table), "bins": table} for name, table in tables.items()
+    }
     temporary = path.with_name(path.name + ".part")
     temporary.write_text(json.dumps(content, indent=1))
     temporary.replace(path)
@@ -68,7 +76,8 @@ def plot_closure(path: Path, tables: Mapping[str, list[dict[str, Any]]]) -> None
         raise MLJECError("the closure plot needs matplotlib: pip install 'coffea-mljec[plot]'") from None
 
     figure = Figure(figsize=(6.0 * len(tables), 4.5), layout="constrained")
-    for axis, (name, table) in zip(np.atleast_1d(figure.subplots(1, len(tables), sharey=True)), tables.items(), strict=True):
+    axes = np.atleast_1d(figure.subplots(1, len(tables), sharey=True))
+    for axis, (name, table) in zip(axes, tables.items(), strict=True):
         axis.axhspan(0.99, 1.01, color="0.9")
         for number, entry in enumerate(table):
             low, high = entry["abs_eta"]

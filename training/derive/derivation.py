@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,8 @@ __all__ = ["ETA_EDGES", "derive", "run"]
 
 #: |eta| bins of the correction: CMS's, joined where the response is flat.
 ETA_EDGES = np.array([
-    0.0, 0.261, 0.522, 0.783, 1.044, 1.305, 1.479, 1.653, 1.930, 2.172, 2.322, 2.5, 2.65, 2.853, 2.964, 3.139, 3.314, 3.489,
-    3.839, 4.191, 4.538, 4.889, 5.191,
+    0.0, 0.261, 0.522, 0.783, 1.044, 1.305, 1.479, 1.653, 1.930, 2.172, 2.322, 2.5, 2.65, 2.853, 2.964, 3.139, 3.314,
+    3.489, 3.839, 4.191, 4.538, 4.889, 5.191,
 ])  # fmt: skip
 PT_EDGES = np.geomspace(9.0, 5000.0, 31)
 _WIDEST = 0.5
@@ -51,7 +52,9 @@ def derive(jets: MatchedJets, folder: Path, name: str, algorithm: str) -> list[P
         If the name is not of the form ``<campaign>_MC`` or there are too few jets.
     """
     if not re.fullmatch(r"\w+_MC", name) or not re.fullmatch(r"[A-Za-z0-9]+", algorithm):
-        raise InputError(f"names {name!r}, {algorithm!r}: expected <campaign>_<version>_MC and letters and digits, AK4PFchs")
+        raise InputError(
+            f"names {name!r}, {algorithm!r}: expected <campaign>_<version>_MC and letters and digits, AK4PFchs"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -61,7 +64,7 @@ def derive(jets: MatchedJets, folder: Path, name: str, algorithm: str) -> list[P
     response = subtracted(jets, offset) / jets["pt_gen"]
     away = np.abs(jets["eta"])
     inversions: list[Inversion] = []
-    for low, high in zip(ETA_EDGES[:-1], ETA_EDGES[1:], strict=True):
+    for low, high in pairwise(ETA_EDGES):
         margin = 0.0
         while True:
             rows = (away >= low - margin) & (away < high + margin)
@@ -79,7 +82,7 @@ def derive(jets: MatchedJets, folder: Path, name: str, algorithm: str) -> list[P
 
 
 def run(inputs: Sequence[Path], folder: Path, name: str, algorithm: str, others: Sequence[Path] = ()) -> None:
-    """Derive a correction, and write its closure on the same events and on others (``closure.json``, ``closure.png``)."""
+    """Derive a correction; write its closure on the same events, and on others, as JSON and as a plot."""
     from rich.console import Console
 
     console = Console(stderr=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,9 +44,9 @@ def rho_without_pileup(jets: MatchedJets) -> float:
 def fit_offset(jets: MatchedJets, weight: NDArray[np.float64], edges: NDArray[np.float64]) -> Offset:
     """Fit the offset in bins of |eta|.
 
-    At fixed pt_gen the raw pT grows with area x (rho - rho_0); the slope is fitted by least absolute deviations (so that tails of the
-    response do not count), in bins of pt_gen with a free response each, 12 to 200 GeV. ``growth`` is the change of the slope with
-    log(pT / 15 GeV). A bin of |eta| with fewer than 300 jets is widened until it has them.
+    At fixed pt_gen the raw pT grows with area x (rho - rho_0); the slope is fitted by least absolute deviations (so
+    that tails of the response do not count), in bins of pt_gen with a free response each, 12 to 200 GeV. ``growth`` is
+    the change of the slope with log(pT / 15 GeV). A bin of |eta| with fewer than 300 jets is widened until it has them.
 
     Parameters
     ----------
@@ -59,7 +61,7 @@ def fit_offset(jets: MatchedJets, weight: NDArray[np.float64], edges: NDArray[np
     if usable.sum() < _FEWEST:
         raise InputError(f"{int(usable.sum())} jets to fit the offset with, expected at least {_FEWEST}: simulate more")
     slopes, growths = [], []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         margin = 0.0
         while (chosen := usable & (away >= low - margin) & (away < high + margin)).sum() < _FEWEST:
             margin += 0.1
@@ -80,8 +82,8 @@ def _fit(
     design = np.column_stack([response, pileup, pileup * np.log(pt_gen / 15.0)])
     # Least absolute deviations by reweighting; the spread of raw pT grows about as its square root.
     scale = np.sqrt(pt_gen)
-    root = np.sqrt(weight[rows]) / scale
-    solution = np.zeros(design.shape[1])
+    root: NDArray[Any] = np.sqrt(weight[rows]) / scale
+    solution: NDArray[Any] = np.zeros(design.shape[1])
     for _ in range(_ROUNDS):
         before = solution
         solution = np.linalg.lstsq(design * root[:, None], raw * root, rcond=None)[0]

@@ -40,7 +40,7 @@ def weighted_quantiles(
 def binned_medians(
     response: NDArray[np.float64], pt_gen: NDArray[np.float64], weight: NDArray[np.float64], edges: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean pt_gen, median response and its error, for the bins of pt_gen that hold enough jets (25, effectively)."""
+    """Return mean pt_gen, median response and its error, for the bins of pt_gen with at least 25 jets, effectively."""
     centres, medians, errors = [], [], []
     group = np.digitize(pt_gen, edges)
     for number in range(1, len(edges)):
@@ -62,9 +62,9 @@ def invert(
 ) -> Inversion:
     """Smooth the median response against log(pt_gen) and invert it numerically.
 
-    The median of pt_gen x response is a function of pt_gen; where it rises, its inverse maps reconstructed pT to pt_gen, and because the
-    median commutes with a rising function, the corrected pT has median pt_gen exactly. A correction of 1 / response at equal *reconstructed*
-    pT would not have that.
+    The median of pt_gen x response is a function of pt_gen; where it rises, its inverse maps reconstructed pT to
+    pt_gen, and because the median commutes with a rising function, the corrected pT has median pt_gen exactly. A
+    correction of 1 / response at equal *reconstructed* pT would not have that.
 
     Parameters
     ----------
@@ -90,8 +90,8 @@ def invert(
 def _smooth(
     x: NDArray[np.float64], y: NDArray[np.float64], error: NDArray[np.float64], at: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return a smooth curve through points: a smoothing spline (generalised cross-validation), a line if there are few."""
-    from scipy.interpolate import make_smoothing_spline
+    """Return a smooth curve through points: a smoothing spline (generalised cross-validation), a line through few."""
+    from scipy.interpolate import make_smoothing_spline  # type: ignore[import-untyped]
 
     if len(x) < 5:
         return np.asarray(np.polyval(np.polyfit(x, y, 1, w=1.0 / error), at))

@@ -121,9 +121,10 @@ def _matched(arrays: ak.Array) -> dict[str, NDArray[np.float64]]:
 def mix_weights(jets: MatchedJets) -> NDArray[np.float64]:
     """Return weights that give every jet sample the flavour mix of inclusive QCD.
 
-    In cells of region and pt_gen, generator weights are brought to a median of 1 within each process (and to at most 10: a few events
-    of a biased spectrum would outweigh the rest of their cell); then each flavour is scaled to its share among the inclusive jets of that
-    cell. So the enriched processes add statistics, not flavour. Without an inclusive process the mix is taken as it is.
+    In cells of region and pt_gen, generator weights are brought to a median of 1 within each process (and to at most
+    10: a few events of a biased spectrum would outweigh the rest of their cell); then each flavour is scaled to its
+    share among the inclusive jets of that cell. So the enriched processes add statistics, not flavour. Without an
+    inclusive process the mix is taken as it is.
     """
     n_pt = len(_PT_CELLS) + 1
     region = np.digitize(np.abs(jets["eta_gen"]), _REGIONS)

@@ -68,7 +68,7 @@ def _inversion_rows(inversion: Inversion) -> list[list[float]]:
 
 def _both_signs(edges: NDArray[np.float64], bins: Sequence[Sequence[Sequence[float]]]) -> list[str]:
     """Return the rows of all bins, negative eta first."""
-    lines = []
+    lines: list[str] = []
     for number in [*range(len(bins) - 1, -1, -1), *range(len(bins))]:
         positive = len(lines) >= sum(len(rows) for rows in bins)
         low, high = (edges[number], edges[number + 1]) if positive else (-edges[number + 1], -edges[number])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,7 @@ class Jagged:
     """
 
     offsets: NDArray[np.int64]
-    columns: dict[str, NDArray[np.generic]] = field(default_factory=dict)
+    columns: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         total = int(self.offsets[-1])
@@ -64,7 +65,7 @@ class Jagged:
         if wrong:
             raise InputError(f"columns {wrong} do not have the {total} rows that the offsets tell: build them together")
 
-    def __getitem__(self, name: str) -> NDArray[np.generic]:
+    def __getitem__(self, name: str) -> NDArray[Any]:
         """Return one column."""
         return self.columns[name]
 

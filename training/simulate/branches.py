@@ -1,7 +1,7 @@
 """The branches of the output: name, type, kept mantissa bits and title, table by table.
 
-Names, types and titles follow PFNano on NanoAODv8 (CMS UL2017), with `numberOfHits`, `numberOfPixelHits` and `hcalFraction` as later
-PFNano versions have them. What only this project's files carry: ``MLJEC_simulation`` and ``MLJEC_process``.
+Names and types follow PFNano on NanoAODv8 (CMS UL2017), with `numberOfHits`, `numberOfPixelHits` and `hcalFraction` as
+later PFNano versions have them. What only this project's files carry: ``MLJEC_simulation`` and ``MLJEC_process``.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ FORMAT_VERSION = 1
 class Branch(NamedTuple):
     """One branch.
 
-    ``kind`` is a numpy type; ``bits`` the mantissa bits kept of a float32 (23 is all of them); ``title`` says what it is,
-    with its unit.
+    ``kind`` is a numpy type; ``bits`` the mantissa bits kept of a float32 (23 is all of them); ``title`` says what it
+    is, with its unit.
     """
 
     kind: str
@@ -79,7 +79,7 @@ TABLES: dict[str, dict[str, Branch]] = {
         "Generator_weight": Branch("f4", "generator weight", 23),
         "Generator_binvar": Branch("f4", "pT of the hard scatter in GeV"),
         "Pileup_nPU": Branch("i4", "number of pileup interactions"),
-        "Pileup_nTrueInt": Branch("f4", "mean of the Poisson distribution that the number of interactions was drawn from"),
+        "Pileup_nTrueInt": Branch("f4", "mean number of interactions of the event's Poisson distribution"),
         "PV_x": Branch("f4", "primary vertex x in cm"),
         "PV_y": Branch("f4", "primary vertex y in cm"),
         "PV_z": Branch("f4", "primary vertex z in cm"),
@@ -90,7 +90,10 @@ TABLES: dict[str, dict[str, Branch]] = {
         "MLJEC_process": Branch("i4", "process: training.simulate.settings.PROCESSES"),
     },
     "Jet": {**_JET, "genJetIdx": Branch("i4", "index of the matched GenJet (one to one within 0.4), -1 for none")},
-    "FatJet": {**_JET, "genJetAK8Idx": Branch("i4", "index of the matched GenJetAK8 (one to one within 0.8), -1 for none")},
+    "FatJet": {
+        **_JET,
+        "genJetAK8Idx": Branch("i4", "index of the matched GenJetAK8 (one to one within 0.8), -1 for none"),
+    },
     "GenJet": {**_GENERATOR_JET, **_FLAVOUR, "hadronFlavour": _FLAVOUR["hadronFlavour"]._replace(kind="u1")},
     "GenJetAK8": {**_GENERATOR_JET, **_FLAVOUR, "hadronFlavour": _FLAVOUR["hadronFlavour"]._replace(kind="u1")},
     "GenPart": {

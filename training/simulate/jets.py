@@ -95,7 +95,7 @@ def ghost_areas(
     Jets are flat [n] with ``offsets`` [n_events + 1], sorted by falling pT within an event.
     """
     area = np.zeros(len(y))
-    steps = int(math.ceil(radius / spacing))
+    steps = math.ceil(radius / spacing)
     most = 0
     for event in range(len(offsets) - 1):
         most = max(most, offsets[event + 1] - offsets[event])

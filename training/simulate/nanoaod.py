@@ -1,7 +1,7 @@
 """One file in PFNano's layout: written with uproot, read back, and its jets corrected.
 
-What differs from CMS: only candidates that belong to a written jet are kept; no leptons, trigger bits or missing momentum;
-``MLJEC_simulation`` marks the file as this project's parametrised simulation.
+What differs from CMS: only candidates that belong to a written jet are kept; no leptons, trigger bits or missing
+momentum; ``MLJEC_simulation`` marks the file as this project's parametrised simulation.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def _stored(name: str, values: NDArray[np.generic], branch: Branch) -> NDArray[n
     bad = np.flatnonzero(~np.isfinite(np.asarray(values, np.float32)))
     if len(bad):
         raise InputError(
-            f"{name} holds {len(bad)} numbers that are not finite (row {bad[0]}: {values[bad[0]]}): a file with them is "
-            "not written; the simulation that made them needs repair"
+            f"{name} holds {len(bad)} numbers that are not finite (row {bad[0]}: {values[bad[0]]}): a file with them "
+            "is not written; the simulation that made them needs repair"
         )
     kept = truncate(values, branch.bits)
     # Rounding must not carry an azimuth beyond pi.
@@ -57,20 +57,15 @@ def _stored(name: str, values: NDArray[np.generic], branch: Branch) -> NDArray[n
 def correct_jets(events: EventTables, payload: Payload, collection: str = "Jet") -> EventTables:
     """Return the events with ``pt``, ``mass`` and ``rawFactor`` of the jets set by a standard correction.
 
-    Raw values are taken from ``pt (1 - rawFactor)``, so that correcting again replaces the correction. Jets are sorted by corrected pT
-    within an event, and the link tables follow.
-
-    Raises
-    ------
-    InputError
-        If the payload does not cover a jet.
+    Raw values are taken from ``pt (1 - rawFactor)``, so that correcting again replaces the correction. Jets are sorted
+    by corrected pT within an event, and the link tables follow. Jets beyond |eta| 5.191, which no payload covers, keep
+    their raw pT.
     """
     jets = events.tables[collection]
     raw, raw_mass = (np.asarray(jets[name], np.float64) * (1.0 - jets["rawFactor"]) for name in ("pt", "mass"))
     columns = {name: jets[name] for name in ("eta", "phi", "area")}
     rho = np.repeat(events.scalars["fixedGridRhoFastjetAll"], jets.counts)
     factor, valid = payload.evaluate({"pt_raw": raw, "rho": rho, "run": np.ones(len(raw)), **columns})
-    # A jet beyond the calorimeter (|eta| > 5.191) is out of every payload's reach and stays raw.
     factor = np.where(valid, factor, 1.0)
     order = np.lexsort((-raw * factor, jets.event))
     pt = _stored("Jet_pt", raw * factor, TABLES[collection]["pt"]).astype(np.float64)
@@ -96,7 +91,7 @@ def _follow(links: Jagged, jet_offsets: NDArray[np.int64], place: NDArray[np.int
 
 
 def _set_titles(tree: Any, titles: Mapping[str, str]) -> None:
-    """Give the branches their titles: uproot's `mktree` has no argument for them, so its metadata is written once more."""
+    """Give the branches their titles: `mktree` has no argument for them, so its metadata is written once more."""
     cascading = tree._cascading
     for datum in cascading._branch_data:
         if datum.get("fName") in titles:

@@ -1,4 +1,4 @@
-"""What a production consists of: its components, in which order their shards come, and everything that fixes its content."""
+"""What a production consists of: processes, the order of their shards, and everything that fixes their content."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """A production: a folder of shards with a manifest; made by any number of processes, interrupted and resumed at will.
 
-Each shard is simulated from the plan and its own number alone, written under a temporary name and renamed. ``manifest.json`` is rewritten
-after each; it holds the plan, the detector's constants, the versions, and the digest of every shard.
+Each shard is simulated from the plan and its own number alone, written under a temporary name and renamed.
+``manifest.json`` is rewritten after each; it holds the plan, the detector's constants, the versions, and the digest of
+every shard.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -138,7 +140,7 @@ def _started(folder: Path, plan: Plan, resume: bool) -> dict[str, Any]:
             )
         return {"format": _FORMAT, "identity": plan.identity(), "versions": _versions(), "shards": {}}
     if not resume:
-        raise InputError(f"{folder} holds a production already: add --resume to go on with it, or choose another folder")
+        raise InputError(f"{folder} holds a production already: add --resume to go on with it, or name another folder")
     wanted = json.loads(json.dumps(plan.identity()))
     different = sorted(name for name in wanted if manifest["identity"].get(name) != wanted[name])
     if different:
@@ -187,7 +189,8 @@ def _results(
     running: dict[Future[dict[str, Any]], Shard] = {}
     try:
         while True:
-            while len(running) < workers + 1 and (shard := next(waiting, None)) is not None:
+            # One shard waits beside those under way, so that no worker idles and little is lost when this ends.
+            for shard in islice(waiting, workers + 1 - len(running)):
                 running[executor.submit(simulate_shard, plan, shard, folder, jec)] = shard
             if not running:
                 return
@@ -283,8 +286,8 @@ def produce(
 def calibrate(folder: Path, jec: Path) -> int:
     """Correct the AK4 jets of every shard of a production, and set the manifest's digests anew.
 
-    The raw values stay as they are (``pt (1 - rawFactor)``), so calibrating again replaces the correction. Interrupted, it leaves
-    shards of both kinds, each of them whole: run it again.
+    The raw values stay as they are (``pt (1 - rawFactor)``), so calibrating again replaces the correction. Interrupted,
+    it leaves shards of both kinds, each of them whole: run it again.
 
     Returns
     -------

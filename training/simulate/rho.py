@@ -45,7 +45,7 @@ def _grid_medians(
             if row < 0 or row >= n_y:
                 continue
             turned = float(phi[i]) / d_phi
-            column = int(math.floor(turned)) % n_phi
+            column = math.floor(turned) % n_phi
             sums[row * n_phi + column] += p_t
         rho[event] = np.median(sums) / (d_y * d_phi)
     return rho

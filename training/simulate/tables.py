@@ -161,9 +161,7 @@ def _jet_table(jets: Jets, candidates: Jagged, weight: NDArray[np.generic] | Non
     """Return the jets' table with composition and jet ID; ``weight`` scales the candidates' energies."""
     number = np.abs(candidates["pdgId"])
     kind = np.select([number == 211, (number == 130) | (number == 1), number == 11, number == 13], [0, 1, 2, 4], 3)
-    energy = np.hypot(
-        candidates["pt"] * np.cosh(np.asarray(candidates["eta"], np.float64)), np.asarray(candidates["mass"], np.float64)
-    )
+    energy = np.hypot(candidates["pt"] * np.cosh(np.asarray(candidates["eta"], np.float64)), candidates["mass"])
     if weight is not None:
         energy = energy * weight
     fraction, count = _compose(kind.astype(np.int64), energy, jets.members["row"], jets.members.offsets)

@@ -151,7 +151,7 @@ def test_closure_files(files: list[Path], tmp_path: Path) -> None:
 def test_bad_input(training: MatchedJets, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected <campaign>_<version>_MC"):
         derive(training, tmp_path, "no-good", "AK4PFchs")
-    with pytest.raises(InputError, match="no ROOT file at .*: give files of"):
+    with pytest.raises(InputError, match=r"no ROOT file at .*: give files of"):
         read_jets([tmp_path])
     (tmp_path / "broken.root").write_bytes(b"nothing")
     with pytest.raises(InputError, match="cannot be used to derive a correction"):
