@@ -65,9 +65,9 @@ class Regression(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log ``val_loss`` and the learning rate."""
         self.log("val_loss", (self._sums[0] / self._sums[1]).float(), prog_bar=True)
-        self.log("learning_rate", float(self.optimizers().param_groups[0]["lr"]), prog_bar=True)
+        self.log("learning_rate", float(self.trainer.optimizers[0].param_groups[0]["lr"]), prog_bar=True)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """Adam; the learning rate falls when the validation loss stays on a plateau."""
         settings = self.learning
         optimiser = torch.optim.Adam(self.parameters(), lr=settings.learning_rate, fused=True)

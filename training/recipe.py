@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
+import yaml  # type: ignore[import-untyped]
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from coffea_mljec.errors import InputError
@@ -151,8 +152,6 @@ class Recipe(BaseModel):
 
     def write(self, path: Path) -> None:
         """Write the recipe as YAML, every setting in it; `read_recipe` reads it."""
-        import yaml
-
         temporary = path.with_name(path.name + ".part")
         temporary.write_text(yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False))
         temporary.rename(path)
@@ -173,8 +172,6 @@ def read_recipe(path: Path, **changes: Any) -> Recipe:
     InputError
         If there is no such file, it cannot be parsed, or a setting is unknown, missing or impossible: each is named.
     """
-    import yaml
-
     if not path.is_file():
         raise InputError(f"no recipe at {path}: give a YAML or TOML file such as training/configs/pfn-r-lite.yaml")
     text = path.read_text()

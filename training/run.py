@@ -42,7 +42,7 @@ def write_run(folder: Path, network: PFN, record: Mapping[str, Any]) -> None:
     described = {
         "format": FORMAT,
         "architecture": network.architecture.model_dump(),
-        "standardisations": {name: part.described.model_dump() for name, part in network.standardise.items()},
+        "standardisations": {name: part.model_dump() for name, part in network.standardisations.items()},
     } | dict(record)
     temporary = folder / "run.json.part"
     temporary.write_text(json.dumps(described, indent=1))

@@ -7,7 +7,7 @@ import warnings
 from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -17,12 +17,10 @@ from coffea_mljec.errors import InputError
 from training.dataset import SPLITS, PreparedJets, prepare, split_of
 from training.dataset.gather import gather_jagged
 from training.networks.standardisation import Standardisation, fit_standardisation
+from training.outcome import losses, plot_losses, record
 from training.recipe import Recipe, read_recipe
 from training.run import write_run
-from training.sampling import Sampled, effective_size, plot_sampling, sample
-
-if TYPE_CHECKING:
-    from training.networks.pfn import PFN
+from training.sampling import Sampled, plot_sampling, sample
 
 __all__ = ["command", "fit_standardisations", "train"]
 
@@ -115,9 +113,9 @@ def train(recipe: Recipe, resume: bool = False, progress: bool = True) -> Path:
     state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
     network.load_state_dict({name.removeprefix("network."): values for name, values in state.items()})
     network.cpu().eval()
-    metrics = _metrics(network, jets, rows, sampled, recipe)
-    write_run(folder, network, _record(recipe, jets, rows, sampled, network, metrics))
-    _plot_loss(folder)
+    metrics = losses(network, jets, rows, sampled, recipe)
+    write_run(folder, network, record(recipe, jets, rows, sampled, network, metrics))
+    plot_losses(folder)
     return folder
 
 
@@ -157,8 +155,8 @@ def _sampled(jets: PreparedJets, rows: dict[str, NDArray[np.int64]], recipe: Rec
     reports = {}
     for name, chosen in rows.items():
         if len(chosen):
-            columns = (jets.columns[column][chosen] for column in ("pt_gen", "eta_gen", "flavour"))
-            part = sample(*columns, recipe.sampling)
+            pt, eta, flavour = (jets.columns[column][chosen] for column in ("pt_gen", "eta_gen", "flavour"))
+            part = sample(pt, eta, flavour, recipe.sampling)
             acceptance[chosen], weight[chosen], reports[name] = part.acceptance, part.weight, part.report
     return Sampled(acceptance, weight, reports)
 
@@ -247,84 +245,3 @@ def _logger(folder: Path) -> Any:
     except metadata.PackageNotFoundError:
         return False
     return TensorBoardLogger(folder, name="", version="tensorboard")
-
-
-def _metrics(
-    network: PFN, jets: PreparedJets, rows: dict[str, NDArray[np.int64]], sampled: Sampled, recipe: Recipe
-) -> dict[str, float]:
-    """Loss of the kept weights in the target density, beside the loss of no correction at all."""
-    import torch
-
-    from training.dataset.stream import Stream
-    from training.learning import regression_loss
-
-    weight = sampled.weight * sampled.acceptance
-    metrics = {}
-    for name in ("val", "test"):
-        if not len(rows[name]):
-            continue
-        with torch.no_grad():
-            predicted = [network(batch) for batch in Stream(jets, rows[name], weight, 4 * recipe.learning.batch_size)]
-        target, weights = (torch.from_numpy(values[rows[name]]) for values in (jets.columns["target"], weight))
-        for label, values in (("loss", torch.cat(predicted)), ("loss_uncorrected", torch.zeros_like(target))):
-            metrics[f"{name}_{label}"] = float(regression_loss(values, target, weights, recipe.learning.loss_range))
-    return metrics
-
-
-def _record(
-    recipe: Recipe,
-    jets: PreparedJets,
-    rows: dict[str, NDArray[np.int64]],
-    sampled: Sampled,
-    network: PFN,
-    metrics: dict[str, float],
-) -> dict[str, Any]:
-    from training.networks.pfn import parameter_count
-
-    chosen = rows["train"]
-    used = chosen[sampled.acceptance[chosen] > 0]
-    domain = {
-        name: [float(values.min()), float(values.max())]
-        for name, values in (
-            ("pt_raw", jets.columns["pt_raw"][used]),
-            ("abs_eta", np.abs(jets.columns["eta"][used])),
-            ("rho", jets.columns["rho"][used]),
-            ("n_pv", jets.columns["n_pv"][used]),
-        )
-    }
-    return {
-        "recipe": recipe.model_dump(mode="json"),
-        "prepared": jets.description,
-        "jets": {name: len(chosen) for name, chosen in rows.items()},
-        "effective_size": {
-            name: effective_size((sampled.weight * sampled.acceptance)[part]) for name, part in rows.items()
-        },
-        "sampling": sampled.report,
-        "parameters": parameter_count(network),
-        "metrics": metrics,
-        "domain": domain,
-        "versions": {name: metadata.version(name) for name in ("torch", "lightning", "numpy", "coffea")},
-    }
-
-
-def _plot_loss(folder: Path) -> None:
-    import csv
-
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with (folder / "metrics.csv").open() as file:
-        lines = list(csv.DictReader(file))
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    FigureCanvasAgg(figure)
-    axis = figure.subplots()
-    for name in ("train_loss", "val_loss"):
-        axis.plot(
-            [int(line["epoch"]) for line in lines], [float(line[name]) for line in lines], label=name.replace("_", " ")
-        )
-    axis.set_xlabel("epoch")
-    axis.set_ylabel(r"mean $|y - \hat y|$")
-    axis.legend()
-    temporary = folder / "loss.png.part"
-    figure.savefig(temporary, format="png", dpi=110)
-    temporary.rename(folder / "loss.png")

@@ -190,13 +190,12 @@ def _events(shard: Path) -> Any:
 def _write_part(path: Path, table: JetTable) -> None:
     temporary = path.with_suffix(".part")
     with temporary.open("wb") as file:
-        np.savez(
-            file,
-            count_names=np.array(list(table.counts)),
-            count_values=np.array(list(table.counts.values())),
-            **table.columns,
-            **table.features,
-        )
+        counts = {
+            "count_names": np.array(list(table.counts)),
+            "count_values": np.array(list(table.counts.values())),
+        }
+        arrays: dict[str, Any] = counts | table.columns | table.features
+        np.savez(file, **arrays)
     temporary.rename(path)
 
 

@@ -111,8 +111,9 @@ def select_jets(events: Any, features: FeatureSet, selection: Selection, user: s
     event_of_jet = np.repeat(np.arange(len(events)), np.diff(flat.jet_offsets))
     gen = {name: _column(events, selection.generator, name, user) for name in ("pt", "eta", "phi")}
     gen_offsets = gen["pt"][1]
+    jet_eta, jet_phi = (np.asarray(flat.jet[name], np.float64) for name in ("eta", "phi"))
     partner = match_flat(
-        flat.jet["eta"], flat.jet["phi"], flat.jet_offsets, gen["eta"][0], gen["phi"][0], gen_offsets,
+        jet_eta, jet_phi, flat.jet_offsets, gen["eta"][0], gen["phi"][0], gen_offsets,
         selection.max_delta_r,
     )  # fmt: skip
     matched = partner >= 0

@@ -7,13 +7,14 @@ products and one scatter-add per collection are left.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from coffea_mljec.errors import InputError
-from training.networks.pfn import PFN, Block
+from training.networks.pfn import PFN, BatchNorm, Block
 from training.networks.standardisation import Standardisation
 
 __all__ = ["IR_VERSION", "OPSET", "pfn_graph"]
@@ -77,24 +78,23 @@ def pfn_graph(network: PFN) -> bytes:
     from onnx import TensorProto, checker, helper
 
     write = _Writer()
+    jet = network.standardisations["jet"]
     jets = write("Shape", ["jet_features"], "jets", start=0, end=1)
-    inputs = [_input("jet_features", TensorProto.FLOAT, ["n", len(network.standardise["jet"].described.features)])]
+    inputs = [_input("jet_features", TensorProto.FLOAT, ["n", len(jet.features)])]
     pooled = []
     for c in network.collections:
-        standardisation = network.standardise[c].described
+        standardisation = network.standardisations[c]
         inputs.append(_input(f"{c}_features", TensorProto.FLOAT, [f"n_{c}", len(standardisation.features)]))
         inputs.append(_input(f"{c}_offsets", TensorProto.INT64, [f"n_{c}_offsets"]))
-        layers = _folded(network.phi[c])
+        layers = _folded(cast("Block", network.phi[c]))
         rows = _standardised_dense(write, c, standardisation, layers[0])
         for i, layer in enumerate(layers[1:], start=1):
             rows = write.dense(rows, layer, f"{c}.{i}", relu=True)
         pooled.append(_pool(write, c, rows, len(layers[-1][1]), jets))
     head = _folded(network.head)
-    n_pooled = len(head[0][0]) - len(network.standardise["jet"].described.features)
+    n_pooled = len(head[0][0]) - len(jet.features)
     weight, bias = head[0]
-    hidden = _standardised_dense(
-        write, "jet", network.standardise["jet"].described, (weight[n_pooled:], bias), relu=False
-    )
+    hidden = _standardised_dense(write, "jet", jet, (weight[n_pooled:], bias), relu=False)
     if pooled:
         joined = write("Concat", pooled, "pooled", axis=1) if len(pooled) > 1 else pooled[0]
         head_weight = write.constant("head.0.weight", weight[:n_pooled].astype(np.float32))
@@ -134,6 +134,8 @@ def _folded(block: Block) -> list[_Dense]:
     layers = []
     modules = list(block)
     for dense, norm in zip(modules[0::3], modules[1::3], strict=True):
+        assert isinstance(dense, nn.Linear)
+        assert isinstance(norm, BatchNorm)
         gain = _double(norm.weight) / np.sqrt(_double(norm.running_var) + norm.eps)
         bias = _double(dense.bias) if dense.bias is not None else 0.0
         layers.append((_double(dense.weight).T * gain, (bias - _double(norm.running_mean)) * gain + _double(norm.bias)))

@@ -22,9 +22,13 @@ __all__ = ["PFN", "Block", "Standardise", "parameter_count"]
 class Standardise(nn.Module):
     """`Standardisation` in torch; its constants are buffers, not parameters."""
 
+    columns: Tensor
+    units: Tensor
+    shift: Tensor
+    scale: Tensor
+
     def __init__(self, standardisation: Standardisation) -> None:
         super().__init__()
-        self.described = standardisation
         columns = standardisation.symlog_columns
         self.register_buffer("columns", torch.from_numpy(columns), persistent=False)
         units = torch.tensor(standardisation.units[columns], dtype=torch.float32)
@@ -96,7 +100,8 @@ class PFN(nn.Module):
         self.architecture = architecture
         self.collections = tuple(c for c in COLLECTIONS if c in standardisations and standardisations[c].features)
         kept = ("jet", *self.collections)
-        self.standardise = nn.ModuleDict({name: Standardise(standardisations[name]) for name in kept})
+        self.standardisations = {name: standardisations[name] for name in kept}
+        self.standardise = nn.ModuleDict({name: Standardise(part) for name, part in self.standardisations.items()})
         self.phi = nn.ModuleDict(
             {c: Block(len(standardisations[c].features), architecture.phi(c), architecture) for c in self.collections}
         )

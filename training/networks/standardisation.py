@@ -36,10 +36,10 @@ class Transform(BaseModel):
 
     def __call__(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the transformed values, float64 array of the same shape."""
-        x = np.asarray(x, np.float64)
+        values: NDArray[np.float64] = np.asarray(x, np.float64)
         if self.kind == "symlog":
-            return np.sign(x) * np.log1p(np.abs(x) / self.unit)
-        return x
+            values = np.copysign(np.log1p(np.abs(values) / self.unit), values)
+        return values
 
 
 def _symlog(unit: float) -> Transform:

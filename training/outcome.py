@@ -1,0 +1,104 @@
+"""What a training achieved: losses of the kept weights, the record for export, the plot of the losses."""
+
+from __future__ import annotations
+
+import csv
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.dataset import PreparedJets
+from training.recipe import Recipe
+from training.sampling import Sampled, effective_size
+
+if TYPE_CHECKING:
+    from training.networks.pfn import PFN
+
+__all__ = ["losses", "plot_losses", "record"]
+
+
+def losses(
+    network: PFN, jets: PreparedJets, rows: dict[str, NDArray[np.int64]], sampled: Sampled, recipe: Recipe
+) -> dict[str, float]:
+    """Return the loss of a network on validation and test jets in the target density, and that of no correction.
+
+    Keys: ``val_loss``, ``val_loss_uncorrected``, ``test_loss``, ``test_loss_uncorrected`` (test where it has jets).
+    """
+    import torch
+
+    from training.dataset.stream import Stream
+    from training.learning import regression_loss
+
+    weight = sampled.weight * sampled.acceptance
+    metrics = {}
+    for name in ("val", "test"):
+        if not len(rows[name]):
+            continue
+        with torch.no_grad():
+            predicted = [network(batch) for batch in Stream(jets, rows[name], weight, 4 * recipe.learning.batch_size)]
+        target, weights = (torch.from_numpy(values[rows[name]]) for values in (jets.columns["target"], weight))
+        for label, values in (("loss", torch.cat(predicted)), ("loss_uncorrected", torch.zeros_like(target))):
+            metrics[f"{name}_{label}"] = float(regression_loss(values, target, weights, recipe.learning.loss_range))
+    return metrics
+
+
+def record(
+    recipe: Recipe,
+    jets: PreparedJets,
+    rows: dict[str, NDArray[np.int64]],
+    sampled: Sampled,
+    network: PFN,
+    metrics: dict[str, float],
+) -> dict[str, Any]:
+    """Return what `training.run.write_run` keeps: recipe, sample, sizes, metrics, domain of the training jets."""
+    from training.networks.pfn import parameter_count
+
+    chosen = rows["train"]
+    used = chosen[sampled.acceptance[chosen] > 0]
+    domain = {
+        name: [float(values.min()), float(values.max())]
+        for name, values in (
+            ("pt_raw", jets.columns["pt_raw"][used]),
+            ("abs_eta", np.abs(jets.columns["eta"][used])),
+            ("rho", jets.columns["rho"][used]),
+            ("n_pv", jets.columns["n_pv"][used]),
+        )
+    }
+    return {
+        "recipe": recipe.model_dump(mode="json"),
+        "prepared": jets.description,
+        "jets": {name: len(chosen) for name, chosen in rows.items()},
+        "effective_size": {
+            name: effective_size((sampled.weight * sampled.acceptance)[part]) for name, part in rows.items()
+        },
+        "sampling": sampled.report,
+        "parameters": parameter_count(network),
+        "metrics": metrics,
+        "domain": domain,
+        "versions": {name: metadata.version(name) for name in ("torch", "lightning", "numpy", "coffea")},
+    }
+
+
+def plot_losses(folder: Path) -> None:
+    """Draw the losses of ``metrics.csv`` over the epochs into ``loss.png``."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with (folder / "metrics.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axis = figure.subplots()
+    for name in ("train_loss", "val_loss"):
+        axis.plot(
+            [int(line["epoch"]) for line in lines], [float(line[name]) for line in lines], label=name.replace("_", " ")
+        )
+    axis.set_xlabel("epoch")
+    axis.set_ylabel(r"mean $|y - \hat y|$")
+    axis.legend()
+    temporary = folder / "loss.png.part"
+    figure.savefig(temporary, format="png", dpi=110)
+    temporary.rename(folder / "loss.png")
