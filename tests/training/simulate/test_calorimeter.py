@@ -1,0 +1,64 @@
+"""Hadrons respond non-linearly, photons do not; what leaves nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from training.simulate.calorimeter import deposit, hadron_response
+from training.simulate.detector import DETECTOR
+
+
+def deposits(kind: int, energy: float, eta: float = 0.3, n: int = 20_000, **changes: float) -> tuple[float, float]:
+    em, had = deposit(
+        np.random.default_rng(5), np.full(n, kind, np.int8), np.full(n, energy), np.full(n, eta),
+        np.ones(n, np.bool_), DETECTOR._replace(**changes),
+    )  # fmt: skip
+    return float(em.mean()), float(had.mean())
+
+
+def test_response_rises_with_energy() -> None:
+    energies = np.geomspace(1.0, 1000.0, 40)
+    response = np.array([hadron_response(energy, DETECTOR) for energy in energies])
+    assert (np.diff(response) > 0).all()
+    assert 0.5 < hadron_response(4.0, DETECTOR) < 0.7
+    assert 0.88 < hadron_response(300.0, DETECTOR) < 1.0
+
+
+def test_response_against_its_formula() -> None:
+    energy = np.array([0.3, 1.0, 7.0, 250.0])
+    em = 1.0 - np.maximum(energy, 1.0) ** (DETECTOR.hadron_power - 1.0)
+    twin = DETECTOR.hadron_norm * (em + (1 - em) * DETECTOR.hadron_h_over_e)
+    assert [hadron_response(e, DETECTOR) for e in energy] == pytest.approx(twin.tolist(), rel=1e-12)
+
+
+@pytest.mark.parametrize("energy", [3.0, 30.0, 300.0])
+def test_mean_deposit_of_hadrons(energy: float) -> None:
+    em, had = deposits(5, energy)
+    assert (em + had) / energy == pytest.approx(hadron_response(energy, DETECTOR), rel=0.02)
+    assert 0.0 < em < 0.5 * had
+    em_up, had_up = deposits(5, energy, response_scale=1.03)
+    assert (em_up + had_up) / (em + had) == pytest.approx(1.03, rel=5e-3)
+
+
+def test_photons_that_do_not_convert_are_seen_whole() -> None:
+    em, had = deposits(1, 40.0, conversion_loss=0.0)
+    assert had == 0.0
+    assert em == pytest.approx(40.0, rel=2e-3)
+    assert deposits(1, 2.0)[0] < 1.95
+
+
+def test_forward_calorimeter_splits_photons_and_hadrons() -> None:
+    photon, hadron = deposits(1, 200.0, eta=4.0), deposits(5, 200.0, eta=4.0)
+    assert photon[0] > 5 * photon[1] > 0
+    assert hadron[1] > hadron[0] > 0
+
+
+def test_muons_lost_particles_and_the_beam_pipe_leave_nothing() -> None:
+    assert deposits(3, 50.0) == (0.0, 0.0)
+    assert deposits(5, 50.0, eta=5.3) == (0.0, 0.0)
+    em, had = deposit(
+        np.random.default_rng(1), np.full(3, 4, np.int8), np.ones(3), np.zeros(3), np.zeros(3, np.bool_), DETECTOR
+    )
+    assert not em.any()
+    assert not had.any()
