@@ -8,6 +8,7 @@ the softer ones only and no event is lost. Training and test samples take pools 
 from __future__ import annotations
 
 import os
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,10 +76,11 @@ class PileupPool:
     def load(cls, path: str | os.PathLike[str]) -> PileupPool:
         """Read a pool that `save` wrote."""
         try:
-            with np.load(path, allow_pickle=False) as file:
+            # Opened here, so that it is closed too where numpy finds no archive in it.
+            with Path(path).open("rb") as handle, np.load(handle, allow_pickle=False) as file:
                 columns = {name: file["column_" + name] for name in PARTICLE_COLUMNS}
                 return cls(Jagged(file["offsets"], columns), file["pthat"], int(file["seed"]))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise InputError(f"{path} is no pileup pool ({error}): delete it, and it is built again") from None
 
     @classmethod

@@ -1,0 +1,121 @@
+"""Pythia's record, sorted: truth, flavour, strange decays."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from coffea_mljec.errors import InputError
+from training.simulate import generator
+from training.simulate.batch import Jagged, offsets_of
+from training.simulate.generator import HardEvents, decay_strange, generate_hard, seed_of
+from training.simulate.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def beauty() -> HardEvents:
+    pytest.importorskip("pythia8mc", reason="Pythia 8 is not installed: pip install 'coffea-mljec[simulate]'")
+    return generate_hard(Settings(process="qcd-b", seed=3, pt_hat_min=50.0), 15, 0)
+
+
+def test_seeds_differ_by_any_word_and_suit_pythia() -> None:
+    seeds = {seed_of(a, b, c) for a in range(4) for b in range(4) for c in range(20)}
+    assert len(seeds) == 320
+    assert 1 <= min(seeds) <= max(seeds) <= 900_000_000
+    assert seed_of(1, 2) == seed_of(1, 2)
+
+
+def test_b_hadrons_end_in_weak_decays(beauty: HardEvents) -> None:
+    part = beauty.genpart
+    a = np.abs(part["pdgId"])
+    b_hadron = (a > 100) & (((a // 100) % 10 == 5) | ((a // 1000) % 10 == 5))
+    last = (part["statusFlags"] >> 13) & 1 == 1
+    for event in range(len(part)):
+        assert (b_hadron & last)[part.offsets[event] : part.offsets[event + 1]].sum() >= 2
+    # 511, 521, 531, 541 and baryons decay weakly; excited states (513, ...) are never last.
+    assert not np.isin(a[b_hadron & last], (513, 523, 533)).any()
+
+
+def test_mothers_come_first_and_belong_to_the_event(beauty: HardEvents) -> None:
+    mother = beauty.genpart["genPartIdxMother"]
+    counts = np.repeat(beauty.genpart.counts, beauty.genpart.counts)
+    local = np.arange(len(mother)) - np.repeat(beauty.genpart.offsets[:-1], beauty.genpart.counts)
+    assert ((mother >= -1) & (mother < counts)).all()
+    assert (mother[mother >= 0] < local[mother >= 0]).all()
+    hard = beauty.genpart["status"] == 23
+    assert set(np.abs(beauty.genpart["pdgId"][hard])) == {5}
+    assert (np.bincount(beauty.genpart.event[hard], minlength=15) == 2).all()
+
+
+def test_momentum_is_conserved(beauty: HardEvents) -> None:
+    gen = beauty.gen
+    for angle in (np.cos, np.sin):
+        total = np.bincount(gen.event, gen["pt"].astype(float) * angle(gen["phi"].astype(float)), minlength=15)
+        assert np.abs(total).max() < 0.05
+    # Nothing but partons before hadronisation.
+    assert set(np.abs(beauty.partons["pdgId"])) <= {1, 2, 3, 4, 5, 21}
+
+
+def test_displaced_tracks_know_their_decay(beauty: HardEvents) -> None:
+    particles = beauty.particles
+    flight = np.hypot(particles["vx"], particles["vy"])
+    charged = particles["charge"] != 0
+    displaced = charged & (flight > 0.01)
+    assert displaced.sum() > 20
+    # Taus and the like apart, displaced tracks stem from b, c or V0 decays.
+    assert (particles["group"][displaced] >= 0).mean() > 0.9
+    assert (particles["group"][charged & (flight < 1e-6)] < 0).mean() > 0.8
+
+
+def test_the_seed_fixes_everything(beauty: HardEvents) -> None:
+    again = generate_hard(Settings(process="qcd-b", seed=3, pt_hat_min=50.0), 15, 0)
+    other = generate_hard(Settings(process="qcd-b", seed=3, pt_hat_min=50.0), 15, 1)
+    assert again.particles["pt"].tolist() == beauty.particles["pt"].tolist()
+    assert again.weight.tolist() == beauty.weight.tolist()
+    assert other.weight.tolist() != beauty.weight.tolist()
+
+
+def test_unknown_commands_are_refused() -> None:
+    pytest.importorskip("pythia8mc", reason="Pythia 8 is not installed: pip install 'coffea-mljec[simulate]'")
+    with pytest.raises(InputError, match="does not know 'No:such = on'"):
+        generator._pythia(["No:such = on"], 1)
+
+
+def kaons(n: int, reach: float) -> Jagged:
+    ones = np.ones(n, np.float32)
+    gen = Jagged(
+        offsets_of(np.array([n])),
+        {
+            "pt": 4 * ones,
+            "eta": 0.5 * ones,
+            "phi": 3.1 * ones,
+            "mass": 0.4976 * ones,
+            "pdgId": np.full(n, 310, np.int32),
+        },
+    )
+    return decay_strange(np.random.default_rng(1), gen, np.zeros((n, 3)), np.full(n, -1, np.int32), reach)
+
+
+def test_kaons_decay_with_their_lifetime() -> None:
+    n = 4000
+    out = kaons(n, 50.0)
+    pions = out["kind"] == generator.CHARGED_HADRON
+    photons = out["kind"] == generator.PHOTON
+    alive = int((out["kind"] == generator.NEUTRAL_HADRON).sum())
+    momentum = 4 * math.cosh(0.5)
+    assert alive / n == pytest.approx(math.exp(-50.0 * 0.4976 / (2.684 * momentum)), abs=0.02)
+    assert pions.sum() / 2 / (n - alive) == pytest.approx(0.692, abs=0.02)
+    assert photons.sum() == 4 * (n - alive - pions.sum() // 2)
+    assert out["charge"][pions].sum() == 0
+    assert np.hypot(np.hypot(out["vx"], out["vy"]), out["vz"]).max() < 50.0
+    # Four-momentum of all together: isotropic decays keep the sum.
+    energy = np.sqrt((out["pt"] * np.cosh(out["eta"])) ** 2 + out["mass"] ** 2).sum(dtype=float)
+    assert energy == pytest.approx(n * math.hypot(momentum, 0.4976), rel=1e-4)
+    assert (out["pt"] * np.cos(out["phi"])).sum(dtype=float) == pytest.approx(4 * n * math.cos(3.1), rel=1e-4)
+
+
+def test_kaons_beyond_reach_stay() -> None:
+    out = kaons(10, 0.0)
+    assert out["kind"].tolist() == [generator.NEUTRAL_HADRON] * 10
