@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,7 @@ class JetBatches(lightning.LightningDataModule):
 class History(lightning.Callback):
     """One line an epoch in ``metrics.csv``, added as the training goes on; a resumed run keeps the lines before.
 
-    Columns: epoch, train_loss, val_loss, learning_rate, jets, seconds (first to last training batch),
+    Columns: epoch, train_loss, val_loss, learning_rate, jets, seconds (of the training batches),
     jets_per_second, waiting (share of that time spent waiting for batches).
     """
 
@@ -150,6 +151,15 @@ class History(lightning.Callback):
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._begin = self._end = 0.0
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """Start the clock."""
+        self._begin = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Read the clock: the validation that follows the last batch does not count."""
+        self._end = time.perf_counter()
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Keep the lines of the epochs that the run goes on from."""
@@ -160,7 +170,7 @@ class History(lightning.Callback):
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Add the line of an epoch."""
         stream: Stream = trainer.datamodule.stream
-        seconds = max(stream.seconds, 1e-9)
+        seconds = self._end - self._begin
         values = [float(trainer.callback_metrics[name]) for name in ("train_loss", "val_loss", "learning_rate")]
         line = [str(trainer.current_epoch), *(f"{value:.7g}" for value in values)]
         line += [

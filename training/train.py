@@ -244,4 +244,4 @@ def _logger(folder: Path) -> Any:
         metadata.version("tensorboard")
     except metadata.PackageNotFoundError:
         return False
-    return TensorBoardLogger(folder, name="", version="tensorboard")
+    return TensorBoardLogger(folder, name="tensorboard", version=0)

@@ -41,15 +41,20 @@ def tiny(tmp_path: Path, **changes: Any) -> Recipe:
 
 @pytest.fixture
 def toy_training(toy_jets: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """``toy_training(recipe)``: `train` on 900 toy jets in place of a production's files."""
+    """``toy_training(recipe)``: `train` on 900 toy jets in place of a production's files, plots only if asked for."""
     pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
     pytest.importorskip("lightning", reason="lightning is not installed: pip install 'coffea-mljec[train]'")
     import training.train as module
 
     monkeypatch.setattr(module, "prepare", lambda *a, **k: toy_jets(900, feature_set=SMALL))
 
-    def run(recipe: Recipe, **options: Any) -> Path:
-        return module.train(recipe, progress=False, **options)
+    def run(recipe: Recipe, plots: bool = False, **options: Any) -> Path:
+        with monkeypatch.context() as patch:
+            if not plots:
+                patch.setattr(module, "plot_sampling", lambda *a: None)
+                patch.setattr(module, "plot_losses", lambda *a: None)
+                patch.setattr(module, "_logger", lambda *a: False)
+            return module.train(recipe, progress=False, **options)
 
     return run
 
@@ -137,7 +142,7 @@ def test_loss_is_the_formula() -> None:
 
 
 def test_a_training_learns_and_writes_its_run(tmp_path: Path, toy_training: Callable[..., Path]) -> None:
-    folder = toy_training(tiny(tmp_path, learning={"max_epochs": 12}))
+    folder = toy_training(tiny(tmp_path, learning={"max_epochs": 12}), plots=True)
     record = json.loads((folder / "run.json").read_text())
     metrics = record["metrics"]
     assert metrics["val_loss"] < 0.85 * metrics["val_loss_uncorrected"]
@@ -211,3 +216,32 @@ def test_learning_rate_falls_and_training_stops_on_a_plateau(tmp_path: Path, toy
         rates = [float(line["learning_rate"]) for line in csv.DictReader(file)]
     # Falls after 2 and 4 epochs without gain, stops after 5.
     assert rates == pytest.approx([2e-3, 2e-3, 2e-3, 4e-4, 4e-4, 8e-5])
+
+
+def test_the_command_passes_its_changes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import typer
+    from typer.testing import CliRunner
+
+    import training.train as module
+
+    seen: dict[str, Any] = {}
+
+    def pretend(recipe: Recipe, resume: bool, progress: bool) -> Path:
+        seen.update(recipe=recipe, resume=resume, progress=progress)
+        return recipe.runs / recipe.name
+
+    monkeypatch.setattr(module, "train", pretend)
+    app = typer.Typer()
+    app.command()(module.command)
+    tiny(tmp_path).write(tmp_path / "r.yaml")
+    options = ["--resume", "--quiet", "--seed", "9", "--threads", "3", "--max-minutes", "2.5", "--production", "a.root"]
+    result = CliRunner().invoke(
+        app, [str(tmp_path / "r.yaml"), *options, "--production", "b", "--runs", str(tmp_path / "other")]
+    )
+    assert result.exit_code == 0, result.output
+    recipe = seen["recipe"]
+    assert (seen["resume"], seen["progress"]) == (True, False)
+    assert (recipe.seed, recipe.learning.threads, recipe.learning.max_minutes) == (9, 3, 2.5)
+    assert recipe.productions == (Path("a.root"), Path("b"))
+    assert recipe.learning.batch_size == 64
+    assert "python -m training export" in result.output.replace("\n", " ")

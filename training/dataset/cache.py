@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,8 +182,13 @@ def _events(shard: Path) -> Any:
     from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
 
     try:
-        # Virtual: only what selection and features touch is read.
-        return NanoEventsFactory.from_root({str(shard): "Events"}, schemaclass=PFNanoAODSchema, mode="virtual").events()
+        with warnings.catch_warnings():
+            # coffea, on every table that a link of its schema could lead to and the sample lacks.
+            warnings.filterwarnings("ignore", message="Missing cross-reference", category=RuntimeWarning)
+            # Virtual: only what selection and features touch is read.
+            return NanoEventsFactory.from_root(
+                {str(shard): "Events"}, schemaclass=PFNanoAODSchema, mode="virtual"
+            ).events()
     except (OSError, KeyError, ValueError) as error:
         raise InputError(f"{shard} cannot be opened as NanoAOD ({error}): remove or simulate it again") from None
 

@@ -57,8 +57,8 @@ class Stream:
 
     Attributes
     ----------
-    waited, seconds : float
-        In the last pass: time that the consumer waited for a batch, and from its first request to its last batch.
+    waited : float
+        Seconds that the consumer waited for batches in the last pass.
     """
 
     def __init__(
@@ -77,7 +77,6 @@ class Stream:
         if whole_batches and len(rows) > batch_size:
             self.rows = self.rows[: len(rows) - len(rows) % batch_size]
         self.waited = 0.0
-        self.seconds = 0.0
 
     def __len__(self) -> int:
         """Return the number of batches."""
@@ -107,7 +106,6 @@ class Stream:
                 put(error)
 
         thread = threading.Thread(target=work, name="mljec-gather", daemon=True)
-        begin = time.perf_counter()
         self.waited = 0.0
         thread.start()
         try:
@@ -117,8 +115,6 @@ class Stream:
                 self.waited += time.perf_counter() - asked
                 if isinstance(item, BaseException):
                     raise item
-                # Before the yield: a consumer that knows the length never asks again after the last batch.
-                self.seconds = time.perf_counter() - begin
                 yield item
         finally:
             stop.set()

@@ -28,7 +28,8 @@ class Architecture(BaseModel):
     bias : bool
         Whether hidden dense layers have a bias beside their batch norm. The output layer always has one.
     momentum : float
-        Share of the newest batch in batch norm's running statistics.
+        Share of the newest batch in batch norm's running statistics. The reference has 0.01; an epoch of a small sample
+        has too few batches for that.
     epsilon : float
         Added to batch norm's variance.
     """
@@ -39,7 +40,7 @@ class Architecture(BaseModel):
     phi_vertex: Widths = (8, 16, 32)
     head: Widths = (128, 64, 32, 16, 8)
     bias: bool = False
-    momentum: Annotated[float, Field(gt=0.0, le=1.0)] = 0.01
+    momentum: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05
     epsilon: Annotated[float, Field(gt=0.0)] = 1e-3
 
     def phi(self, collection: str) -> tuple[int, ...]:
