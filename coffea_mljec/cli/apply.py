@@ -120,7 +120,10 @@ def _report(results: dict[str, FriendSummary | str]) -> None:
     done = [result for result in results.values() if isinstance(result, FriendSummary)]
     failed = [result for result in results.values() if isinstance(result, str)]
     if done:
-        table = Table("friend file", "events", "jets", "mljec_status", box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False)
+        for column in ("friend file", "events", "jets", "mljec_status"):
+            # A path is to be copied: it is folded, never cut.
+            table.add_column(column, overflow="fold")
         for summary in done:
             table.add_row(summary.path, str(summary.events), str(summary.jets), _words(summary.status))
         out.print(table)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import uproot
 
-from coffea_mljec.cli import main
+from coffea_mljec.cli import main, terminal
 
 JET_FIELDS = {"pt": 1.0, "eta": 0.3, "phi": -2.0, "mass": 0.1, "rawFactor": 0.2, "area": 0.5}
 
@@ -20,7 +20,8 @@ JET_FIELDS = {"pt": 1.0, "eta": 0.3, "phi": -2.0, "mass": 0.1, "rawFactor": 0.2,
 @pytest.fixture
 def mljec(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """``mljec("apply", ...)`` runs the command here: exit status, standard output, standard error."""
-    monkeypatch.setenv("COLUMNS", "200")
+    for console in (terminal.out, terminal.err):
+        monkeypatch.setattr(console, "width", 300)
 
     def run(*arguments: Any) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["mljec", *map(str, arguments)])
