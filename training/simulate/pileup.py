@@ -64,9 +64,12 @@ class PileupPool:
         """Write the pool as npz, complete or not at all."""
         target = Path(path)
         temporary = target.with_name(f".{target.name}.{os.getpid()}.npz")
-        columns = {"column_" + name: column for name, column in self.particles.columns.items()}
+        columns: dict[str, NDArray[np.generic]] = {
+            "column_" + name: column for name, column in self.particles.columns.items()
+        }
+        columns |= {"offsets": self.particles.offsets, "pthat": self.pthat, "seed": np.array(self.seed)}
         try:
-            np.savez(temporary, offsets=self.particles.offsets, pthat=self.pthat, seed=np.int64(self.seed), **columns)
+            np.savez(temporary, **columns)  # type: ignore[arg-type]  # numpy takes the names for its own options
             temporary.replace(target)
         except OSError as error:
             temporary.unlink(missing_ok=True)
