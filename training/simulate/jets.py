@@ -1,9 +1,10 @@
 """Jets of a batch: anti-kT with FastJet, four-momenta, areas and composition in numba.
 
 The area is the part of (rapidity, phi) whose ghosts a jet would take: each point within the radius belongs to the jet
-with the smallest DeltaR^2 / pT^2 (see `training.simulate.flavour`), measured on a grid. It costs 0.2 ms an event
-where FastJet's ghosts cost 10 to 25 and Voronoi cells 7 (1,500 particles), and agrees with the active area of the
-same jets (the test compares them).
+with the smallest DeltaR^2 / pT^2 (see `training.simulate.flavour`), measured on a grid. It costs a fraction of the
+clustering itself, where FastJet's ghosts cost 10 to 25 ms an event and Voronoi cells 7 (1,500 particles). Compared
+with the active area of the same jets it is equal on average for hard jets and 4 % smaller for soft ones, with a
+correlation of 0.75 to 0.9 (the active area is itself random); the test compares them.
 """
 
 from __future__ import annotations

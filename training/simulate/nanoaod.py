@@ -144,7 +144,8 @@ def write(path: str | os.PathLike[str], events: EventTables, compression: str = 
     except OSError as error:
         raise InputError(f"{target} could not be written: {error}; free some space or choose another folder") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary.exists():
+            temporary.unlink()
 
 
 def _column(columns: Mapping[str, NDArray[np.generic]], name: str, table: str) -> NDArray[np.generic]:

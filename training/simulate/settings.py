@@ -28,7 +28,7 @@ PROCESSES: dict[str, tuple[int, tuple[str, ...]]] = {
         ),
     ),
     "gammajet": (7, ("PromptPhoton:qg2qgamma = on", "PromptPhoton:qqbar2ggamma = on")),
-    # g g -> q qbar and q qbar -> q' q'bar: d, u and s in equal parts, the way to strange jets (s is rare in q q -> q q).
+    # g g -> q qbar and q qbar -> q' q'bar: d, u and s in equal parts; strange quarks are rare in q q -> q q.
     "qcd-strange": (9, ("HardQCD:gg2qqbar = on", "HardQCD:qqbar2qqbarNew = on")),
     "hbb": (8, ("HiggsSM:ffbar2HZ = on", "HiggsSM:ffbar2HW = on", "25:onMode = off", "25:onIfMatch = 5 -5")),
 }  # fmt: skip
