@@ -1,4 +1,4 @@
-"""``python -m training``: simulate, derive, calibrate, train, export; run from a checkout."""
+"""``python -m training``: simulate, derive, calibrate, merge, train, export; run from a checkout."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-for command in (commands.simulate, commands.derive, commands.calibrate):
+for command in (commands.simulate, commands.derive, commands.calibrate, commands.merge):
     app.command()(command)
 app.command("train")(train.command)
 app.command("export")(export.command)

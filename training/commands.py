@@ -10,7 +10,7 @@ import typer
 
 from coffea_mljec.errors import InputError
 
-__all__ = ["calibrate", "derive", "simulate"]
+__all__ = ["calibrate", "derive", "merge", "simulate"]
 
 Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder to write into; made if absent.")]
 
@@ -94,3 +94,21 @@ def calibrate(
     from training.simulate.production import calibrate as run
 
     typer.echo(f"{run(folder, jec)} files of {folder} corrected by {jec}")
+
+
+def merge(
+    folder: Annotated[Path, typer.Argument(help="A production.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The ROOT file to write.")],
+    raw_pt: Annotated[float, typer.Option(help="Raw pT in GeV from which matched jets stay.")] = 8.0,
+    unmatched_pt: Annotated[float, typer.Option(help="Raw pT in GeV from which unmatched jets stay.")] = 20.0,
+    jec: Annotated[Path | None, typer.Option(help="Folder of a derived correction for the AK4 jets.")] = None,
+    compression: Annotated[str, typer.Option(help="zstd (fast) or lzma (small).")] = "lzma",
+) -> None:
+    """Join a small production into one file, as it is shipped with the package."""
+    from coffea_mljec.corrections.payloads import read_text
+    from training.simulate.production import correction_files
+    from training.simulate.skim import merge as run
+
+    payload = None if jec is None else read_text(correction_files(jec))
+    n_events = run(sorted(folder.glob("*.root")), output, raw_pt, unmatched_pt, payload, compression)
+    typer.echo(f"{output}: {n_events} events, {output.stat().st_size / 1e6:.2f} MB")

@@ -58,10 +58,8 @@ _JET = {
     "nCHadrons": Branch("i4", "number of c hadrons"),
     **_FLAVOUR,
 }
-_LINK = {
-    "pFCandsIdx": Branch("i4", "index in PFCands"),
-    "pt": Branch("f4", "transverse momentum of the candidate in GeV"),
-}
+# PFNano repeats the candidate's pt here, a seventh of such a file: left out.
+_LINK = {"pFCandsIdx": Branch("i4", "index in PFCands")}
 _VERTEX_LINK = {
     "sVIdx": Branch("i4", "index in SV"),
     "pt": Branch("f4", "transverse momentum of the vertex in GeV"),

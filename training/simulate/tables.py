@@ -90,7 +90,7 @@ def assemble(batch: RecoBatch, selection: JetSelection, seed: int, first_event: 
     within = np.cumsum(used) - 1 - np.repeat(tables["PFCands"].offsets[:-1], batch.candidates.counts)
     for name, (found, radius) in collections.items():
         tables[name] = _jet_table(found, batch.candidates, None if name == "Jet" else batch.candidates["puppiWeight"])
-        tables[name + "PFCands"] = _candidate_links(found, batch.candidates, within)
+        tables[name + "PFCands"] = _candidate_links(found, within)
         tables[name + "SVs"] = _vertex_links(found.table, batch.sv, radius)
     scalars = _scalars(batch, n)
     scalars["luminosityBlock"] = np.full(n, block)
@@ -189,13 +189,13 @@ def _jet_id(
     return np.where(tight, np.where(no_lepton, 6, 2), 0)
 
 
-def _candidate_links(jets: Jets, candidates: Jagged, within: NDArray[np.int64]) -> Jagged:
+def _candidate_links(jets: Jets, within: NDArray[np.int64]) -> Jagged:
     row = jets.members["row"]
     counts = jets.members.counts
     number = np.arange(len(counts)) - np.repeat(jets.table.offsets[:-1], jets.table.counts)
     return Jagged(
         jets.members.offsets[jets.table.offsets],
-        {"jetIdx": np.repeat(number, counts), "pFCandsIdx": within[row], "pt": candidates["pt"][row]},
+        {"jetIdx": np.repeat(number, counts), "pFCandsIdx": within[row]},
     )
 
 

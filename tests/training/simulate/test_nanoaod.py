@@ -71,8 +71,6 @@ def test_both_schemas_open_it(path: Path, open_nano: Callable[..., Any]) -> None
     near = nano.Jet.delta_r(matched)
     assert ak.all(near[~ak.is_none(matched, axis=1)] < 0.4)
     assert ak.sum(~ak.is_none(matched, axis=1)) > 10
-    links = nano.JetPFCands
-    assert ak.all(nano.PFCands[links.pFCandsIdx].pt == links.pt)
     constituents = nano.Jet.constituents.pf
     assert ak.all(ak.num(constituents, axis=2) == nano.Jet.nConstituents)
 
