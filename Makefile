@@ -29,7 +29,7 @@ lint: .venv-test/.stamp
 	.venv-test/bin/mypy
 
 bench: .venv-test/.stamp
-	.venv-test/bin/python -m pytest -n 0 -m bench -s tests/benchmarks
+	for script in tests/benchmarks/bench_*.py; do .venv-test/bin/python $$script; done
 
 train-env: .venv-train/.stamp
 

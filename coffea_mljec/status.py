@@ -35,6 +35,13 @@ class Status(IntFlag):
     FOREIGN_SAMPLE = 128
     """The model was trained on parametrised simulation and the jet is not from it."""
 
+    def of(self, jets: Any) -> Any:
+        """Return for each jet of a corrected collection whether all of these bits are set, in the collection's shape.
+
+        Awkward refuses ``jets.mljec_status & Status.APPLIED``, because an enumeration is no plain number to it.
+        """
+        return (jets["mljec_status"] & int(self)) == int(self)
+
 
 def mark(flags: npt.NDArray[np.uint8], where: npt.NDArray[Any], bits: Status) -> None:
     """Set bits in place for the jets selected by a mask or by indices.

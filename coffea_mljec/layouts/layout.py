@@ -181,7 +181,9 @@ def detect(events: Any, collection: str = "Jet") -> Layout:
         If these are not NanoEvents or have no such collection.
     """
     check_events(events, collection)
-    fields = {name: tuple(events[name].fields) for name in events.fields}
+    form = _record((events if isinstance(events, ak.Array) else events._meta).layout.form)
+    # From the form: building a collection only to ask for its fields fails on skims that lack a coordinate of it.
+    fields = {name: tuple(_record(form.content(name)).fields) for name in form.fields}
     if "pt" not in fields[collection]:
         raise InputError(
             f"{collection} is not a collection of jets: it has no pt; got fields {_listed(fields[collection][:8])}. "
@@ -228,6 +230,13 @@ def _linked(
             if "jetIdx" in fields.get(links, ()) and index in fields[links]:
                 return table, links, index
     return table, None, None
+
+
+def _record(form: Any) -> Any:
+    """The form of the records inside lists and lazy selections."""
+    while form.is_list or form.is_option or form.is_indexed:
+        form = form.content
+    return form
 
 
 def _listed(values: Iterable[str]) -> str:

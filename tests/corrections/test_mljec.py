@@ -58,6 +58,8 @@ def test_factor_and_record(model: Path, events: Any) -> None:
     )
     np.testing.assert_array_equal(flat(jets, "pt_orig"), flat(events.Jet, "pt"))
     np.testing.assert_array_equal(flat(jets, "mljec_status"), np.uint8(Status.APPLIED))
+    assert ak.all(Status.APPLIED.of(jets))
+    assert not ak.any((Status.APPLIED | Status.FALLBACK).of(jets))
     assert {name: flat(jets, name).dtype for name in CORRECTION_FIELDS} == CORRECTION_FIELDS
     assert set(jets.fields) == set(events.Jet.fields) | set(CORRECTION_FIELDS)
     assert type(jets) is type(events.Jet)

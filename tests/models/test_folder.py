@@ -94,7 +94,7 @@ def test_tensors_in_other_files_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "bad").exists()
 
 
-@pytest.mark.parametrize("graph", [b"not a graph", b"\xff" * 40, b"\x3a\x7f"])
+@pytest.mark.parametrize("graph", [b"not a graph", b"\xff" * 40, b"\x3a\x7f"], ids=["text", "ones", "short"])
 def test_bytes_that_are_no_onnx_model(tmp_path: Path, graph: bytes) -> None:
     with pytest.raises(ModelError, match=r"is not an ONNX model"):
         models.write_folder(tmp_path / "bad", graph, toy.card())
