@@ -14,7 +14,7 @@ from coffea_mljec.corrections.payloads import read_text
 from coffea_mljec.errors import InputError
 from training.derive.closure import closure_table, plot_closure, worst, write_closure
 from training.derive.offset import fit_offset, subtracted
-from training.derive.response import Inversion, binned_medians, invert
+from training.derive.response import Inversion, invert, local_response, region_response
 from training.derive.sample import MatchedJets, mix_weights, read_jets
 from training.derive.text import write_payload
 
@@ -25,8 +25,11 @@ ETA_EDGES = np.array([
     0.0, 0.261, 0.522, 0.783, 1.044, 1.305, 1.479, 1.653, 1.930, 2.172, 2.322, 2.5, 2.65, 2.853, 2.964, 3.139, 3.314,
     3.489, 3.839, 4.191, 4.538, 4.889, 5.191,
 ])  # fmt: skip
+#: Regions whose response has one shape; edges of the correction's bins.
+REGIONS = np.array([0.0, 1.305, 2.5, 3.139, 5.191])
 PT_EDGES = np.geomspace(9.0, 5000.0, 31)
-_WIDEST = 0.5
+COARSE_PT_EDGES = PT_EDGES[::3]
+BEAM_ENERGY = 6500.0
 
 
 def derive(jets: MatchedJets, folder: Path, name: str, algorithm: str) -> list[Path]:
@@ -64,20 +67,17 @@ def derive(jets: MatchedJets, folder: Path, name: str, algorithm: str) -> list[P
     response = subtracted(jets, offset) / jets["pt_gen"]
     away = np.abs(jets["eta"])
     inversions: list[Inversion] = []
-    for low, high in pairwise(ETA_EDGES):
-        margin = 0.0
-        while True:
-            rows = (away >= low - margin) & (away < high + margin)
-            points = binned_medians(response[rows], jets["pt_gen"][rows], weight[rows], PT_EDGES)
-            if len(points[0]) >= 2 or margin > _WIDEST:
-                break
-            margin += 0.1
-        if len(points[0]) < 2:
-            raise InputError(
-                f"too few jets with {low} < |eta| < {high} to derive a correction: simulate more events, or widen the "
-                "range of pT hat"
-            )
-        inversions.append(invert(*points))
+    for outer in pairwise(REGIONS):
+        rows = (away >= outer[0]) & (away < outer[1])
+        try:
+            region = region_response(response[rows], jets["pt_gen"][rows], weight[rows], PT_EDGES)
+        except InputError as error:
+            raise InputError(f"{outer[0]} < |eta| < {outer[1]}: {error}") from None
+        inner = slice(*np.searchsorted(ETA_EDGES, [outer[0], outer[1] + 1e-6]))
+        for low, high in pairwise(ETA_EDGES[inner]):
+            rows = (away >= low) & (away < high)
+            curve = local_response(region, response[rows], jets["pt_gen"][rows], weight[rows], COARSE_PT_EDGES)
+            inversions.append(invert(curve, PT_EDGES[0], min(PT_EDGES[-1], BEAM_ENERGY / np.cosh(low))))
     return write_payload(folder, name, algorithm, offset, ETA_EDGES, inversions)
 
 

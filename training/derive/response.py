@@ -1,7 +1,13 @@
-"""L2Relative: the median response in fine bins, smoothed, and turned into a correction of reconstructed pT."""
+"""L2Relative: the median response in fine bins, smoothed, and turned into a correction of reconstructed pT.
+
+A curve in log(pt_gen) is taken from a whole region of |eta|, where there are jets enough at all momenta; each fine bin
+of |eta| then differs from its region by a factor that is a parabola in log(pt_gen), held near a constant where it has
+few jets.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +15,16 @@ from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError
 
-__all__ = ["Inversion", "binned_medians", "invert", "weighted_quantiles"]
+__all__ = ["Curve", "Inversion", "binned_medians", "invert", "local_response", "region_response", "weighted_quantiles"]
 
-_FEWEST = 25.0
+#: Median response as a function of pt_gen in GeV.
+Curve = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+_FEWEST = 16.0
+# How far a fine bin may depart from its region's shape before its jets insist: a unit of log(pT), of its square.
+_FREE_SLOPE = 0.05
+_FREE_BEND = 0.02
+_RANGE = (0.2, 1.2)
 _MEDIAN_ERROR = 1.2533  # of a Gaussian's median, in sigma / sqrt(n)
 
 
@@ -40,7 +53,7 @@ def weighted_quantiles(
 def binned_medians(
     response: NDArray[np.float64], pt_gen: NDArray[np.float64], weight: NDArray[np.float64], edges: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean pt_gen, median response and its error, for the bins of pt_gen with at least 25 jets, effectively."""
+    """Return mean pt_gen, median response and its error, for the bins of pt_gen with at least 16 jets, effectively."""
     centres, medians, errors = [], [], []
     group = np.digitize(pt_gen, edges)
     for number in range(1, len(edges)):
@@ -57,10 +70,64 @@ def binned_medians(
     return np.array(centres), np.array(medians), np.array(errors)
 
 
-def invert(
-    pt_gen: NDArray[np.float64], median: NDArray[np.float64], error: NDArray[np.float64], steps: float = 1.12
-) -> Inversion:
-    """Smooth the median response against log(pt_gen) and invert it numerically.
+def region_response(
+    response: NDArray[np.float64], pt_gen: NDArray[np.float64], weight: NDArray[np.float64], edges: NDArray[np.float64]
+) -> Curve:
+    """Return a smooth curve through the median responses of a region: a smoothing spline in log(pt_gen).
+
+    Smoothness is chosen by generalised cross-validation; beyond the last points the curve goes on straight. With fewer
+    than five points it is a straight line.
+
+    Raises
+    ------
+    InputError
+        If fewer than two bins of pt_gen hold enough jets.
+    """
+    from scipy.interpolate import make_smoothing_spline  # type: ignore[import-untyped]
+
+    centre, median, error = binned_medians(response, pt_gen, weight, edges)
+    if len(centre) < 2:
+        raise InputError(f"{len(centre)} bins of pt_gen hold enough jets, expected at least 2: simulate more events")
+    x, precision = np.log(centre), 1.0 / error**2
+    if len(x) < 5:
+        line = np.polyfit(x, median, 1, w=1.0 / error)
+        return lambda pt: np.clip(np.polyval(line, np.log(pt)), *_RANGE)
+    # scipy wants weights of order 1.
+    spline = make_smoothing_spline(x, median, precision / precision.mean())
+    return lambda pt: np.clip(spline(np.log(pt)), *_RANGE)
+
+
+def local_response(
+    region: Curve,
+    response: NDArray[np.float64],
+    pt_gen: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    edges: NDArray[np.float64],
+) -> Curve:
+    """Return the curve of one fine bin of |eta|: its region's times a parabola in log(pt_gen).
+
+    The parabola is fitted to medians of response / region's response; slope and bend are drawn towards 0 (with widths
+    0.05 and 0.02), so that a bin with few jets follows its region, and one with none is its region's.
+    """
+    centre, ratio, error = binned_medians(response / region(pt_gen), pt_gen, weight, edges)
+    if len(centre) == 0:
+        return region
+    x = np.log(centre)
+    middle = np.average(x, weights=1.0 / error**2)
+    powers = np.arange(3)
+    design = (x - middle)[:, None] ** powers / error[:, None]
+    prior = np.diag([0.0, 1.0 / _FREE_SLOPE**2, 1.0 / _FREE_BEND**2])
+    solution = np.linalg.solve(design.T @ design + prior, design.T @ (ratio / error))
+
+    def curve(pt: NDArray[np.float64]) -> NDArray[np.float64]:
+        inside = np.clip(np.log(pt), x[0], x[-1]) - middle
+        return np.clip(region(pt) * (inside[:, None] ** powers @ solution), *_RANGE)
+
+    return curve
+
+
+def invert(curve: Curve, lowest: float, highest: float, steps: float = 1.12) -> Inversion:
+    """Invert a median response numerically, for pt_gen from ``lowest`` to ``highest`` GeV.
 
     The median of pt_gen x response is a function of pt_gen; where it rises, its inverse maps reconstructed pT to
     pt_gen, and because the median commutes with a rising function, the corrected pT has median pt_gen exactly. A
@@ -68,34 +135,14 @@ def invert(
 
     Parameters
     ----------
-    pt_gen, median, error : float64 arrays [n]
-        Points to smooth, ascending in pt_gen.
+    curve : callable
+        Median response against pt_gen.
+    lowest, highest : float
+        Beyond them the factor stays what it is there.
     steps : float
         Ratio of neighbouring nodes in pt_gen.
-
-    Raises
-    ------
-    InputError
-        With fewer than two points.
     """
-    if len(pt_gen) < 2:
-        raise InputError(f"{len(pt_gen)} bins of pt_gen hold enough jets, expected at least 2: simulate more events")
-    nodes = np.geomspace(pt_gen[0], pt_gen[-1], max(2, int(np.log(pt_gen[-1] / pt_gen[0]) / np.log(steps)) + 1))
-    reconstructed = nodes * _smooth(np.log(pt_gen), median, error, np.log(nodes))
-    rising = np.maximum.accumulate(reconstructed)
+    nodes = np.geomspace(lowest, highest, max(2, int(np.log(highest / lowest) / np.log(steps)) + 1))
+    rising = np.maximum.accumulate(nodes * curve(nodes))
     kept = np.concatenate([[True], rising[1:] > rising[:-1] * 1.001])
     return Inversion(rising[kept], nodes[kept] / rising[kept])
-
-
-def _smooth(
-    x: NDArray[np.float64], y: NDArray[np.float64], error: NDArray[np.float64], at: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return a smooth curve through points: a smoothing spline (generalised cross-validation), a line through few."""
-    from scipy.interpolate import make_smoothing_spline  # type: ignore[import-untyped]
-
-    if len(x) < 5:
-        return np.asarray(np.polyval(np.polyfit(x, y, 1, w=1.0 / error), at))
-    weight = 1.0 / error**2
-    # scipy wants weights of order 1.
-    spline = make_smoothing_spline(x, y, weight / weight.mean())
-    return np.asarray(spline(at))

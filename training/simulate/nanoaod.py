@@ -1,7 +1,7 @@
 """One file in PFNano's layout: written with uproot, read back, and its jets corrected.
 
 What differs from CMS: only candidates that belong to a written jet are kept; the link tables do not repeat pt; no
-leptons, trigger bits or missing momentum; ``MLJEC_simulation`` marks the file as this project's parametrised simulation.
+leptons, triggers or missing momentum; ``MLJEC_simulation`` marks the file as this project's parametrised simulation.
 """
 
 from __future__ import annotations

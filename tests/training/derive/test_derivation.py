@@ -13,7 +13,7 @@ from coffea_mljec.errors import InputError
 from training.derive.closure import closure_table, plot_closure, worst, write_closure
 from training.derive.derivation import ETA_EDGES, derive
 from training.derive.offset import fit_offset, subtracted
-from training.derive.response import binned_medians, invert, weighted_quantiles
+from training.derive.response import invert, local_response, region_response, weighted_quantiles
 from training.derive.sample import MatchedJets, mix_weights, read_jets
 
 RHO_0 = 1.5
@@ -110,11 +110,32 @@ def test_inversion_is_exact_for_the_median() -> None:
     rng = np.random.default_rng(5)
     pt = np.exp(rng.uniform(np.log(10), np.log(100), 400_000))
     reconstructed = pt * (0.5 + 0.1 * np.log(pt / 10)) * np.exp(rng.normal(0, 0.2, len(pt)))
-    inversion = invert(*binned_medians(reconstructed / pt, pt, np.ones(len(pt)), np.geomspace(10, 100, 21)))
+    curve = region_response(reconstructed / pt, pt, np.ones(len(pt)), np.geomspace(10, 100, 21))
+    inversion = invert(curve, 10.0, 100.0)
     back = reconstructed * np.interp(np.log(reconstructed), np.log(inversion.pt), inversion.factor)
     for low, high in ((15, 17), (30, 33), (60, 65)):
         rows = (pt > low) & (pt < high)
         assert np.median(back[rows] / pt[rows]) == pytest.approx(1.0, abs=0.006)
+
+
+def test_a_fine_bin_follows_its_region_where_it_has_few_jets() -> None:
+    rng = np.random.default_rng(6)
+    edges = np.geomspace(10, 1000, 11)
+
+    def jets(n: int, highest: float) -> tuple[np.ndarray, np.ndarray]:
+        pt = np.exp(rng.uniform(np.log(10), np.log(highest), n))
+        return pt, (0.6 + 0.05 * np.log(pt / 10)) * np.exp(rng.normal(0, 0.15, n))
+
+    pt, response = jets(100_000, 1000)
+    region = region_response(response, pt, np.ones(len(pt)), edges)
+    at = np.array([15.0, 100.0, 900.0])
+    assert region(at) == pytest.approx(0.6 + 0.05 * np.log(at / 10), abs=0.004)
+    pt, response = jets(2_000, 60)
+    local = local_response(region, 0.9 * response, pt, np.ones(len(pt)), edges)
+    assert local(at) == pytest.approx(0.9 * region(at), rel=0.03)
+    assert local_response(region, response[:0], pt[:0], pt[:0], edges) is region
+    with pytest.raises(InputError, match="0 bins of pt_gen hold enough jets"):
+        region_response(response[:5], pt[:5], np.ones(5), edges)
 
 
 def test_weighted_quantiles_are_those_of_repeated_values() -> None:
