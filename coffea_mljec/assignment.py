@@ -33,7 +33,7 @@ def allow_dask_assignment() -> None:
 def _forward(cls: type, value_type: type) -> None:
     if getattr(cls, _MARK, False):
         return
-    original = cls.__setattr__
+    original: Any = cls.__setattr__
 
     def __setattr__(self: Any, name: str, value: Any) -> None:
         if isinstance(value, value_type) and not name.startswith("_") and _is_field_of_events(self, name):

@@ -23,7 +23,7 @@ def njit(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        settings = {"nogil": True, "cache": True, "error_model": "numpy"} | options
+        settings: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"} | options
         try:
             compiled: Callable[..., Any] = numba.njit(**settings)(function)
         except RuntimeError as error:

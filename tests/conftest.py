@@ -23,6 +23,18 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def sample() -> Path:
+    """The simulated sample that comes with the package, in the PFNano layout."""
+    return ROOT / "coffea_mljec" / "data" / "mljec_sample.root"
+
+
+@pytest.fixture(scope="session")
+def sample_jec() -> list[Path]:
+    """The standard correction of that sample, one text file a level."""
+    return sorted((ROOT / "coffea_mljec" / "data" / "jec").glob("*.jec.txt"))
+
+
+@pytest.fixture(scope="session")
 def open_nano() -> Callable[..., Any]:
     """``open_nano(path, mode="virtual", **options)``: NanoEvents with PFNanoAODSchema where the file has candidates."""
 
