@@ -50,9 +50,10 @@ def simulate(
     from training.simulate.plan import MIX, Plan
     from training.simulate.production import correction_files, file_digest, produce
 
+    settings: dict[str, Any] = {"pileup_mean": _pileup(pileup)}
     low, _, high = pt_hat.partition(",")
     try:
-        settings: dict[str, Any] = {"pt_hat_min": float(low), "pt_hat_max": float(high), "pileup_mean": _pileup(pileup)}
+        settings |= {"pt_hat_min": float(low), "pt_hat_max": float(high)}
     except ValueError:
         raise InputError(f"--pt-hat {pt_hat!r}: give a range in GeV, 10,3000") from None
     files = correction_files(jec) if jec is not None else []

@@ -126,7 +126,7 @@ def local_response(
     return curve
 
 
-def invert(curve: Curve, lowest: float, highest: float, steps: float = 1.12) -> Inversion:
+def invert(curve: Curve, lowest: float, highest: float, steps: float = 1.2) -> Inversion:
     """Invert a median response numerically, for pt_gen from ``lowest`` to ``highest`` GeV.
 
     The median of pt_gen x response is a function of pt_gen; where it rises, its inverse maps reconstructed pT to
