@@ -49,6 +49,9 @@ class Sampling(BaseModel):
     pt_power : float
         The density is divided by pt**pt_power. 0 is DESIGN's density, flat in pt; 1 is flat in log(pt): a small sample
         then spends its jets where corrections are largest.
+    temper : float
+        Ideal weights within a group of flavours are raised to this power: 1 is the target density, 0 the available one.
+        A small sample far from the target density is worth few jets (its effective size); tempering gives them back.
     shares : dict of str to float
         Group of flavours -> share; only ratios matter.
     least_acceptance : float
@@ -66,6 +69,7 @@ class Sampling(BaseModel):
 
     p_ref: Annotated[float, Field(gt=0.0)] = 500.0
     pt_power: Annotated[float, Field(ge=0.0, le=4.0)] = 0.0
+    temper: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
     shares: dict[str, Share] = {"b": 1.0, "c": 1.0, "uds": 2.0, "g": 2.0}
     least_acceptance: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
     accept_all_above: Annotated[float, Field(gt=0.0)] = 1.0
@@ -160,6 +164,8 @@ def sample(
         covered = target[available > 0].sum()
         density = target_density(pt[mine], eta[mine], settings.p_ref, settings.pt_power)
         raw = density * pt[mine] / available[cell[mine]]
+        raw *= mine.sum() / raw.sum()
+        raw = raw**settings.temper
         raw *= mine.sum() / raw.sum()
         capped = np.minimum(raw, settings.largest_weight)
         lost = 1.0 - capped.sum() / raw.sum()

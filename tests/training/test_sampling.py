@@ -76,6 +76,14 @@ def test_pure_weighting_keeps_more_than_pure_rejection(available: tuple[np.ndarr
     assert sizes[1.0] == pytest.approx(effective_size(weight), rel=1e-3)
 
 
+def test_tempering_leads_from_the_target_to_what_is_there(available: tuple[np.ndarray, ...]) -> None:
+    sizes = [sample(*available, Sampling(temper=temper)).report["effective_size"] for temper in (1.0, 0.5, 0.0)]
+    assert sizes[0] < sizes[1] < sizes[2]
+    flat = sample(*available, Sampling(temper=0.0))
+    gluons = (flat.acceptance * flat.weight)[available[2] == 21]
+    np.testing.assert_allclose(gluons, gluons[0], rtol=1e-5)
+
+
 def test_a_lone_jet_does_not_rule_the_loss() -> None:
     rng = np.random.default_rng(2)
     pt = np.append(rng.uniform(10, 20, 2000), 900.0)
