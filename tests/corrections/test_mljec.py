@@ -192,7 +192,8 @@ def test_file_without_constituents_is_an_error_that_says_what_works(
         mljec.MLJEC(model)(events)
 
 
-def test_missing_branch_names_the_nearest(tmp_path: Path, events: Any) -> None:
+def test_missing_branch_names_the_nearest(tmp_path: Path, real_pfnano: Path, open_nano: Any) -> None:
+    events = open_nano(real_pfnano)
     features = toy.FEATURES | {"charged": ("dxy", "n_hits")}
     with pytest.raises(
         MissingBranchError, match=r"needs n_hits: looked for PFCands_numberOfHits.*nearest: PFCands_lostInner"
@@ -248,7 +249,8 @@ def test_events_cut_before_are_fine(model: Path, events: Any) -> None:
     np.testing.assert_array_equal(flat(corrector(events[keep]), "pt"), flat(corrector(events)[keep], "pt"))
 
 
-def test_wrong_collection_and_wrong_events(model: Path, events: Any) -> None:
+def test_wrong_collection_and_wrong_events(model: Path, real_pfnano: Path, open_nano: Any) -> None:
+    events = open_nano(real_pfnano)
     corrector = mljec.MLJEC(model)
     with pytest.raises(InputError, match=r"model 'toy' is for AK4PFchs jets, collection Jet; got 'FatJet'"):
         corrector.apply(events, "FatJet")
@@ -261,11 +263,14 @@ def test_wrong_collection_and_wrong_events(model: Path, events: Any) -> None:
 
 
 def test_fast_simulation_model_warns_once_and_sets_its_bit(
-    tmp_path: Path, events: Any, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, events: Any, real_pfnano: Path, open_nano: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mljec_module, "_warned", set())
     training = {"sample": "sim", "seed": 1, "n_jets": 9, "fast_simulation": True}
     corrector = mljec.MLJEC(toy.write(tmp_path / "fast", training=training))
+    # At home on this project's own simulation: neither warning nor bit.
+    assert not ak.any(Status.FOREIGN_SAMPLE.of(corrector(events)))
+    events = open_nano(real_pfnano)
     with pytest.warns(mljec.FastSimulationWarning, match="model 'toy' was trained on parametrised simulation"):
         jets = corrector(events)
     assert np.all(flat(jets, "mljec_status") == Status.APPLIED | Status.FOREIGN_SAMPLE)
