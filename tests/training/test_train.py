@@ -149,6 +149,7 @@ def test_a_training_learns_and_writes_its_run(tmp_path: Path, toy_training: Call
     assert metrics["test_loss"] < 0.85 * metrics["test_loss_uncorrected"]
     assert record["jets"]["train"] + record["jets"]["val"] + record["jets"]["test"] == 900
     assert record["domain"]["pt_raw"][0] < 20 < 500 < record["domain"]["pt_raw"][1]
+    assert record["domain"]["abs_eta"][0] == 0.0
     assert 4 < record["domain"]["abs_eta"][1] <= 4.7
     assert read_recipe(folder / "recipe.yaml").learning.max_epochs == 12
     for name in ("sampling.png", "loss.png", "network.npz", "checkpoints/last.ckpt"):
