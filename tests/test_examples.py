@@ -11,7 +11,6 @@ from coffea import processor
 from coffea.nanoevents import PFNanoAODSchema
 
 import coffea_mljec as mljec
-from coffea_mljec.models import bundled
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "coffea_mljec" / "data"
@@ -39,9 +38,6 @@ def test_dijet_mass_of_real_jets(dijet_mass, real_data):
     assert (mass["standard", :].values(flow=True) == mass["again", :].values(flow=True)).all()
 
 
-@pytest.mark.skipif(
-    not SAMPLE.exists() or not bundled(), reason="the sample and the model are not bundled with this checkout"
-)
 def test_dijet_mass_of_the_sample_from_its_command_line(monkeypatch, capsys):
     payloads = [part for path in sorted((DATA / "jec").glob("*.txt")) for part in ("--jec", str(path))]
     monkeypatch.setattr(sys, "argv", ["processor.py", str(SAMPLE), *payloads])

@@ -5,17 +5,13 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 
-import pytest
 import uproot
 
-from coffea_mljec.models import DEFAULT_MODEL, bundled
+from coffea_mljec.models import DEFAULT_MODEL
 
 SAMPLE = files("coffea_mljec") / "data" / "mljec_sample.root"
 
 
-@pytest.mark.skipif(
-    not SAMPLE.is_file() or not bundled(), reason="the sample and the model are not bundled with this checkout"
-)
 def test_the_main_job(mljec, tmp_path):
     status, printed, said = mljec("demo", "-o", tmp_path / "demo")
     assert status == 0, said
