@@ -29,8 +29,8 @@ Output = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Fol
 Jec = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="FILE",
-        help="A level of the standard path as classic text (.txt, .txt.gz); repeat it: L1FastJet, L2Relative, ...",
+        metavar="FILE|DIR",
+        help="The standard path as classic text (.txt, .txt.gz): a file a level, repeated, or the folder with them.",
     ),
 ]
 JecJson = Annotated[
@@ -64,4 +64,14 @@ def standard_path(jec: list[str] | None, jec_json: str | None, tag: str | None, 
         return FactorizedJEC.from_json(jec_json, tag, algo)
     if tag is not None or algo is not None:
         raise InputError("--tag and --algo choose from a --jec-json file, and none is given.")
-    return FactorizedJEC.from_txt(jec) if jec else None
+    return FactorizedJEC.from_txt([level for path in jec for level in _levels(Path(path))]) if jec else None
+
+
+def _levels(path: Path) -> list[Path]:
+    """The file itself, or the text payloads of a folder."""
+    if not path.is_dir():
+        return [path]
+    levels = sorted(file for file in path.iterdir() if file.name.endswith((".jec.txt", ".jec.txt.gz")))
+    if not levels:
+        raise InputError(f"no text payloads in {path}: expected files named <tag>_<level>_<algorithm>.jec.txt.")
+    return levels

@@ -16,7 +16,11 @@ def columns(path, *names):
         return [np.concatenate(file["Events"][f"Jet_{name}"].array().tolist()) for name in names]
 
 
-def test_the_standard_path_from_text(mljec, nano, jec_text, tmp_path):
+@pytest.mark.parametrize("as_folder", [False, True])
+def test_the_standard_path_from_text(mljec, nano, jec_text, tmp_path, as_folder):
+    if as_folder:
+        (tmp_path / "jec").mkdir()
+        jec_text = jec_text.rename(tmp_path / "jec" / jec_text.name).parent
     status, printed, said = mljec("apply", nano, "-o", tmp_path / "friends", "--jec", jec_text)
     assert (status, said.strip()) == (0, "")
     assert "120" in printed
@@ -24,6 +28,13 @@ def test_the_standard_path_from_text(mljec, nano, jec_text, tmp_path):
     pt, raw, orig = columns(tmp_path / "friends" / "nano_mljec.root", "pt", "pt_raw", "pt_orig")
     np.testing.assert_allclose(pt, 1.25 * raw, rtol=1e-6)
     np.testing.assert_allclose(raw, 0.8 * orig, rtol=1e-6)
+
+
+def test_a_folder_without_payloads(mljec, nano, tmp_path):
+    (tmp_path / "empty").mkdir()
+    status, _, said = mljec("apply", nano, "-o", tmp_path / "friends", "--jec", tmp_path / "empty")
+    assert status == 2
+    assert "no text payloads in" in said
 
 
 def test_a_model_folder_with_the_standard_path_as_its_fallback(mljec, nano, jec_text, model_folder, tmp_path):
