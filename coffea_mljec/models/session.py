@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.errors import ModelError
+from coffea_mljec.models.card import Features
 from coffea_mljec.models.folder import ModelFolder
 
 __all__ = ["run", "session"]
 
 _SESSIONS: dict[str, Any] = {}
+_CHECKED: set[tuple[str, Features]] = set()
 _LOCK = threading.Lock()
 
 
@@ -34,6 +36,10 @@ def session(model: ModelFolder) -> Any:
     with _LOCK:
         if digest not in _SESSIONS:
             _SESSIONS[digest] = _make(model)
+        # Two cards may describe one graph; each has to fit it.
+        if (digest, model.card.features) not in _CHECKED:
+            _check(_SESSIONS[digest], model)
+            _CHECKED.add((digest, model.card.features))
         return _SESSIONS[digest]
 
 
@@ -68,11 +74,16 @@ def _make(model: ModelFolder) -> Any:
     options.log_severity_level = 3
     name = model.card.name
     try:
-        made = onnxruntime.InferenceSession(model.graph, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(model.graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions have no common public base
         raise ModelError(
             f"onnxruntime {onnxruntime.__version__} refuses the graph of model {name!r}: {error}"
         ) from None
+
+
+def _check(made: Any, model: ModelFolder) -> None:
+    """Compare the graph's inputs and outputs with what the card says."""
+    name = model.card.name
     expected = {"jet_features": ("tensor(float)", len(model.card.features.jet))}
     for collection in model.card.feature_set.constituents:
         expected[f"{collection}_features"] = ("tensor(float)", len(getattr(model.card.features, collection)))
@@ -92,4 +103,3 @@ def _make(model: ModelFolder) -> Any:
             )
     if model.card.output not in [item.name for item in made.get_outputs()]:
         raise ModelError(f"the graph of model {name!r} has no output {model.card.output!r}.")
-    return made

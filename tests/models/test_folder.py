@@ -100,7 +100,8 @@ def test_bytes_that_are_no_onnx_model(tmp_path: Path, graph: bytes) -> None:
         models.write_folder(tmp_path / "bad", graph, toy.card())
 
 
-def test_graph_that_disagrees_with_its_card(tmp_path: Path) -> None:
+def test_graph_that_disagrees_with_its_card(tmp_path: Path, folder: Path) -> None:
+    models.session(models.open_folder(folder))  # the same graph, with a card that fits it
     wide = toy.FEATURES | {"jet": ("pt", "eta", "phi")}
     models.write_folder(tmp_path / "wide", toy.graph(), toy.card(features=wide))
     with pytest.raises(ModelError, match=r"input 'jet_features' of model 'toy' must be .* 3 columns"):
