@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import awkward as ak
@@ -19,14 +18,23 @@ def features_of(events: Any) -> dict[str, np.ndarray]:
     return compute(flat, PFNANO)
 
 
-@pytest.fixture(scope="module")
-def path(real_data: Path) -> Path:
-    return real_data / "nano" / "pfnano_ul17_mc.root"
+@pytest.fixture(scope="module", params=["sample", "real"])
+def open_events(request: pytest.FixtureRequest, open_nano: Any) -> Any:
+    """Opens ten events of the bundled sample, or the ten of a real PFNano file, as often as asked."""
+    if request.param == "sample":
+        path = request.getfixturevalue("sample")
+    else:
+        path = request.getfixturevalue("real_data") / "nano" / "pfnano_ul17_mc.root"
+
+    def open_them(start: int = 0, stop: int = 10) -> Any:
+        return open_nano(path, entry_start=start, entry_stop=stop)
+
+    return open_them
 
 
 @pytest.fixture(scope="module")
-def events(path: Path, open_nano: Any) -> Any:
-    return open_nano(path)
+def events(open_events: Any) -> Any:
+    return open_events()
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +42,9 @@ def arrays(events: Any) -> dict[str, np.ndarray]:
     return features_of(events)
 
 
-def test_real_jets_equal_the_twin(events: Any, arrays: dict[str, np.ndarray]) -> None:
+def test_jets_equal_the_twin(events: Any, arrays: dict[str, np.ndarray]) -> None:
     entries = twins.jets_of(events)
-    assert len(entries) == 64
+    assert len(entries) > 50
     jets = np.array([twins.jet_row(entry, PFNANO.jet) for entry in entries])
     np.testing.assert_allclose(arrays["jet_features"], jets, rtol=1e-5, atol=1e-6)
     for collection in ("charged", "neutral", "sv"):
@@ -47,8 +55,8 @@ def test_real_jets_equal_the_twin(events: Any, arrays: dict[str, np.ndarray]) ->
         np.testing.assert_allclose(arrays[f"{collection}_features"], expected, rtol=1e-5, atol=1e-6)
 
 
-def test_order_of_the_links_does_not_matter(path: Path, open_nano: Any, arrays: dict[str, np.ndarray]) -> None:
-    shuffled = open_nano(path)
+def test_order_of_the_links_does_not_matter(open_events: Any, arrays: dict[str, np.ndarray]) -> None:
+    shuffled = open_events()
     rng = np.random.default_rng(3)
     for links in ("JetPFCands", "JetSVs"):
         counts = ak.num(shuffled[links])
@@ -63,8 +71,8 @@ def test_order_of_the_links_does_not_matter(path: Path, open_nano: Any, arrays: 
             np.testing.assert_array_equal(ours[np.lexsort(ours.T)], theirs[np.lexsort(theirs.T)])
 
 
-def test_rotation_in_phi_changes_only_phi(path: Path, open_nano: Any, arrays: dict[str, np.ndarray]) -> None:
-    rotated = open_nano(path)
+def test_rotation_in_phi_changes_only_phi(open_events: Any, arrays: dict[str, np.ndarray]) -> None:
+    rotated = open_events()
     for table in ("Jet", "PFCands", "SV"):
         phi = twins.wrapped(ak.flatten(rotated[table].phi).to_numpy() + 2.5).astype(np.float32)
         rotated[table] = ak.with_field(rotated[table], ak.unflatten(phi, ak.num(rotated[table])), "phi")
@@ -77,8 +85,8 @@ def test_rotation_in_phi_changes_only_phi(path: Path, open_nano: Any, arrays: di
         assert not np.allclose(ours[:, names.index("phi")], theirs[:, names.index("phi")])
 
 
-def test_chunks_give_the_same_as_the_whole(path: Path, open_nano: Any, arrays: dict[str, np.ndarray]) -> None:
-    parts = [features_of(open_nano(path, entry_start=a, entry_stop=b)) for a, b in ((0, 1), (1, 7), (7, 10))]
+def test_chunks_give_the_same_as_the_whole(open_events: Any, arrays: dict[str, np.ndarray]) -> None:
+    parts = [features_of(open_events(a, b)) for a, b in ((0, 1), (1, 7), (7, 10))]
     for name, whole in arrays.items():
         if name.endswith("_features"):
             np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), whole)
