@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coffea_mljec.jit import njit
+from training.simulate.decay import ELECTRON, MUON, PHOTON
 from training.simulate.detector import Detector
 
 __all__ = ["deposit", "hadron_response"]
-
-_PHOTON, _ELECTRON, _MUON, _CHARGED_HADRON, _NEUTRAL_HADRON = range(1, 6)
 
 
 @njit()
@@ -79,11 +78,11 @@ def deposit(
     had = np.zeros(n)
     for i in range(n):
         eta = abs(surface_eta[i])
-        if not reached[i] or eta >= detector.edge_eta or kind[i] == _MUON or kind[i] < _PHOTON:
+        if not reached[i] or eta >= detector.edge_eta or kind[i] == MUON or kind[i] < PHOTON:
             continue
         e = energy[i]
         root = math.sqrt(e)
-        light = kind[i] <= _ELECTRON
+        light = kind[i] <= ELECTRON
         if eta >= detector.hf_eta:
             if light:
                 sigma = math.hypot(detector.hf_em_constant * e, detector.hf_em_stochastic * root)
@@ -105,7 +104,7 @@ def deposit(
         if light:
             a, b, c = detector.ecal_constant * e, detector.ecal_stochastic * root, detector.ecal_noise
             sigma = math.sqrt(a * a + b * b + c * c) * (detector.ecal_forward if forward else 1.0)
-            if kind[i] == _PHOTON and rng.random() > math.exp(-7.0 / 9.0 * _radiation_lengths(eta)):
+            if kind[i] == PHOTON and rng.random() > math.exp(-7.0 / 9.0 * _radiation_lengths(eta)):
                 pt = e / math.cosh(eta)
                 response *= pt / (pt + 2.0 * detector.conversion_loss * rng.random())
             em[i] = _fluctuate(rng, e * response, sigma)

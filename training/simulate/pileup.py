@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from coffea_mljec.errors import InputError
 from coffea_mljec.jit import njit
 from training.simulate.batch import Jagged, offsets_of
-from training.simulate.generator import PARTICLE_COLUMNS, generate_minimum_bias
+from training.simulate.decay import PARTICLE_COLUMNS
+from training.simulate.generator import generate_minimum_bias
 
 __all__ = ["PileupPool", "draw_means"]
 

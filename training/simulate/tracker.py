@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coffea_mljec.jit import njit
+from training.simulate.decay import ELECTRON, MUON
 from training.simulate.detector import Detector
 
 __all__ = ["TRACK_COLUMNS", "impact", "impact_error", "momentum_error", "reconstruct_tracks"]
@@ -20,7 +21,6 @@ __all__ = ["TRACK_COLUMNS", "impact", "impact_error", "momentum_error", "reconst
 #: Columns of the float table of tracks. ``pt`` is 0 where there is no track.
 TRACK_COLUMNS = ("pt", "eta", "phi", "sigma", "d0", "d0Err", "dz", "dzErr", "chi2")
 PT, ETA, PHI, SIGMA, D0, D0_ERR, DZ, DZ_ERR, CHI2 = range(9)
-_ELECTRON, _MUON = 2, 3
 
 
 @njit()
@@ -85,13 +85,13 @@ def _efficiency(pt: float, eta: float, kind: int, detector: Detector) -> float:
     central = abs(eta) <= detector.barrel_eta
     if pt < detector.track_min_pt:
         return 0.0
-    if kind == _ELECTRON:
+    if kind == ELECTRON:
         if pt < 1.0:
             return 0.73 if central else 0.50
         if pt < 100.0:
             return 0.95 if central else 0.83
         return 0.99 if central else 0.90
-    if kind == _MUON:
+    if kind == MUON:
         if pt < 1.0:
             return 0.75 if central else 0.70
         return 0.99 if central else 0.98

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from coffea_mljec.errors import InputError
-from training.simulate import generator
+from training.simulate import decay, generator
 from training.simulate.batch import Jagged, offsets_of
-from training.simulate.generator import HardEvents, decay_strange, generate_hard, seed_of
+from training.simulate.generator import HardEvents, generate_hard, seed_of
 from training.simulate.settings import Settings
 
 
@@ -95,15 +95,15 @@ def kaons(n: int, reach: float) -> Jagged:
             "pdgId": np.full(n, 310, np.int32),
         },
     )
-    return decay_strange(np.random.default_rng(1), gen, np.zeros((n, 3)), np.full(n, -1, np.int32), reach)
+    return decay.decay_strange(np.random.default_rng(1), gen, np.zeros((n, 3)), np.full(n, -1, np.int32), reach)
 
 
 def test_kaons_decay_with_their_lifetime() -> None:
     n = 4000
     out = kaons(n, 50.0)
-    pions = out["kind"] == generator.CHARGED_HADRON
-    photons = out["kind"] == generator.PHOTON
-    alive = int((out["kind"] == generator.NEUTRAL_HADRON).sum())
+    pions = out["kind"] == decay.CHARGED_HADRON
+    photons = out["kind"] == decay.PHOTON
+    alive = int((out["kind"] == decay.NEUTRAL_HADRON).sum())
     momentum = 4 * math.cosh(0.5)
     assert alive / n == pytest.approx(math.exp(-50.0 * 0.4976 / (2.684 * momentum)), abs=0.02)
     assert pions.sum() / 2 / (n - alive) == pytest.approx(0.692, abs=0.02)
@@ -118,4 +118,4 @@ def test_kaons_decay_with_their_lifetime() -> None:
 
 def test_kaons_beyond_reach_stay() -> None:
     out = kaons(10, 0.0)
-    assert out["kind"].tolist() == [generator.NEUTRAL_HADRON] * 10
+    assert out["kind"].tolist() == [decay.NEUTRAL_HADRON] * 10
