@@ -108,9 +108,11 @@ class MLJEC(Provider):
         self._check_collection(layout)
         if self._falls_back_wholly(layout):
             return []
+        return self._required(layout).values()
+
+    def _required(self, layout: Layout) -> dict[tuple[str, str], Path]:
         needed = self.card.feature_set
-        paths = required_paths(layout, self._jet_quantities, needed.constituent_quantities, self._user)
-        return paths.values()
+        return required_paths(layout, self._jet_quantities, needed.constituent_quantities, self._user, needed.user_of)
 
     @property
     def _jet_quantities(self) -> tuple[str, ...]:
@@ -126,7 +128,7 @@ class MLJEC(Provider):
         if self.fallback is None:
             return False
         try:
-            required_paths(layout, self._jet_quantities, self.card.feature_set.constituent_quantities, self._user)
+            self._required(layout)
         except MissingBranchError:
             return True
         return False
@@ -148,6 +150,7 @@ class MLJEC(Provider):
             jet=self._jet_quantities,
             constituents=self.card.feature_set.constituent_quantities,
             user=self._user,
+            feature_of=self.card.feature_set.user_of,
         )
 
     def _factor(self, events: Any, layout: Layout) -> Factors:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,11 @@ _FARTHEST_SUM_AK4 = 0.6
 
 
 def required_paths(
-    layout: Layout, jet: Iterable[str], constituents: Mapping[str, Iterable[str]], user: str
+    layout: Layout,
+    jet: Iterable[str],
+    constituents: Mapping[str, Iterable[str]],
+    user: str,
+    feature_of: Callable[[str, str], str | None] = lambda kind, quantity: None,
 ) -> dict[tuple[str, str], tuple[str, ...]]:
     """Return (kind, quantity) -> path in the events, for everything that `flatten` reads.
 
@@ -65,7 +69,7 @@ def required_paths(
     paths: dict[tuple[str, str], tuple[str, ...]] = {}
     for quantity in dict.fromkeys(("pt_raw", "eta", "phi", *jet)):
         for kind, name in JET_QUANTITIES[quantity]:
-            paths[kind, name] = layout.require(kind, name, user)
+            paths[kind, name] = layout.require(kind, name, _who(feature_of("jet", quantity), user))
     for collection, quantities in constituents.items():
         kind = _TABLE_OF[collection]
         _, links, index = layout.require_links(kind, user)
@@ -73,7 +77,7 @@ def required_paths(
         paths[kind, "link_target"] = (links, index)
         basics = _CANDIDATE_BASICS if kind == "candidate" else ()
         for quantity in dict.fromkeys((*basics, *quantities)):
-            paths[kind, quantity] = layout.require(kind, quantity, user)
+            paths[kind, quantity] = layout.require(kind, quantity, _who(feature_of(kind, quantity), user))
         if kind == "candidate" and layout.puppi_weighting == "weight":
             paths[kind, "puppi_weight"] = layout.require(kind, "puppi_weight", user)
     return paths
@@ -123,6 +127,7 @@ def flatten(
     jet: Iterable[str] = (),
     constituents: Mapping[str, Iterable[str]] | None = None,
     user: str = "this call",
+    feature_of: Callable[[str, str], str | None] = lambda kind, quantity: None,
 ) -> FlatJets:
     """Read all jets of a chunk and their constituents as flat arrays.
 
@@ -138,6 +143,8 @@ def flatten(
         ``charged``, ``neutral`` or ``sv`` -> canonical quantities wanted.
     user : str
         Who asks, for error messages.
+    feature_of : callable
+        (kind, canonical quantity) -> the feature that needs it, for error messages (`FeatureSet.user_of`).
 
     Returns
     -------
@@ -154,7 +161,7 @@ def flatten(
     """
     constituents = constituents or {}
     layout = detect(events, collection)
-    paths = required_paths(layout, jet, constituents, user)
+    paths = required_paths(layout, jet, constituents, user, feature_of)
     columns, jet_offsets = raw_jets(events, layout, dict.fromkeys(("pt_raw", "eta", "phi", *jet)), user)
     n_jets = int(jet_offsets[-1])
     flags = np.zeros(n_jets, np.uint8)
@@ -181,6 +188,10 @@ def flatten(
         index, offsets, _ = _linked(events, layout, "vertex", paths, jet_offsets)
         collections["sv"] = Constituents(_table(events, layout, "vertex", paths), index, offsets)
     return FlatJets(columns, collections, jet_offsets, flags)
+
+
+def _who(feature: str | None, user: str) -> str:
+    return user if feature is None else f"feature {feature} of {user}"
 
 
 def _jet_column(jets: Any, field: str, offsets: npt.NDArray[np.int64], layout: Layout) -> npt.NDArray[Any]:

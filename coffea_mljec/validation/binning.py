@@ -26,6 +26,7 @@ __all__ = [
     "REGION_EDGES",
     "RESPONSE_EDGES",
     "SIX_FLAVOURS",
+    "flavour_code",
     "flavour_index",
     "jet_histogram",
     "pt_slice",
@@ -91,19 +92,26 @@ for _code, _name in _CODES.items():
     _INDEX_OF_CODE[_code] = FLAVOURS.index(_name)
 
 
+def flavour_code(
+    hadron_flavour: npt.NDArray[np.integer], parton_flavour: npt.NDArray[np.integer]
+) -> npt.NDArray[np.int64]:
+    """PDG id without sign: the hadron flavour if it is not 0, else |parton flavour| (DESIGN section 4)."""
+    hadron = np.abs(np.asarray(hadron_flavour).astype(np.int64))
+    return np.where(hadron != 0, hadron, np.abs(np.asarray(parton_flavour).astype(np.int64)))
+
+
 def flavour_index(
     hadron_flavour: npt.NDArray[np.integer], parton_flavour: npt.NDArray[np.integer]
 ) -> npt.NDArray[np.int64]:
-    """Index into `FLAVOURS`: the hadron flavour if it is not 0, else |parton flavour|; anything else is ``unknown``.
+    """Index of `flavour_code` into `FLAVOURS`; anything else is ``unknown``.
 
     Parameters
     ----------
     hadron_flavour, parton_flavour : ndarray of int, shape (n_jets,)
         NanoAOD's ``hadronFlavour`` (0, 4, 5) and ``partonFlavour`` (PDG id with sign, 0 if there is none).
     """
-    hadron = np.asarray(hadron_flavour).astype(np.int64)
-    code = np.where(hadron != 0, hadron, np.abs(np.asarray(parton_flavour).astype(np.int64)))
-    known = (code >= 0) & (code < len(_INDEX_OF_CODE))
+    code = flavour_code(hadron_flavour, parton_flavour)
+    known = code < len(_INDEX_OF_CODE)
     return _INDEX_OF_CODE[np.where(known, code, 0)]
 
 

@@ -196,7 +196,8 @@ def test_missing_branch_names_the_nearest(tmp_path: Path, real_pfnano: Path, ope
     events = open_nano(real_pfnano)
     features = toy.FEATURES | {"charged": ("dxy", "n_hits")}
     with pytest.raises(
-        MissingBranchError, match=r"needs n_hits: looked for PFCands_numberOfHits.*nearest: PFCands_lostInner"
+        MissingBranchError,
+        match=r"feature charged.n_hits of model 'toy' needs n_hits: looked for PFCands_numberOfHits.*nearest: PFCands",
     ):
         mljec.MLJEC(toy.write(tmp_path / "hits", features=features))(events)
 

@@ -15,6 +15,7 @@ from coffea_mljec.layouts import flatten
 from coffea_mljec.layouts.jagged import content_and_offsets
 from coffea_mljec.matching import match_flat
 from coffea_mljec.status import Status
+from coffea_mljec.validation.binning import flavour_code
 from training.dataset.gather import gather_jagged
 
 __all__ = ["FLAVOURS", "JET_COLUMNS", "JetTable", "Selection", "select_jets"]
@@ -120,10 +121,10 @@ def select_jets(events: Any, features: FeatureSet, selection: Selection, user: s
     pt_gen = _taken(gen["pt"][0], partner)
     eta_gen = _taken(gen["eta"][0], partner)
     hadron, parton = (
-        np.abs(_column(events, selection.collection, name, user)[0].astype(np.int64))
+        _column(events, selection.collection, name, user)[0]
         for name in ("hadronFlavour", "partonFlavour")
     )
-    flavour = np.where(hadron != 0, hadron, parton)
+    flavour = flavour_code(hadron, parton)
     pt_raw = flat.jet["pt_raw"].astype(np.float64)
     steps = {
         "all": np.ones(len(flat), np.bool_),

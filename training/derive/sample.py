@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.matching import match_flat
+from coffea_mljec.validation.binning import flavour_code
 
 __all__ = ["INCLUSIVE", "MatchedJets", "mix_weights", "read_jets"]
 
@@ -104,7 +105,7 @@ def _matched(arrays: ak.Array) -> dict[str, NDArray[np.float64]]:
     )
     kept = partner >= 0
     event = np.repeat(np.arange(len(arrays)), np.diff(jets))[kept]
-    hadron, parton = (np.abs(flat(f"Jet_{name}Flavour"))[kept] for name in ("hadron", "parton"))
+    hadron, parton = (flat(f"Jet_{name}Flavour")[kept].astype(np.int64) for name in ("hadron", "parton"))
     return {
         "pt_raw": (flat("Jet_pt") * (1.0 - flat("Jet_rawFactor")))[kept],
         "eta": flat("Jet_eta")[kept],
@@ -113,7 +114,7 @@ def _matched(arrays: ak.Array) -> dict[str, NDArray[np.float64]]:
         "pt_gen": flat("GenJet_pt")[partner[kept]],
         "eta_gen": flat("GenJet_eta")[partner[kept]],
         "weight": ak.to_numpy(arrays["genWeight"]).astype(np.float64)[event],
-        "flavour": np.where(hadron > 0, hadron, parton),
+        "flavour": flavour_code(hadron, parton).astype(np.float64),
         "process": ak.to_numpy(arrays["MLJEC_process"]).astype(np.float64)[event],
     }
 

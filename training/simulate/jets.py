@@ -25,7 +25,6 @@ from training.simulate.flavour import rapidity
 __all__ = ["Jets", "chs_jets", "cluster", "generator_jets", "puppi_jets"]
 
 NEUTRINOS = (12, 14, 16)
-COMPOSITION = ("chHEF", "neHEF", "chEmEF", "neEmEF", "muEF")
 _GHOST_SPACING = 0.05
 #: A jet this much softer takes less than 0.3 % of a jet's area.
 _NEGLIGIBLE = 0.05

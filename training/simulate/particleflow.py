@@ -14,6 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from coffea_mljec.geometry import delta_phi
 from coffea_mljec.jit import njit
 from training.simulate.calorimeter import hadron_response
 from training.simulate.detector import Detector
@@ -53,11 +54,6 @@ def from_vertex(surface_eta: float, z: float, detector: Detector) -> float:
     if abs(slope) * detector.radius < detector.half_length:
         return math.asinh(slope - z / detector.radius)
     return math.asinh((math.copysign(detector.half_length, slope) - z) * abs(slope) / detector.half_length)
-
-
-@njit()
-def _wrap(phi: float) -> float:
-    return phi - _TWO_PI * math.floor((phi + math.pi) / _TWO_PI)
 
 
 @njit()
@@ -219,7 +215,7 @@ def reconstruct_candidates(
                 h_eta = hcal_at[tower, 0] / hadronic - detector.hf_eta + (tower // N_PHI) * width
                 h_phi = hcal_at[tower, 1] / hadronic - math.pi + (tower % N_PHI) * _TWO_PI / N_PHI
                 h_eta += 0.015 * rng.standard_normal()
-                h_phi = _wrap(h_phi + 0.015 * rng.standard_normal())
+                h_phi = delta_phi(h_phi + 0.015 * rng.standard_normal(), 0.0)
             if calibrate(hadronic, detector) < hcal_cut:
                 hadronic = 0.0
             linked, linked_eta, linked_phi = 0.0, 0.0, 0.0
@@ -229,7 +225,9 @@ def reconstruct_candidates(
                 e = ecal[cell]
                 if e > 0.0:
                     c_eta = ecal_at[cell, 0] / e - detector.hf_eta + (cell // (3 * N_PHI)) * width / 3.0
-                    c_phi = _wrap(ecal_at[cell, 1] / e - math.pi + (cell % (3 * N_PHI)) * _TWO_PI / (3 * N_PHI))
+                    c_phi = delta_phi(
+                        ecal_at[cell, 1] / e - math.pi + (cell % (3 * N_PHI)) * _TWO_PI / (3 * N_PHI), 0.0
+                    )
                     if tracked[cell]:
                         if e > linked:
                             linked_eta, linked_phi = c_eta, c_phi

@@ -14,6 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from coffea_mljec.geometry import delta_r2
 from coffea_mljec.jit import njit
 
 __all__ = ["puppi_weights"]
@@ -53,10 +54,7 @@ def _alpha(
             for b in range(column - 1, column + 2):
                 j = first[a * n_phi + b % n_phi]
                 while j >= 0:
-                    d_eta, d_phi = eta[i] - eta[j], abs(phi[i] - phi[j])
-                    if d_phi > math.pi:
-                        d_phi = 2.0 * math.pi - d_phi
-                    d2 = d_eta * d_eta + d_phi * d_phi
+                    d2 = delta_r2(eta[i], phi[i], eta[j], phi[j])
                     if d2 < _CONE2 and j != i:
                         total += pt[j] * pt[j] / max(d2, 1e-4)
                     j = following[j - start]

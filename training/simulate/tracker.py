@@ -12,6 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from coffea_mljec.geometry import delta_phi
 from coffea_mljec.jit import njit
 from training.simulate.decay import ELECTRON, MUON
 from training.simulate.detector import Detector
@@ -72,8 +73,7 @@ def impact(
     # y px - x py along the direction at closest approach; the centre of a line through the origin is at distance bend.
     d0 = -charge * (distance - bend)
     phi_0 = math.atan2(charge * xc, -charge * yc)
-    turned = phi_0 - phi
-    turned -= 2.0 * math.pi * math.floor((turned + math.pi) / (2.0 * math.pi))
+    turned = delta_phi(phi_0, phi)
     # Positive charges turn clockwise: phi fell by path / bend since the closest approach.
     path = charge * turned * bend
     return d0, z - path * math.sinh(eta), phi_0
@@ -200,7 +200,7 @@ def reconstruct_tracks(
             tracks[i, PT] = measured
             tracks[i, ETA] = eta[i] + detector.angle_error * rng.standard_normal()
             turned = phi_0 + detector.angle_error * rng.standard_normal()
-            tracks[i, PHI] = turned - 2.0 * math.pi * math.floor((turned + math.pi) / (2.0 * math.pi))
+            tracks[i, PHI] = delta_phi(turned, 0.0)
             tracks[i, SIGMA] = sigma
             tracks[i, D0] = d0 + d0_error * rng.standard_normal()
             tracks[i, D0_ERR] = d0_error

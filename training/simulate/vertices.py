@@ -12,6 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from coffea_mljec.geometry import delta_r2
 from coffea_mljec.jit import njit
 from training.simulate.detector import Detector
 
@@ -154,9 +155,7 @@ def find_secondary_vertices(
             best = 0.16
             for j in range(k):
                 i = hard[j]
-                d_phi = abs(tracks[i, 2] - tracks[pair[0], 2])
-                d_phi = min(d_phi, 2.0 * math.pi - d_phi)
-                d2 = d_phi * d_phi + (tracks[i, 1] - tracks[pair[0], 1]) ** 2
+                d2 = delta_r2(tracks[i, 1], tracks[i, 2], tracks[pair[0], 1], tracks[pair[0], 2])
                 if i != pair[0] and d2 < best:
                     best = d2
                     pair[1] = i

@@ -17,8 +17,6 @@ __all__ = ["Axis", "FormulaTable", "find_bins"]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-OUTSIDE = -1
-
 
 @njit()
 def find_bins(values: FloatArray, groups: IntArray, low: FloatArray, high: FloatArray, offsets: IntArray) -> IntArray:
