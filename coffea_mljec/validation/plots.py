@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["LABEL", "draw"]
+__all__ = ["COLOURS", "LABEL", "MARKERS", "draw", "style"]
 
 LABEL = "coffea-mljec simulation"
 
 # Okabe and Ito's palette, told apart by colour-blind readers too; the markers say the same again.
-_COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _REGION_TEXT = {"central": r"$|\eta_{\mathrm{gen}}| < 2.5$", "forward": r"$2.5 < |\eta_{\mathrm{gen}}| < 5$"}
 _PT_LABEL = r"$p_{\mathrm{T}}^{\mathrm{gen}}$ (GeV)"
 _RESPONSE_LABEL = r"$p_{\mathrm{T}} \,/\, p_{\mathrm{T}}^{\mathrm{gen}}$"
@@ -56,7 +56,7 @@ def draw(
     MLJECError
         If matplotlib is not installed.
     """
-    with _style():
+    with style():
         for region in REGIONS:
             save(f"median_{region}", _median(summary, region, label))
             save(f"resolution_{region}", _resolution(summary, region, label))
@@ -94,7 +94,8 @@ _SETTINGS: Any = {
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
+    """Put this project's plotting style in force; figures must be made and saved inside."""
     try:
         import matplotlib
     except ImportError:
@@ -190,7 +191,7 @@ def _distributions(summary: Summary, response: hist.Hist[Any], region: str, labe
             counts = np.add.reduceat(inner[: columns[-1], index], columns[:-1])
             total = content[:, pt_slice(*INTERVALS[interval]), REGIONS.index(region), :, index].sum()
             density = counts / (np.diff(_SHOWN_EDGES) * total) if total > 0 else counts * 0.0
-            axes.stairs(density, _SHOWN_EDGES, color=_COLOURS[index % 7], linewidth=1.5, label=provider)
+            axes.stairs(density, _SHOWN_EDGES, color=COLOURS[index % 7], linewidth=1.5, label=provider)
         jets = summary.cell(summary.standard, region, interval, "all").jets
         _inside(axes, f"{interval.replace('-', ' to ').replace('>', '> ')} GeV\n{jets} jets")
         axes.axvline(1.0, color="0.6", linewidth=1.0, linestyle="--", zorder=0)
@@ -216,8 +217,8 @@ def _points(
         values[known],
         yerr=errors[known],
         xerr=None if line else (centres[known] - edges[:-1][known], edges[1:][known] - centres[known]),
-        fmt=_MARKERS[index % 7] + ("-" if line else ""),
-        color=_COLOURS[index % 7],
+        fmt=MARKERS[index % 7] + ("-" if line else ""),
+        color=COLOURS[index % 7],
         markersize=5.5,
         elinewidth=1.2,
         linewidth=1.0,
