@@ -26,16 +26,31 @@ def _pileup(text: str) -> float | tuple[float, float]:
     return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
 
 
+def _shares(text: str) -> dict[str, float]:
+    """Return process -> share from ``qcd`` or ``qcd=0.7,qcd-b=0.3``."""
+    if "=" not in text:
+        return {text: 1.0}
+    try:
+        return {name: float(share) for name, share in (part.split("=") for part in text.split(","))}
+    except ValueError:
+        raise InputError(f"--process {text!r}: give a process, or processes with shares, qcd=0.7,qcd-b=0.3") from None
+
+
 def simulate(
     output: Folder,
     events: Annotated[int, typer.Option(help="Events in all.")],
     process: Annotated[
-        str, typer.Option(help="One process, or 'mix': QCD with b, c and light quarks enriched, shards alternating.")
+        str,
+        typer.Option(help="One process; several with shares (qcd=0.7,qcd-b=0.3); or 'mix', the training sample's."),
     ] = "mix",
     seed: Annotated[int, typer.Option(help="Seed; independent samples take different ones.")] = 1,
     workers: Annotated[int, typer.Option("--workers", "-j", help="Processes.")] = 1,
     pileup: Annotated[str, typer.Option(help="Mean interactions, or a range of means: 25 or 10,70.")] = "10,70",
     pt_hat: Annotated[str, typer.Option(help="Range of the hard scatter's pT in GeV.")] = "10,3000",
+    passes: Annotated[int, typer.Option(help="Times each hard scatter goes through the detector.")] = 1,
+    tune: Annotated[int, typer.Option(help="Tune:pp of Pythia 8.")] = 18,
+    shower: Annotated[str, typer.Option(help="simple, vincia or dire.")] = "simple",
+    hadron_response: Annotated[float, typer.Option(help="Factor on the response to hadrons.")] = 1.0,
     shard_events: Annotated[int, typer.Option(help="Events a file.")] = 500,
     pool_events: Annotated[int, typer.Option(help="Minimum-bias interactions in the pileup pool.")] = 10_000,
     ak8: Annotated[bool, typer.Option(help="Write AK8 PUPPI jets too.")] = True,
@@ -50,7 +65,10 @@ def simulate(
     from training.simulate.plan import MIX, Plan
     from training.simulate.production import correction_files, file_digest, produce
 
-    settings: dict[str, Any] = {"pileup_mean": _pileup(pileup)}
+    settings: dict[str, Any] = {
+        "pileup_mean": _pileup(pileup), "passes": passes, "tune": tune, "shower": shower,
+        "hadron_response_scale": hadron_response,
+    }  # fmt: skip
     low, _, high = pt_hat.partition(",")
     try:
         settings |= {"pt_hat_min": float(low), "pt_hat_max": float(high)}
@@ -58,7 +76,7 @@ def simulate(
         raise InputError(f"--pt-hat {pt_hat!r}: give a range in GeV, 10,3000") from None
     files = correction_files(jec) if jec is not None else []
     plan = Plan.create(
-        seed=seed, events=events, shard_events=shard_events, shares=MIX if process == "mix" else {process: 1.0},
+        seed=seed, events=events, shard_events=shard_events, shares=MIX if process == "mix" else _shares(process),
         settings=settings, pool_events=pool_events, compression=compression,
         selection={"ak8": ak8, "raw_pt_min": raw_pt, "unmatched_raw_pt_min": unmatched_pt},
         correction={path.name: file_digest(path) for path in files},

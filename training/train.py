@@ -141,7 +141,7 @@ def _checkpoint(folder: Path, recipe: Recipe, resume: bool) -> Path | None:
 
 
 def _split(jets: PreparedJets, recipe: Recipe) -> dict[str, NDArray[np.int64]]:
-    split = split_of(jets.columns["event"], recipe.split)
+    split = split_of(jets.columns["scatter"], recipe.split)
     rows = {name: np.flatnonzero(split == i) for i, name in enumerate(SPLITS)}
     if empty := [name for name in ("train", "val") if not len(rows[name])]:
         raise InputError(f"no jets in {', '.join(empty)} of {len(jets)} selected ones: simulate more, or change split")

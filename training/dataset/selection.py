@@ -24,10 +24,10 @@ __all__ = ["FLAVOURS", "JET_COLUMNS", "JetTable", "Selection", "select_jets"]
 FLAVOURS = (1, 2, 3, 4, 5, 21)
 
 #: Column of a prepared jet -> type. ``pt_raw`` and ``pt_gen`` in GeV, ``target`` is ln(pt_gen / pt_raw), ``jet`` the
-#: jet's place in its event.
+#: jet's place in its event, ``scatter`` what must not be torn apart: events made from one hard scatter share it.
 JET_COLUMNS: dict[str, str] = {
-    "run": "i8", "luminosityBlock": "i8", "event": "i8", "jet": "i4", "flavour": "i4", "pt_raw": "f4", "eta": "f4",
-    "rho": "f4", "n_pv": "f4", "pt_gen": "f4", "eta_gen": "f4", "target": "f4",
+    "run": "i8", "luminosityBlock": "i8", "event": "i8", "scatter": "i8", "jet": "i4", "flavour": "i4",
+    "pt_raw": "f4", "eta": "f4", "rho": "f4", "n_pv": "f4", "pt_gen": "f4", "eta_gen": "f4", "target": "f4",
 }  # fmt: skip
 
 _UNUSABLE = Status.BAD_INPUT | Status.NO_CONSTITUENTS | Status.INCOMPLETE_CONSTITUENTS
@@ -144,6 +144,9 @@ def select_jets(events: Any, features: FeatureSet, selection: Selection, user: s
     identity = {
         name: _event_numbers(events, name, user)[event_of_jet[rows]] for name in ("run", "luminosityBlock", "event")
     }
+    # Only the simulation may make several events of a scatter; elsewhere each event is its own.
+    scatter = "MLJEC_scatter" if "MLJEC_scatter" in events.fields else "event"
+    identity["scatter"] = _event_numbers(events, scatter, user)[event_of_jet[rows]]
     columns = identity | {
         "jet": rows - flat.jet_offsets[event_of_jet[rows]],
         "flavour": flavour[rows],

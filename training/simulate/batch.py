@@ -27,7 +27,7 @@ __all__ = [
 
 EVENT_COLUMNS = {
     "genWeight": "f8", "pthat": "f4", "n_pu": "i4", "n_true_pu": "f4", "pv_x": "f4", "pv_y": "f4", "pv_z": "f4",
-    "n_pv": "i4", "n_pv_good": "i4", "process": "i4",
+    "n_pv": "i4", "n_pv_good": "i4", "process": "i4", "scatter": "i8",
 }  # fmt: skip
 GEN_COLUMNS = {"pt": "f4", "eta": "f4", "phi": "f4", "mass": "f4", "pdgId": "i4"}
 GENPART_COLUMNS = GEN_COLUMNS | {"status": "i4", "statusFlags": "i4", "genPartIdxMother": "i4"}
@@ -133,7 +133,8 @@ class RecoBatch:
     Attributes
     ----------
     event : dict of str to array [n_events]
-        ``genWeight pthat n_pu n_true_pu pv_x pv_y pv_z n_pv n_pv_good process`` (`EVENT_COLUMNS`).
+        ``genWeight pthat n_pu n_true_pu pv_x pv_y pv_z n_pv n_pv_good process scatter``
+        (`EVENT_COLUMNS`).
     gen : Jagged
         All stable particles of the hard scatter, neutrinos included (`GEN_COLUMNS`).
     genpart : Jagged

@@ -1,7 +1,8 @@
 """The branches of the output: name, type, kept mantissa bits and title, table by table.
 
 Names and types follow PFNano on NanoAODv8 (CMS UL2017), with `numberOfHits`, `numberOfPixelHits` and `hcalFraction` as
-later PFNano versions have them. What only this project's files carry: ``MLJEC_simulation`` and ``MLJEC_process``.
+later PFNano versions have them. What only this project's files carry: ``MLJEC_simulation``, ``MLJEC_process``
+and ``MLJEC_scatter``.
 """
 
 from __future__ import annotations
@@ -86,6 +87,7 @@ TABLES: dict[str, dict[str, Branch]] = {
         "fixedGridRhoFastjetAll": Branch("f4", "rho in GeV: median of a grid of cells over all candidates, |y| < 5"),
         "MLJEC_simulation": Branch("i4", "this project's parametrised simulation, not CMS: version of its format"),
         "MLJEC_process": Branch("i4", "process: training.simulate.settings.PROCESSES"),
+        "MLJEC_scatter": Branch("u8", "event number of the first event made from the same hard scatter"),
     },
     "Jet": {**_JET, "genJetIdx": Branch("i4", "index of the matched GenJet (one to one within 0.4), -1 for none")},
     "FatJet": {

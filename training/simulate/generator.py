@@ -18,7 +18,7 @@ from coffea_mljec.errors import InputError, MLJECError
 from coffea_mljec.jit import njit
 from training.simulate.batch import GEN_COLUMNS, GENPART_COLUMNS, PARTON_COLUMNS, Jagged, offsets_of, typed
 from training.simulate.decay import decay_strange
-from training.simulate.settings import PROCESSES, Settings
+from training.simulate.settings import PROCESSES, SHOWERS, Settings
 
 __all__ = ["HardEvents", "generate_hard", "generate_minimum_bias", "seed_of"]
 
@@ -53,7 +53,24 @@ def seed_of(*words: int) -> int:
     return 1 + state % 900_000_000
 
 
-def _pythia(commands: list[str], seed: int) -> Any:
+def _forward_only(pythia8: Any, parton_eta: float) -> Any:
+    """Return the hook that vetoes scatters, before their shower, without an outgoing parton beyond ``parton_eta``."""
+
+    class ForwardOnly(pythia8.UserHooks):  # type: ignore[misc]  # the base is known at run time only
+        def __init__(self) -> None:
+            pythia8.UserHooks.__init__(self)
+
+        def canVetoProcessLevel(self) -> bool:
+            return True
+
+        def doVetoProcessLevel(self, process: Any) -> bool:
+            # Rows 5 and 6 of the process record are the outgoing partons of a 2 -> 2 scatter.
+            return max(abs(process[5].eta()), abs(process[6].eta())) < parton_eta
+
+    return ForwardOnly()
+
+
+def _pythia(commands: list[str], seed: int, parton_eta: float = 0.0) -> Any:
     """Return an initialised generator."""
     try:
         pythia8 = importlib.import_module("pythia8mc")
@@ -72,6 +89,8 @@ def _pythia(commands: list[str], seed: int) -> Any:
     for command in common + commands:
         if not pythia.readString(command):
             raise InputError(f"Pythia 8 does not know {command!r}: repair the settings or the process table")
+    if parton_eta > 0.0:
+        pythia.setUserHooksPtr(_forward_only(pythia8, parton_eta))
     if not pythia.init():
         raise InputError(f"Pythia 8 refused these settings: {commands}")
     return pythia
@@ -248,10 +267,12 @@ def generate_hard(settings: Settings, n_events: int, index: int) -> HardEvents:
     index : int
         Number of the batch; with ``settings.seed`` it seeds Pythia and the strange decays.
     """
+    process = PROCESSES[settings.process]
     commands = [
-        *PROCESSES[settings.process][1],
+        *process.commands,
         f"Beams:eCM = {settings.energy}",
         f"Tune:pp = {settings.tune}",
+        f"PartonShowers:model = {SHOWERS[settings.shower]}",
         f"PhaseSpace:pTHatMin = {settings.pt_hat_min}",
         f"PhaseSpace:pTHatMax = {settings.pt_hat_max}",
     ]
@@ -261,7 +282,7 @@ def generate_hard(settings: Settings, n_events: int, index: int) -> HardEvents:
             f"PhaseSpace:bias2SelectionPow = {settings.bias_power}",
             f"PhaseSpace:bias2SelectionRef = {max(settings.pt_hat_min, 1.0)}",
         ]
-    pythia = _pythia(commands, seed_of(settings.seed, 1, index))
+    pythia = _pythia(commands, seed_of(settings.seed, 1, index), process.parton_eta)
     rng = np.random.default_rng([settings.seed, 2, index])
     return _events(pythia.nextBatch(n_events), rng)
 

@@ -23,7 +23,8 @@ from training.simulate.generator import generate_minimum_bias
 
 __all__ = ["PileupPool", "draw_means"]
 
-_CHUNK = 500
+#: Interactions of one Pythia, whose initialisation takes as long as a thousand of them. Part of what a seed means.
+_CHUNK = 5_000
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class PileupPool:
         return len(self.pthat)
 
     @classmethod
-    def build(cls, seed: int, n_events: int = 10_000, energy: float = 13_000.0, tune: int = 14) -> PileupPool:
+    def build(cls, seed: int, n_events: int = 10_000, energy: float = 13_000.0, tune: int = 18) -> PileupPool:
         """Generate a pool (about 5 ms an interaction)."""
         if n_events < 1:
             raise InputError(f"a pileup pool needs at least one interaction, got {n_events}")

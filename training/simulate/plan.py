@@ -16,8 +16,12 @@ from training.simulate.tables import EVENTS_A_SEED, JetSelection
 
 __all__ = ["MIX", "Plan", "Shard"]
 
-#: Process -> share of the events: from it b : c : uds : g = 1 : 1 : 2 : 2 can be sampled, with s jets beside u and d.
-MIX: dict[str, float] = {"qcd": 0.4, "qcd-b": 0.2, "qcd-c": 0.2, "qcd-strange": 0.2}
+#: Process -> share of the events of a training sample: from it b : c : uds : g = 1 : 1 : 2 : 2 can be sampled, with s
+#: jets beside u and d, in the forward region too.
+MIX: dict[str, float] = {
+    "qcd": 0.42, "qcd-b": 0.14, "qcd-c": 0.12, "qcd-strange": 0.16,
+    "qcd-forward": 0.08, "qcd-b-forward": 0.025, "qcd-c-forward": 0.025, "qcd-strange-forward": 0.03,
+}  # fmt: skip
 
 
 class Shard(BaseModel):

@@ -8,6 +8,8 @@ pileup, the primary vertex always the right one.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,7 @@ from training.simulate.calorimeter import deposit
 from training.simulate.detector import DETECTOR, Detector
 from training.simulate.generator import HardEvents, generate_hard
 from training.simulate.particleflow import reconstruct_candidates
+from training.simulate.passes import repeat
 from training.simulate.pileup import PileupPool, draw_interactions, draw_means, merge
 from training.simulate.puppi import puppi_weights
 from training.simulate.settings import PROCESSES, Settings
@@ -62,8 +65,9 @@ class Simulator:
         """
         if n_events < 1 or index < 0:
             raise InputError(f"a batch needs n_events >= 1 and index >= 0, got {n_events} and {index}")
-        hard = generate_hard(self.settings, n_events, index)
+        passes = self.settings.passes
         rng = np.random.default_rng([self.settings.seed, 5, index])
+        hard = repeat(rng, generate_hard(self.settings, math.ceil(n_events / passes), index), passes, n_events)
         events: list[dict[str, NDArray[np.generic]]] = []
         candidates, vertices = [], []
         for start in range(0, n_events, _CHUNK):
@@ -71,7 +75,9 @@ class Simulator:
             events.append(event)
             candidates.append(candidate)
             vertices.append(vertex)
-        event = {name: np.concatenate([part[name] for part in events]) for name in EVENT_COLUMNS}
+        event = {name: np.concatenate([part[name] for part in events]) for name in events[0]}
+        # The number of the first event of the same scatter, within the batch.
+        event["scatter"] = (np.arange(n_events) // passes * passes).astype(EVENT_COLUMNS["scatter"])
         return RecoBatch(
             event, hard.gen, hard.genpart, hard.partons, Jagged.concatenate(candidates), Jagged.concatenate(vertices)
         )
@@ -119,7 +125,7 @@ class Simulator:
         event = {
             "genWeight": hard.weight[start:stop], "pthat": hard.pthat[start:stop], "n_pu": n_pu, "n_true_pu": means,
             "pv_x": pv[:, 0], "pv_y": pv[:, 1], "pv_z": pv_z, "n_pv": n_pv, "n_pv_good": n_good,
-            "process": np.full(n, PROCESSES[settings.process][0]),
+            "process": np.full(n, PROCESSES[settings.process].code),
         }  # fmt: skip
         columns = _candidate_columns(values, pdg, source, charge, tracks, hits, quality, from_pv)
         columns["puppiWeight"] = puppi_weights(
@@ -127,7 +133,7 @@ class Simulator:
             columns["charge"], columns["fromPV"], n_pv,
         )  # fmt: skip
         return (
-            typed(event, EVENT_COLUMNS),
+            typed(event, {name: kind for name, kind in EVENT_COLUMNS.items() if name != "scatter"}),
             Jagged(candidate_offsets, typed(columns, CANDIDATE_COLUMNS)),
             Jagged(sv_offsets, typed({name: sv[:, at] for at, name in enumerate(VERTEX_COLUMNS)}, SV_COLUMNS)),
         )

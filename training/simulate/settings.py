@@ -2,36 +2,72 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from coffea_mljec.errors import InputError
 
-__all__ = ["PROCESSES", "Settings"]
+__all__ = ["FORWARD_CODE", "PROCESSES", "SHOWERS", "Process", "Settings"]
 
-#: Process name -> (number stored as ``process``, Pythia 8 commands). pT-biased processes take `Settings.pt_hat_*`.
-PROCESSES: dict[str, tuple[int, tuple[str, ...]]] = {
-    "qcd": (0, ("HardQCD:all = on",)),
+
+class Process(NamedTuple):
+    """What is generated.
+
+    Attributes
+    ----------
+    code : int
+        Stored as ``MLJEC_process``.
+    commands : tuple of str
+        Pythia 8 settings.
+    parton_eta : float
+        One of the two outgoing partons has at least this |eta|; other scatters are vetoed before their shower.
+    """
+
+    code: int
+    commands: tuple[str, ...]
+    parton_eta: float = 0.0
+
+
+_QCD: dict[str, Process] = {
+    "qcd": Process(0, ("HardQCD:all = on",)),
     # gg -> Q Qbar and q qbar -> Q Qbar: both leading jets carry the flavour (5, 4), so one event gives two such jets.
-    "qcd-b": (1, ("HardQCD:hardbbbar = on",)),
-    "qcd-c": (2, ("HardQCD:hardccbar = on",)),
+    "qcd-b": Process(1, ("HardQCD:hardbbbar = on",)),
+    "qcd-c": Process(2, ("HardQCD:hardccbar = on",)),
     # quark scattering and q qbar -> q' q'bar with three light flavours: jets of light quarks.
-    "qcd-light": (3, ("HardQCD:qq2qq = on", "HardQCD:gg2qqbar = on", "HardQCD:qqbar2qqbarNew = on")),
-    "gluon": (4, ("HardQCD:gg2gg = on", "HardQCD:qqbar2gg = on")),
-    "ttbar": (5, ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on")),
-    "zjet": (
+    "qcd-light": Process(3, ("HardQCD:qq2qq = on", "HardQCD:gg2qqbar = on", "HardQCD:qqbar2qqbarNew = on")),
+    "gluon": Process(4, ("HardQCD:gg2gg = on", "HardQCD:qqbar2gg = on")),
+    # g g -> q qbar and q qbar -> q' q'bar: d, u and s in equal parts; strange quarks are rare in q q -> q q.
+    "qcd-strange": Process(9, ("HardQCD:gg2qqbar = on", "HardQCD:qqbar2qqbarNew = on")),
+}
+
+#: Code of a process's forward variant: its own and this.
+FORWARD_CODE = 20
+#: Where the forward variants begin: a little before 2.5, as jets do not follow their parton exactly.
+_FORWARD_ETA = 2.4
+
+#: Process name -> what is generated. All but Higgs production take `Settings.pt_hat_min` and so on.
+PROCESSES: dict[str, Process] = _QCD | {
+    # A forward parton is rare at high pT: without these, the forward region starves.
+    f"{name}-forward": Process(FORWARD_CODE + process.code, process.commands, _FORWARD_ETA)
+    for name, process in _QCD.items()
+} | {
+    "ttbar": Process(5, ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on")),
+    "zjet": Process(
         6,
         (
             "WeakBosonAndParton:qqbar2gmZg = on", "WeakBosonAndParton:qg2gmZq = on", "WeakZ0:gmZmode = 2",
             "23:onMode = off", "23:onIfAny = 11 13",
         ),
     ),
-    "gammajet": (7, ("PromptPhoton:qg2qgamma = on", "PromptPhoton:qqbar2ggamma = on")),
-    # g g -> q qbar and q qbar -> q' q'bar: d, u and s in equal parts; strange quarks are rare in q q -> q q.
-    "qcd-strange": (9, ("HardQCD:gg2qqbar = on", "HardQCD:qqbar2qqbarNew = on")),
-    "hbb": (8, ("HiggsSM:ffbar2HZ = on", "HiggsSM:ffbar2HW = on", "25:onMode = off", "25:onIfMatch = 5 -5")),
+    "gammajet": Process(7, ("PromptPhoton:qg2qgamma = on", "PromptPhoton:qqbar2ggamma = on")),
+    "hbb": Process(
+        8, ("HiggsSM:ffbar2HZ = on", "HiggsSM:ffbar2HW = on", "25:onMode = off", "25:onIfMatch = 5 -5")
+    ),
 }  # fmt: skip
+
+#: Name -> number of Pythia 8's shower model.
+SHOWERS = {"simple": 1, "vincia": 2, "dire": 3}
 
 
 class Settings(BaseModel):
@@ -56,7 +92,13 @@ class Settings(BaseModel):
     energy : float
         Proton-proton centre-of-mass energy in GeV.
     tune : int
-        ``Tune:pp`` of Pythia 8; 14 is Monash 2013 (Skands, Carrazza, Rojo, arXiv:1404.5630), 18 is CUETP8M1-like.
+        ``Tune:pp`` of Pythia 8; 18 is CMS's CUETP8M1 with NNPDF2.3LO (CMS, arXiv:1512.00815), 14 is Monash 2013
+        (Skands, Carrazza, Rojo, arXiv:1404.5630).
+    shower : str
+        One of `SHOWERS`.
+    passes : int
+        Times that every hard scatter goes through the detector, each time turned, mirrored and with other pileup
+        (`training.simulate.passes`). Events of one scatter share ``MLJEC_scatter``. A test sample takes 1.
     hadron_response_scale : float
         Factor on the calorimeter's response to hadrons, for variants.
     """
@@ -67,11 +109,13 @@ class Settings(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     pt_hat_min: Annotated[float, Field(gt=0.0)] = 10.0
     pt_hat_max: Annotated[float, Field(gt=0.0)] = 3000.0
-    bias_power: Annotated[float, Field(ge=0.0, le=8.0)] = 4.5
+    bias_power: Annotated[float, Field(ge=0.0, le=8.0)] = 5.0
     pileup_mean: float | tuple[float, float] = (10.0, 70.0)
     vertex_spread: Annotated[float, Field(gt=0.0, le=20.0)] = 3.7
     energy: Annotated[float, Field(ge=900.0, le=100000.0)] = 13000.0
-    tune: Annotated[int, Field(ge=1, le=40)] = 14
+    tune: Annotated[int, Field(ge=1, le=40)] = 18
+    shower: str = "simple"
+    passes: Annotated[int, Field(ge=1, le=20)] = 1
     hadron_response_scale: Annotated[float, Field(ge=0.5, le=1.5)] = 1.0
 
     @field_validator("process")
@@ -79,6 +123,13 @@ class Settings(BaseModel):
     def _known_process(cls, value: str) -> str:
         if value not in PROCESSES:
             raise ValueError(f"unknown process {value!r}: choose one of {', '.join(PROCESSES)}")
+        return value
+
+    @field_validator("shower")
+    @classmethod
+    def _known_shower(cls, value: str) -> str:
+        if value not in SHOWERS:
+            raise ValueError(f"unknown shower {value!r}: choose one of {', '.join(SHOWERS)}")
         return value
 
     @field_validator("pileup_mean")

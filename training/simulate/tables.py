@@ -94,7 +94,9 @@ def assemble(batch: RecoBatch, selection: JetSelection, seed: int, first_event: 
         tables[name + "SVs"] = _vertex_links(found.table, batch.sv, radius)
     scalars = _scalars(batch, n)
     scalars["luminosityBlock"] = np.full(n, block)
-    scalars["event"] = seed * EVENTS_A_SEED + first_event + np.arange(n) + 1
+    before = seed * EVENTS_A_SEED + first_event + 1
+    scalars["event"] = before + np.arange(n)
+    scalars["MLJEC_scatter"] = before + batch.event["scatter"]
     return EventTables(scalars, tables)
 
 

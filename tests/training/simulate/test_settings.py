@@ -16,6 +16,8 @@ from training.simulate.settings import PROCESSES, Settings
         ({"pileup_mean": (40.0, 20.0)}, "give a number, or a range low <= high"),
         ({"pt_hat_min": 200.0, "pt_hat_max": 100.0}, "pt_hat_min 200.0 is not below pt_hat_max 100.0: exchange them"),
         ({"pt_hat_max": 7000.0}, "beyond half the energy"),
+        ({"shower": "herwig"}, "unknown shower 'herwig': choose one of simple, vincia, dire"),
+        ({"passes": 0}, "passes: Input should be greater than or equal to 1"),
         ({"seed": -1}, "seed: Input should be greater than or equal to 0"),
         ({"hadron_response_scale": 3.0}, "hadron_response_scale"),
         ({"pileup": 20}, "pileup: Extra inputs are not permitted"),
@@ -37,4 +39,4 @@ def test_settings_are_frozen_and_processes_have_distinct_codes() -> None:
     settings = Settings.create(process="ttbar", pileup_mean=30)
     with pytest.raises(ValueError, match="frozen"):
         settings.seed = 2
-    assert len({code for code, _ in PROCESSES.values()}) == len(PROCESSES)
+    assert len({process.code for process in PROCESSES.values()}) == len(PROCESSES)
