@@ -1,7 +1,30 @@
-"""JEC payloads: text files and correctionlib files, read into one kind of object that evaluates flat columns."""
+"""JEC payloads: text files and correctionlib files, read into objects that evaluate flat columns."""
 
 from coffea_mljec.corrections.payloads.correctionlib_json import read_json
 from coffea_mljec.corrections.payloads.payload import Payload
+from coffea_mljec.corrections.payloads.resolution import Resolution, ScaleFactor
+from coffea_mljec.corrections.payloads.resolution_files import (
+    read_resolution_json,
+    read_resolution_text,
+    read_scale_factor_json,
+    read_scale_factor_text,
+)
 from coffea_mljec.corrections.payloads.text import read_text
+from coffea_mljec.corrections.payloads.uncertainty import Shifts, Uncertainties
+from coffea_mljec.corrections.payloads.uncertainty_files import read_uncertainties_json, read_uncertainties_text
 
-__all__ = ["Payload", "read_json", "read_text"]
+__all__ = [
+    "Payload",
+    "Resolution",
+    "ScaleFactor",
+    "Shifts",
+    "Uncertainties",
+    "read_json",
+    "read_resolution_json",
+    "read_resolution_text",
+    "read_scale_factor_json",
+    "read_scale_factor_text",
+    "read_text",
+    "read_uncertainties_json",
+    "read_uncertainties_text",
+]

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from coffea_mljec.errors import InputError
+from coffea_mljec.corrections.payloads.columns import flat_columns
 
 __all__ = ["CANONICAL", "Level", "Payload"]
 
@@ -100,7 +100,7 @@ class Payload:
         InputError
             A column is missing, not flat or not numeric, or lengths differ.
         """
-        flat = self._checked(columns)
+        flat = flat_columns(columns, self.inputs, f"{self.tag} {self.algorithm}")
         n = flat["pt_raw"].size
         factor = np.empty(n, dtype=np.float64)
         valid = np.empty(n, dtype=np.bool_)
@@ -126,24 +126,3 @@ class Payload:
             valid &= covered
         valid &= np.isfinite(factor) & (factor > 0)
         return np.where(valid, factor, np.nan), valid
-
-    def _checked(self, columns: Mapping[str, npt.ArrayLike]) -> dict[str, npt.NDArray[np.float64]]:
-        missing = [name for name in self.inputs if name not in columns]
-        if missing:
-            raise InputError(
-                f"{self.tag} {self.algorithm} needs the columns {', '.join(self.inputs)}: "
-                f"missing {', '.join(missing)}, got {', '.join(columns) or 'none'}"
-            )
-        flat: dict[str, npt.NDArray[np.float64]] = {}
-        for name in self.inputs:
-            try:
-                column = np.asarray(columns[name], dtype=np.float64)
-            except (TypeError, ValueError):
-                raise InputError(f"column '{name}' is not a flat array of numbers: flatten the jets first") from None
-            if column.ndim != 1 or column.size != np.size(columns["pt_raw"]):
-                raise InputError(
-                    f"column '{name}' has shape {column.shape}, pt_raw has {np.shape(columns['pt_raw'])}: expected "
-                    "flat columns of one length (an event's rho is repeated for each of its jets)"
-                )
-            flat[name] = column
-        return flat
