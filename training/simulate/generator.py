@@ -53,8 +53,21 @@ def seed_of(*words: int) -> int:
     return 1 + state % 900_000_000
 
 
-def _forward_only(pythia8: Any, parton_eta: float) -> Any:
-    """Return the hook that vetoes scatters, before their shower, without an outgoing parton beyond ``parton_eta``."""
+def _pythia8() -> Any:
+    try:
+        return importlib.import_module("pythia8mc")
+    except ImportError:
+        raise MLJECError(
+            "the simulation needs Pythia 8, which is not installed: pip install 'coffea-mljec[simulate]'"
+        ) from None
+
+
+def _forward_only(parton_eta: float) -> Any:
+    """Return the hook that vetoes scatters, before their shower, without an outgoing parton beyond ``parton_eta``.
+
+    Pythia holds the C++ half of it only: it vetoes nothing, silently, once Python has dropped the other.
+    """
+    pythia8 = _pythia8()
 
     class ForwardOnly(pythia8.UserHooks):  # type: ignore[misc]  # the base is known at run time only
         def __init__(self) -> None:
@@ -70,15 +83,9 @@ def _forward_only(pythia8: Any, parton_eta: float) -> Any:
     return ForwardOnly()
 
 
-def _pythia(commands: list[str], seed: int, parton_eta: float = 0.0) -> Any:
-    """Return an initialised generator."""
-    try:
-        pythia8 = importlib.import_module("pythia8mc")
-    except ImportError:
-        raise MLJECError(
-            "the simulation needs Pythia 8, which is not installed: pip install 'coffea-mljec[simulate]'"
-        ) from None
-    pythia = pythia8.Pythia("", False)
+def _pythia(commands: list[str], seed: int, hook: Any = None) -> Any:
+    """Return an initialised generator; the caller keeps ``hook``."""
+    pythia = _pythia8().Pythia("", False)
     common = [
         "Print:quiet = on",
         "ParticleDecays:limitTau0 = on",
@@ -89,8 +96,8 @@ def _pythia(commands: list[str], seed: int, parton_eta: float = 0.0) -> Any:
     for command in common + commands:
         if not pythia.readString(command):
             raise InputError(f"Pythia 8 does not know {command!r}: repair the settings or the process table")
-    if parton_eta > 0.0:
-        pythia.setUserHooksPtr(_forward_only(pythia8, parton_eta))
+    if hook is not None:
+        pythia.setUserHooksPtr(hook)
     if not pythia.init():
         raise InputError(f"Pythia 8 refused these settings: {commands}")
     return pythia
@@ -282,7 +289,8 @@ def generate_hard(settings: Settings, n_events: int, index: int) -> HardEvents:
             f"PhaseSpace:bias2SelectionPow = {settings.bias_power}",
             f"PhaseSpace:bias2SelectionRef = {max(settings.pt_hat_min, 1.0)}",
         ]
-    pythia = _pythia(commands, seed_of(settings.seed, 1, index), process.parton_eta)
+    hook = _forward_only(process.parton_eta) if process.parton_eta > 0.0 else None
+    pythia = _pythia(commands, seed_of(settings.seed, 1, index), hook)
     rng = np.random.default_rng([settings.seed, 2, index])
     return _events(pythia.nextBatch(n_events), rng)
 

@@ -119,3 +119,19 @@ def test_kaons_decay_with_their_lifetime() -> None:
 def test_kaons_beyond_reach_stay() -> None:
     out = kaons(10, 0.0)
     assert out["kind"].tolist() == [decay.NEUTRAL_HADRON] * 10
+
+
+def test_forward_variants_have_a_forward_parton() -> None:
+    pytest.importorskip("pythia8mc", reason="Pythia 8 is not installed: pip install 'coffea-mljec[simulate]'")
+    part = generate_hard(Settings(process="qcd-forward", seed=3), 12, 0).genpart
+    hard = part["status"] == 23
+    furthest = np.zeros(12)
+    np.maximum.at(furthest, part.event[hard], np.abs(part["eta"][hard]))
+    # Less than the veto's 2.4 only by what the recoil of the shower moved the parton.
+    assert furthest.min() > 2.3
+    # Without the veto 12 in a row happen once in 10^7.
+    plain = generate_hard(Settings(process="qcd", seed=3), 12, 0).genpart
+    hard = plain["status"] == 23
+    furthest = np.zeros(12)
+    np.maximum.at(furthest, plain.event[hard], np.abs(plain["eta"][hard]))
+    assert furthest.min() < 2.3
