@@ -23,7 +23,8 @@ class Status(IntFlag):
     FALLBACK = 2
     """The provider could not treat the jet and the fallback provider's factor was applied."""
     OUT_OF_DOMAIN = 4
-    """Raw pT, eta, rho or the number of vertices lie outside what the model was trained for."""
+    """Raw pT, eta, rho or the number of vertices lie outside what the provider was made for; the stored regression has
+    no value (not positive) for the jet."""
     NO_CONSTITUENTS = 8
     """The file links no constituent to this jet."""
     INCOMPLETE_CONSTITUENTS = 16

@@ -10,7 +10,19 @@ from typing import Annotated, Any
 import typer
 
 from coffea_mljec.cli.executors import ExecutorKind, executor
-from coffea_mljec.cli.options import Algo, Collection, Inputs, Jec, JecJson, Output, Tag, Tree, Workers, standard_path
+from coffea_mljec.cli.options import (
+    Algo,
+    Collection,
+    Inputs,
+    Jec,
+    JecJson,
+    Output,
+    Tag,
+    Tree,
+    Workers,
+    standard_path,
+    stored_regression,
+)
 from coffea_mljec.cli.terminal import err, out, output_folder
 from coffea_mljec.errors import InputError, MLJECError
 from coffea_mljec.io import FriendSummary, friend_paths, write_friend
@@ -26,6 +38,9 @@ def apply(
     output: Output,
     model: Annotated[
         str | None, typer.Option(metavar="NAME|PATH", help="A bundled model (see mljec models) or a model folder.")
+    ] = None,
+    regression: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A regression that the files store, such as PNet+neutrino.")
     ] = None,
     jec: Jec = None,
     jec_json: JecJson = None,
@@ -44,7 +59,8 @@ def apply(
     """Correct the jets of NanoAOD files; write one friend tree an input file, entry for entry.
 
     The default is the bundled model. With [bold]--jec[/] or [bold]--jec-json[/] alone it is the standard path; with
-    [bold]--model[/] as well, the standard path corrects the jets that the network cannot treat. Inputs are only read.
+    [bold]--model[/] or [bold]--regression[/] as well, the standard path corrects the jets that those cannot treat.
+    Inputs are only read.
 
     [bold]Examples[/]
 
@@ -54,7 +70,7 @@ def apply(
 
     mljec apply nano.root -o friends --model pfn-r-lite --jec L1FastJet.txt --jec L2Relative.txt
     """
-    provider = _provider(model, standard_path(jec, jec_json, tag, algo))
+    provider = _provider(model, regression, standard_path(jec, jec_json, tag, algo))
     jobs = _jobs(friend_paths(inputs, output_folder(output)), force, resume)
     kind = kind or (ExecutorKind.futures if workers > 1 else ExecutorKind.iterative)
     work = partial(_correct, corrector=provider, collection=collection, treename=tree, chunk_size=chunk_size)
@@ -69,10 +85,14 @@ def apply(
     _report(results)
 
 
-def _provider(model: str | None, standard: Any) -> Any:
+def _provider(model: str | None, regression: str | None, standard: Any) -> Any:
     from coffea_mljec import MLJEC
     from coffea_mljec.models import DEFAULT_MODEL
 
+    if regression is not None:
+        if model is not None:
+            raise InputError("--model and --regression both correct the jets; give one of them.")
+        return stored_regression(regression, fallback=standard)
     if model is None and standard is not None:
         return standard
     return MLJEC(model or DEFAULT_MODEL, fallback=standard)

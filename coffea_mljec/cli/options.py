@@ -20,6 +20,7 @@ __all__ = [
     "Tree",
     "Workers",
     "standard_path",
+    "stored_regression",
 ]
 
 Inputs = Annotated[
@@ -65,6 +66,22 @@ def standard_path(jec: list[str] | None, jec_json: str | None, tag: str | None, 
     if tag is not None or algo is not None:
         raise InputError("--tag and --algo choose from a --jec-json file, and none is given.")
     return FactorizedJEC.from_txt([level for path in jec for level in _levels(Path(path))]) if jec else None
+
+
+def stored_regression(text: str, fallback: Any = None) -> Any:
+    """The stored regression that the text names: ``PNet``, or ``PNet+neutrino``.
+
+    Raises
+    ------
+    InputError
+        If there is no such regression.
+    """
+    from coffea_mljec import NanoRegression
+
+    regression, plus, variant = text.partition("+")
+    if plus and variant != "neutrino":
+        raise InputError(f"--regression {text}: expected a name alone or with +neutrino, such as PNet+neutrino.")
+    return NanoRegression(regression, neutrino=True if plus else None, fallback=fallback)
 
 
 def _levels(path: Path) -> list[Path]:

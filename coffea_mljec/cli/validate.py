@@ -8,7 +8,19 @@ import awkward as ak
 import typer
 
 from coffea_mljec.cli.executors import ExecutorKind, executor, run_processor
-from coffea_mljec.cli.options import Algo, Collection, Inputs, Jec, JecJson, Output, Tag, Tree, Workers, standard_path
+from coffea_mljec.cli.options import (
+    Algo,
+    Collection,
+    Inputs,
+    Jec,
+    JecJson,
+    Output,
+    Tag,
+    Tree,
+    Workers,
+    standard_path,
+    stored_regression,
+)
 from coffea_mljec.cli.terminal import err, out, output_folder
 from coffea_mljec.errors import InputError
 from coffea_mljec.io import open_nano
@@ -34,6 +46,10 @@ def validate(
         list[str] | None,
         typer.Option(metavar="NAME|PATH", help="A bundled model or a model folder; repeat it for several."),
     ] = None,
+    regression: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A regression that the files store, such as PNet+neutrino; repeat it."),
+    ] = None,
     jec: Jec = None,
     jec_json: JecJson = None,
     tag: Tag = None,
@@ -54,20 +70,23 @@ def validate(
 ) -> None:
     """Compare corrections on the same simulated jets: median response, resolution, beta, alpha, closure, with errors.
 
-    Judged are the models and the standard path that are named (the bundled model if none is), and always the jets as
-    the file stores them. beta and alpha compare to the standard path, or to the stored jets without one.
+    Judged are the models, stored regressions and the standard path that are named (the bundled model if none is), and
+    always the jets as the file stores them. beta and alpha compare to the standard path, or to the stored jets without
+    one.
 
     [bold]Examples[/]
 
     mljec validate pfnano_*.root -o validation --model pfn-r-lite --jec L1FastJet.txt --jec L2Relative.txt
 
     mljec validate nano.root -o validation --jec-json jet_jerc.json.gz --tag Summer22_22Sep2023_V3_MC --algo AK4PFPuppi
+
+    mljec validate nano.root -o validation --regression PNet --regression UParT
     """
     from coffea_mljec.validation.processor import ResponseProcessor
     from coffea_mljec.validation.report import write_report
 
     standard = standard_path(jec, jec_json, tag, algo)
-    providers = _providers(model or [], standard)
+    providers = _providers(model or [], regression or [], standard)
     repeated = sorted({name for name in inputs if inputs.count(name) > 1})
     if repeated:
         raise InputError(f"given more than once: {', '.join(repeated)}; give each input file once.")
@@ -85,19 +104,20 @@ def validate(
     out.print(f"in {folder}: {report.numbers.name}, {report.table.name}" + (", plots/" if report.plots else ""))
 
 
-def _providers(models: list[str], standard: Any) -> dict[str, Any]:
+def _providers(models: list[str], regressions: list[str], standard: Any) -> dict[str, Any]:
     """Name -> provider, in the order of the tables."""
     from coffea_mljec import MLJEC
     from coffea_mljec.models import DEFAULT_MODEL
 
-    if not models and standard is None:
+    if not models and not regressions and standard is None:
         models = [DEFAULT_MODEL]
     found: list[Any] = [AsStored()] if standard is None else [AsStored(), standard]
     found += [MLJEC(model, fallback=standard) for model in models]
+    found += [stored_regression(text, fallback=standard) for text in regressions]
     names = [provider.name for provider in found]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise InputError(f"two corrections have the name {', '.join(twice)}; compare models with different names.")
+        raise InputError(f"two corrections have the name {', '.join(twice)}; compare corrections with different names.")
     return dict(zip(names, found, strict=True))
 
 

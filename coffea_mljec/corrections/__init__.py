@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from coffea_mljec.corrections.factorized import FactorizedJEC
 from coffea_mljec.corrections.mljec import MLJEC, FastSimulationWarning
+from coffea_mljec.corrections.nano_regression import NanoRegression
 from coffea_mljec.corrections.provider import Provider
 
-__all__ = ["MLJEC", "FactorizedJEC", "FastSimulationWarning", "Provider"]
+__all__ = ["MLJEC", "FactorizedJEC", "FastSimulationWarning", "NanoRegression", "Provider"]

@@ -9,6 +9,7 @@ __all__ = [
     "CANDIDATE_TABLES",
     "FIELDS",
     "LINK_SUFFIXES",
+    "REGRESSIONS",
     "SIMULATION_MARK",
     "VERTEX_INDEX_FIELDS",
     "VERTEX_LINK_SUFFIXES",
@@ -68,4 +69,23 @@ FIELDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "flight_significance": ("dlenSig",),
         "n_tracks": ("ntracks",),
     },
+}
+
+# pT regression stored per jet -> what it gives -> the fields whose product it is. UParT with neutrinos is one factor
+# (documentation of the branches before NanoAODv15 says to multiply both). bReg and cReg multiply corrected pT.
+REGRESSIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "PNet": {
+        "visible": ("PNetRegPtRawCorr",),
+        "neutrino": ("PNetRegPtRawCorr", "PNetRegPtRawCorrNeutrino"),
+    },
+    "UParT": {
+        "visible": ("UParTAK4RegPtRawCorr",),
+        "neutrino": ("UParTAK4RegPtRawCorrNeutrino",),
+    },
+    "UParTV1": {
+        "visible": ("UParTAK4V1RegPtRawCorr",),
+        "neutrino": ("UParTAK4V1RegPtRawCorrNeutrino",),
+    },
+    "bReg": {"visible": (), "neutrino": ("bRegCorr",)},
+    "cReg": {"visible": (), "neutrino": ("cRegCorr",)},
 }

@@ -33,11 +33,15 @@ def mljec(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     return run
 
 
-def write_nano(path: Path, n_events: int = 60, simulation: bool = True) -> Path:
+STORED_REGRESSION = {"PNetRegPtRawCorr": 1.5, "PNetRegPtRawCorrNeutrino": 1.1}
+
+
+def write_nano(path: Path, n_events: int = 60, simulation: bool = True, regression: bool = False) -> Path:
     """Write NanoAOD without constituents; each event has two generator jets and the two jets that belong to them."""
     rng = np.random.default_rng(1)
     pt_gen = rng.uniform(40, 200, (n_events, 2))
-    jet_types = ", ".join(f"{name}: float32" for name in JET_FIELDS)
+    fields = JET_FIELDS | (STORED_REGRESSION if regression else {})
+    jet_types = ", ".join(f"{name}: float32" for name in fields)
     flavours = ", hadronFlavour: int32, partonFlavour: int32"
     branches: dict[str, str] = {
         "run": "uint32",
@@ -50,7 +54,7 @@ def write_nano(path: Path, n_events: int = 60, simulation: bool = True) -> Path:
     }
     if simulation:
         branches["GenJet"] = "var * {pt: float32, eta: float32, phi: float32, mass: float32}"
-    jet: dict[str, Any] = {name: np.full((n_events, 2), value, np.float32) for name, value in JET_FIELDS.items()}
+    jet: dict[str, Any] = {name: np.full((n_events, 2), value, np.float32) for name, value in fields.items()}
     jet["phi"][:, 1] = 1.0
     jet["pt"] = (pt_gen * rng.normal(1, 0.1, pt_gen.shape)).astype(np.float32)
     gen = {name: jet[name] for name in ("eta", "phi", "mass")} | {"pt": pt_gen.astype(np.float32)}

@@ -164,3 +164,12 @@ def test_real_files(mljec, real_data, open_nano, tmp_path, name):
     corrected = open_nano(tmp_path / f"{name}_mljec.root")
     assert len(corrected) == events
     assert np.all(np.isfinite(np.concatenate(corrected.Jet.pt.tolist())))
+
+
+def test_the_stored_regression(mljec, tmp_path, model_folder):
+    nano = write_nano(tmp_path / "nano.root", regression=True)
+    status, printed, said = mljec("apply", nano, "-o", tmp_path / "f", "--regression", "PNet+neutrino")
+    assert status == 0, said
+    assert "applied: 120" in printed
+    command = ("apply", nano, "-o", tmp_path / "g", "--regression", "PNet", "--model", model_folder)
+    assert "--model and --regression both correct" in mljec(*command)[2]

@@ -30,6 +30,26 @@ def test_report_of_a_model_the_standard_path_and_the_stored_jets(mljec, jec_text
     assert (tmp_path / "v" / "table.md").is_file()
 
 
+def test_stored_regressions(mljec, tmp_path):
+    nano = write_nano(tmp_path / "nano.root", n_events=200, regression=True)
+    command = ("validate", nano, "-o", tmp_path / "v", "--no-plots", "--replicas", 2)
+    status, _, said = mljec(*command, "--regression", "PNet", "--regression", "PNet+neutrino")
+    assert status == 0, said
+    numbers = json.loads((tmp_path / "v" / "numbers.json").read_text())
+    assert numbers["providers"] == ["as stored", "PNet", "PNet+neutrino"]
+    median = {
+        entry["provider"]: entry["median"]["value"]
+        for entry in numbers["cells"]
+        if (entry["region"], entry["interval"], entry["flavour"]) == ("central", ">30", "all")
+    }
+    # Raw jets are 0.8 of the stored ones; 0.8 x 1.5, and 1.1 on top with neutrinos.
+    assert median["PNet"] / median["as stored"] == pytest.approx(1.2, abs=0.01)
+    assert median["PNet+neutrino"] / median["as stored"] == pytest.approx(1.32, abs=0.01)
+    assert "expected a name alone or with +neutrino" in mljec(*command, "--regression", "PNet+nu")[2]
+    assert "no stored regression 'ParticleNet'" in mljec(*command, "--regression", "ParticleNet")[2]
+    assert "needs Jet_UParTAK4RegPtRawCorr" in mljec(*command, "--regression", "UParT")[2]
+
+
 def test_without_a_standard_path_the_stored_jets_are_the_standard(mljec, nano, model_folder, tmp_path):
     command = ("validate", nano, "-o", tmp_path / "v", "--model", model_folder, "--no-plots", "--replicas", 2)
     assert mljec(*command)[0] == 0
