@@ -1,9 +1,11 @@
 """Which vertex a charged candidate belongs to: reconstructed vertices, association quality and CHS.
 
-The rules are those of CMS' packed candidates: quality 7 and 6 used in a vertex fit, 5 close in z, 4 close by its impact
-parameter although displaced, 1 closest in z but far, 0 no reconstructed vertex. CHS removes (``fromPV`` 0) only what
-another vertex holds with quality 5 or more; soft vertices that were not found leave their tracks in. The hard scatter
-is always the primary vertex here.
+The rules and cuts are those of CMSSW's PrimaryVertexAssignment (RecoParticleFlow/PFProducer/CommonTools) and of
+`PackedCandidate::fromPV`. Quality 7 and 6: used in a vertex fit with a weight above and below one half; 5: within 1 mm
+and five errors in z; 4: displaced, near the axis of a jet (here: any track above 2 GeV); 0: prompt, yet no vertex
+there; 1: the nearest vertex in z, however far. CHS removes (``fromPV`` 0) what a good other vertex used in its fit,
+and nothing else: in PFNano jets keep pileup tracks of quality 0, 1 and 5. The hard scatter is always the primary
+vertex here.
 """
 
 from __future__ import annotations
@@ -69,42 +71,44 @@ def associate(
         # A vertex is found more often the more tracks it has; near the primary one they are one.
         found = np.zeros(n_pile + 1, np.bool_)
         found[0] = True
+        good = np.ones(n_pile + 1, np.bool_)
         z = np.empty(n_pile + 1)
         z[0] = 0.0
         for k in range(n_pile):
             z[k + 1] = pileup_z[pileup_offsets[event] + k] - pv_z[event]
-            chance = detector.vertex_efficiency * (1.0 - math.exp(-support[k + 1] / 3.0))
+            chance = detector.vertex_efficiency * (1.0 - math.exp(-support[k + 1] / 2.0))
             found[k + 1] = rng.random() < chance and abs(z[k + 1]) > detector.vertex_merge
             if found[k + 1]:
+                # Good: more than four degrees of freedom, so a handful of tracks.
+                good[k + 1] = rng.random() < 1.0 - math.exp(-support[k + 1] / 4.0)
                 n_pv[event] += 1
-                n_good[event] += rng.random() < 0.90
+                n_good[event] += good[k + 1]
         for i in range(offsets[event], offsets[event + 1]):
             if tracks[i, 0] <= 0.0:
                 continue
-            # The nearest vertex found, in units of the track's error with the vertices' own (about 30 um).
-            error = math.hypot(tracks[i, _DZ_ERR], 0.003)
             best, distance = 0, abs(tracks[i, _DZ])
             for k in range(1, n_pile + 1):
                 if found[k] and abs(tracks[i, _DZ] - z[k]) < distance:
                     best, distance = k, abs(tracks[i, _DZ] - z[k])
-            prompt = abs(tracks[i, _D0]) < 4.0 * math.hypot(tracks[i, _D0_ERR], 0.001)
-            pulls = distance / error
-            used = rng.random()
-            if prompt and pulls < 4.0 and used < 0.85:
-                code = 7 if used < 0.80 else 6
-            elif pulls < 5.0 and distance < 0.1 and prompt and used < 0.95:
+            d0 = abs(tracks[i, _D0])
+            pull_xy, pull_z = d0 / tracks[i, _D0_ERR], distance / tracks[i, _DZ_ERR]
+            # The adaptive fit: half a weight at a chi2 of about 5 (2.5^2 less the track's own pull), none at 4^2.
+            chi2 = pull_xy**2 + (pull_z / detector.vertex_pull) ** 2
+            if chi2 < 16.0 and rng.random() > detector.vertex_unused:
+                code = 7 if chi2 < 5.0 else 6
+            elif distance < 0.1 and pull_z < 5.0 and tracks[i, _DZ_ERR] < 0.05:
                 code = 5
-            elif best == 0 and distance < 0.3 and abs(tracks[i, _D0]) < 0.5 and tracks[i, 0] > 1.0:
+            elif best == 0 and distance < 0.1 and d0 < 0.1 and tracks[i, 0] > 2.0:
                 code = 4
-            elif rng.random() < 0.17:
+            elif d0 < 0.01 and pull_xy < 2.0:
                 code = 0
             else:
                 code = 1
             quality[i] = code
-            if best == 0 and code >= 6:
+            if best == 0 and code == 7:
                 from_pv[i] = 3
-            elif best == 0 and code >= 1:
+            elif best == 0 and code != 0:
                 from_pv[i] = 2
-            elif code <= 1:
+            elif code < 6 or not good[best]:
                 from_pv[i] = 1
     return quality, from_pv, n_pv, n_good
