@@ -22,7 +22,7 @@ from coffea_mljec.corrections.payloads.payload import CANONICAL, Level, Payload
 from coffea_mljec.corrections.payloads.table import Axis, FormulaTable
 from coffea_mljec.errors import InputError, PayloadError
 
-__all__ = ["LibraryLevel", "read_json"]
+__all__ = ["LibraryLevel", "load", "read_json", "read_level"]
 
 COMPOUND = "L1L2L3Res"
 ETA_LIMIT = 5.191
@@ -60,7 +60,7 @@ def read_json(path: str | Path, tag: str, algorithm: str, levels: str | Sequence
     names = [levels] if isinstance(levels, str) else list(levels)
     if not names or len(set(names)) != len(names):
         raise InputError(f"levels: expected a level or compound, or a sequence of different levels, got {levels!r}")
-    content = _load(path)
+    content = load(path)
     singles = {entry["name"]: entry for entry in content["corrections"]}
     compounds = {entry["name"]: entry for entry in content.get("compound_corrections") or ()}
     stack: list[str] = []
@@ -75,7 +75,9 @@ def read_json(path: str | Path, tag: str, algorithm: str, levels: str | Sequence
     if len(set(stack)) != len(stack):
         raise InputError(f"levels {names} apply a level of {path.name} twice: {', '.join(stack)}")
     return Payload(
-        tuple(_level(path, singles[name], _level_name(name, tag, algorithm), content) for name in stack), tag, algorithm
+        tuple(read_level(path, singles[name], _level_name(name, tag, algorithm), content) for name in stack),
+        tag,
+        algorithm,
     )
 
 
@@ -83,7 +85,8 @@ def _level_name(name: str, tag: str, algorithm: str) -> str:
     return name.removeprefix(f"{tag}_").removesuffix(f"_{algorithm}")
 
 
-def _load(path: Path) -> dict[str, Any]:
+def load(path: Path) -> dict[str, Any]:
+    """Return the content of a correctionlib file, plain or gzipped."""
     what = "expected a correctionlib file (jet_jerc.json.gz from the POG's JME folder)"
     try:
         data = path.read_bytes()
@@ -138,7 +141,8 @@ def _stack(path: Path, compound: Mapping[str, Any], singles: Mapping[str, Any]) 
     return list(compound["stack"])
 
 
-def _level(path: Path, entry: Mapping[str, Any], level: str, content: Mapping[str, Any]) -> Level:
+def read_level(path: Path, entry: Mapping[str, Any], level: str, content: Mapping[str, Any]) -> Level:
+    """Turn one correction of a file into a table, or leave it to correctionlib."""
     name = entry["name"]
     damaged = f"{path.name}: {name} is damaged ({{}}): copy the whole file again"
     try:
@@ -169,17 +173,25 @@ def _table(entry: Mapping[str, Any], level: str) -> FormulaTable | None:
     axes: list[Axis] = []
     outside: set[float] = set()
     while all(isinstance(node, dict) and node["nodetype"] == "binning" for node in nodes):
-        if len({node["input"] for node in nodes}) > 1 or any(isinstance(node["flow"], (str, dict)) for node in nodes):
+        quantity = CANONICAL[nodes[0]["input"]]
+        flows = [node["flow"] for node in nodes]
+        widened = [flow == "clamp" and quantity != "eta" for flow in flows]
+        outside |= {float(flow) for flow in flows if not isinstance(flow, (str, dict))}
+        if len({node["input"] for node in nodes}) > 1 or any(
+            isinstance(flow, (str, dict)) and not wide for flow, wide in zip(flows, widened, strict=True)
+        ):
             return None
-        outside |= {float(node["flow"]) for node in nodes}
         edges = [_edges(node["edges"]) for node in nodes]
         if any(len(node["content"]) != edge.size - 1 for node, edge in zip(nodes, edges, strict=True)):
             raise ValueError("as many contents as bins expected")
         if any((np.diff(edge) <= 0).any() or np.isnan(edge).any() for edge in edges):
             raise ValueError("ascending edges expected")
+        for edge, wide in zip(edges, widened, strict=True):
+            if wide:  # "clamp": values outside belong to the first and the last bin
+                edge[0], edge[-1] = -np.inf, np.inf
         axes.append(
             Axis(
-                CANONICAL[nodes[0]["input"]],
+                quantity,
                 np.concatenate([edge[:-1] for edge in edges]),
                 np.concatenate([edge[1:] for edge in edges]),
                 np.cumsum([0, *(edge.size - 1 for edge in edges)], dtype=np.int64),

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from coffea_mljec.corrections.payloads.columns import flat_columns
 from coffea_mljec.corrections.payloads.payload import Level
+from coffea_mljec.errors import InputError
 
-__all__ = ["Resolution", "ScaleFactor", "Shift"]
+__all__ = ["Resolution", "ScaleFactor", "Shift", "Uncertainty"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 Shift = Literal["nominal", "up", "down"]
+Uncertainty = Literal["relative", "absolute"]
+
+
+def _inputs(levels: Sequence[Level]) -> tuple[str, ...]:
+    """What levels need, with the name that pT has here; a table calls pT at any stage ``pt_raw``."""
+    needed = {name for level in levels for name in level.inputs}
+    return ("pt", *(name for name in ("eta", "phi", "area", "rho", "run") if name in needed))
+
+
+def _evaluate(level: Level, columns: Mapping[str, FloatArray]) -> tuple[FloatArray, BoolArray]:
+    """Evaluate a level; not valid where an input is not finite, pT is not positive, or eta is not covered."""
+    value, covered = level.evaluate({("pt_raw" if name == "pt" else name): columns[name] for name in columns})
+    valid = covered & (columns["pt"] > 0) & np.isfinite(value)
+    for column in columns.values():
+        valid &= np.isfinite(column)
+    return value, valid
 
 
 @dataclass(frozen=True)
@@ -40,7 +58,7 @@ class Resolution:
     @property
     def inputs(self) -> tuple[str, ...]:
         """Canonical names of the columns that are read: ``pt`` (corrected), then any of eta, rho."""
-        raise NotImplementedError
+        return _inputs([self.table])
 
     def evaluate(self, columns: Mapping[str, npt.ArrayLike]) -> tuple[FloatArray, BoolArray]:
         """Evaluate the resolution of every jet.
@@ -56,16 +74,19 @@ class Resolution:
         sigma : ndarray of float64, shape (n,)
             sigma(pT) / pT; NaN where not valid.
         valid : ndarray of bool, shape (n,)
-            False where pT is not positive, an input is not finite, or eta is outside the bins (|eta| >= 5.191). rho
-            and pT beyond the bins count as their end: there correctionlib, coffea and CMSSW return the 1 of a bin that
-            is not found, a resolution of 100 %.
+            False where pT is not positive, an input is not finite, or eta is outside the bins (|eta| >= 5.191). A
+            rho beyond the bins counts as their end (correctionlib, coffea and CMSSW return the 1 of a bin that is not
+            found, a resolution of 100 %); so does a pT beyond the fitted range.
 
         Raises
         ------
         InputError
             A column is missing, not flat or not numeric, or lengths differ.
         """
-        raise NotImplementedError
+        flat = flat_columns(columns, self.inputs, f"the resolution {self.tag} {self.algorithm}")
+        sigma, valid = _evaluate(self.table, flat)
+        valid &= sigma > 0
+        return np.where(valid, sigma, np.nan), valid
 
 
 @dataclass(frozen=True)
@@ -77,19 +98,22 @@ class ScaleFactor:
     Attributes
     ----------
     tables : mapping of str to Level
-        Keys ``nominal``, ``up``, ``down``.
+        Keys ``nominal``, ``up``, ``down`` (the old format), or ``nominal``, ``uncertainty``.
     tag, algorithm : str
         As of `Resolution`.
+    uncertainty : {"relative", "absolute"}
+        What the table of that name holds: u of SF (1 +- u), or of SF +- u.
     """
 
     tables: Mapping[str, Level]
     tag: str
     algorithm: str
+    uncertainty: Uncertainty = "relative"
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """Canonical names of the columns that are read: ``pt`` (corrected) and ``eta``."""
-        raise NotImplementedError
+        return _inputs(list(self.tables.values()))
 
     def evaluate(self, columns: Mapping[str, npt.ArrayLike], shift: Shift = "nominal") -> tuple[FloatArray, BoolArray]:
         """Evaluate the scale factor of every jet.
@@ -112,4 +136,12 @@ class ScaleFactor:
         InputError
             Unknown shift; a column is missing, not flat or not numeric, or lengths differ.
         """
-        raise NotImplementedError
+        if shift not in get_args(Shift):
+            raise InputError(f"shift: expected one of {', '.join(get_args(Shift))}, got {shift!r}")
+        flat = flat_columns(columns, self.inputs, f"the scale factor {self.tag} {self.algorithm}")
+        value, valid = _evaluate(self.tables[shift if shift in self.tables else "nominal"], flat)
+        if shift not in self.tables:
+            step, also = _evaluate(self.tables["uncertainty"], flat)
+            step = step * value if self.uncertainty == "relative" else step
+            value, valid = value + step if shift == "up" else value - step, valid & also
+        return np.where(valid, np.maximum(value, 0.0), np.nan), valid
