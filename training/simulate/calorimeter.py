@@ -16,7 +16,7 @@ from coffea_mljec.jit import njit
 from training.simulate.decay import ELECTRON, MUON, PHOTON
 from training.simulate.detector import Detector
 
-__all__ = ["deposit", "hadron_response"]
+__all__ = ["deposit", "hadron_response", "hadron_sigma"]
 
 
 @njit()
@@ -25,6 +25,27 @@ def hadron_response(energy: float, detector: Detector) -> float:
     electromagnetic = 1.0 - max(energy, 1.0) ** (detector.hadron_power - 1.0)
     seen = electromagnetic + (1.0 - electromagnetic) * detector.hadron_h_over_e
     return detector.hadron_norm * seen
+
+
+@njit()
+def hadron_sigma(energy: float, eta: float, detector: Detector) -> float:
+    """Return the standard deviation in GeV of a hadron of ``energy`` at ``eta`` from 0 to ``hf_eta``."""
+    if eta <= detector.barrel_eta:
+        worse = 1.0 + detector.hadron_growth * eta * eta
+        constant, stochastic = worse * detector.hadron_constant, worse * detector.hadron_stochastic
+    elif eta <= detector.tracker_eta:
+        constant, stochastic = detector.hadron_constant_endcap, detector.hadron_stochastic_endcap
+    else:
+        constant, stochastic = detector.hadron_constant_gap, detector.hadron_stochastic_gap
+    return math.hypot(constant * energy, stochastic * math.sqrt(energy))
+
+
+@njit()
+def _uncracked(rng: np.random.Generator, eta: float, detector: Detector) -> float:
+    """Draw the fraction of its energy that a particle at ``eta`` >= 0 does not lose between two calorimeters."""
+    lost = detector.crack_loss * math.exp(-abs(eta - detector.crack_eta) / detector.crack_width)
+    lost += detector.edge_loss * math.exp(-abs(eta - detector.hf_eta) / detector.edge_width)
+    return 1.0 - min(lost, 0.5) * 2.0 * rng.random() if lost > 0.01 else 1.0
 
 
 @njit()
@@ -83,24 +104,27 @@ def deposit(
         e = energy[i]
         root = math.sqrt(e)
         light = kind[i] <= ELECTRON
+        whole = _uncracked(rng, eta, detector)
         if eta >= detector.hf_eta:
             if light:
                 sigma = math.hypot(detector.hf_em_constant * e, detector.hf_em_stochastic * root)
-                seen = _fluctuate(rng, e, sigma) * detector.hf_response
+                seen = _fluctuate(rng, e, sigma) * detector.hf_response * whole
                 # A tenth leaks past the depth where the short fibres begin.
                 late = 0.10 * rng.random() * 2.0
                 em[i], had[i] = seen * (1.0 - late), seen * late
             else:
                 sigma = math.hypot(detector.hf_had_constant * e, detector.hf_had_stochastic * root)
                 response = detector.hf_response * hadron_response(e, detector) * detector.response_scale
-                seen = _fluctuate(rng, e, sigma) * response
+                seen = _fluctuate(rng, e, sigma) * response * whole
                 share = min(2.0 * detector.hf_em_share * rng.random(), 1.0)
                 em[i], had[i] = seen * share, seen * (1.0 - share)
             continue
         forward = eta > detector.barrel_eta
-        response = 1.0
+        response = whole
         if eta > detector.tracker_eta:
-            response = detector.gap_response
+            response *= detector.gap_response
+        elif forward and not light:
+            response *= detector.endcap_response
         if light:
             a, b, c = detector.ecal_constant * e, detector.ecal_stochastic * root, detector.ecal_noise
             sigma = math.sqrt(a * a + b * b + c * c) * (detector.ecal_forward if forward else 1.0)
@@ -109,11 +133,10 @@ def deposit(
                 response *= pt / (pt + 2.0 * detector.conversion_loss * rng.random())
             em[i] = _fluctuate(rng, e * response, sigma)
             continue
-        if forward and eta <= detector.tracker_eta:
-            response = detector.endcap_response
-        worse = detector.hadron_forward if forward else 1.0
-        sigma = worse * math.hypot(detector.hadron_constant * e, detector.hadron_stochastic * root)
-        seen = _fluctuate(rng, e, sigma) * response * hadron_response(e, detector) * detector.response_scale
+        if forward:
+            response *= 1.0 + detector.endcap_rise * math.log(max(e, 1.0) / detector.endcap_pivot)
+        response *= hadron_response(e, detector) * detector.response_scale
+        seen = _fluctuate(rng, e, hadron_sigma(e, eta, detector)) * response
         if rng.random() < detector.ecal_mip_probability:
             em[i] = min(detector.ecal_mip * rng.standard_exponential(), seen)
         else:

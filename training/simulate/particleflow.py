@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from coffea_mljec.geometry import delta_phi
 from coffea_mljec.jit import njit
-from training.simulate.calorimeter import hadron_response
+from training.simulate.calorimeter import hadron_response, hadron_sigma
 from training.simulate.detector import Detector
 from training.simulate.tracker import PHI as _T_PHI
 
@@ -262,10 +262,7 @@ def reconstruct_candidates(
                     variance += (p * tracks[i, 3]) ** 2
                     i = next_track[i]
                 calibrated = calibrate(linked + hadronic, detector)
-                worse = detector.hadron_forward if forward else 1.0
-                sigma = worse * math.hypot(
-                    detector.hadron_stochastic * math.sqrt(momentum), detector.hadron_constant * momentum
-                )
+                sigma = hadron_sigma(momentum, middle, detector)
                 excess = calibrated - momentum
                 shift = 0.0
                 total = math.sqrt(sigma * sigma + variance)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.simulate.calorimeter import deposit, hadron_response
+from training.simulate.calorimeter import deposit, hadron_response, hadron_sigma
 from training.simulate.detector import DETECTOR
+
+BARREL = 1.0 + 1.44 * DETECTOR.hadron_growth  # at |eta| 1.2
 
 
 def deposits(kind: int, energy: float, eta: float = 0.3, n: int = 20_000, **changes: float) -> tuple[float, float]:
@@ -39,6 +41,29 @@ def test_mean_deposit_of_hadrons(energy: float) -> None:
     assert 0.0 < em < 0.5 * had
     em_up, had_up = deposits(5, energy, response_scale=1.03)
     assert (em_up + had_up) / (em + had) == pytest.approx(1.03, rel=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("eta", "constant", "stochastic"),
+    [
+        (0.0, DETECTOR.hadron_constant, DETECTOR.hadron_stochastic),
+        (1.2, BARREL * DETECTOR.hadron_constant, BARREL * DETECTOR.hadron_stochastic),
+        (2.0, DETECTOR.hadron_constant_endcap, DETECTOR.hadron_stochastic_endcap),
+        (2.7, DETECTOR.hadron_constant_gap, DETECTOR.hadron_stochastic_gap),
+    ],
+)
+def test_sigma_of_hadrons_against_its_formula(eta: float, constant: float, stochastic: float) -> None:
+    energy = np.array([0.5, 8.0, 300.0])
+    sigma = [hadron_sigma(e, eta, DETECTOR) for e in energy]
+    assert sigma == pytest.approx(np.sqrt((constant * energy) ** 2 + stochastic**2 * energy).tolist(), rel=1e-12)
+
+
+@pytest.mark.parametrize(("eta", "name"), [(DETECTOR.crack_eta, "crack_loss"), (DETECTOR.hf_eta - 1e-6, "edge_loss")])
+def test_energy_is_lost_between_calorimeters(eta: float, name: str) -> None:
+    whole = sum(deposits(5, 100.0, eta, crack_loss=0.0, edge_loss=0.0))
+    lost = sum(deposits(5, 100.0, eta))
+    assert lost / whole == pytest.approx(1.0 - getattr(DETECTOR, name), abs=0.02)
+    assert sum(deposits(5, 100.0, 0.3)) == pytest.approx(sum(deposits(5, 100.0, 0.3, crack_loss=0.0)), rel=5e-3)
 
 
 def test_photons_that_do_not_convert_are_seen_whole() -> None:
