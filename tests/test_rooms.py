@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ORDER = ["foundations", "layouts", "features", "models", "corrections", "variations", "io", "validation", "cli"]
-FOUNDATIONS = {"errors", "status", "jit", "geometry", "matching", "quantiles", "assignment"}
+ORDER = ["foundations", "layouts", "features", "models", "variations", "corrections", "io", "validation", "cli"]
+FOUNDATIONS = {"errors", "status", "jit", "geometry", "matching", "quantiles", "assignment", "columns"}
 
 
 def room_of(module: str) -> str | None:

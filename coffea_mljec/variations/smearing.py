@@ -1,27 +1,31 @@
 """Smearing: the jets of simulation get the resolution of data.
 
-The hybrid method of CMS (JINST 12 (2017) P02014, section 8.3; CMSSW PhysicsTools/PatUtils/interface/
-SmearedJetProducerT.h; https://cms-jerc.web.cern.ch/JER): a jet with a generator jet is scaled,
-``c = 1 + (s - 1) (pt - pt_gen) / pt``, any other one gets a random factor, ``c = 1 + N(0, sigma) sqrt(max(s^2 - 1, 0))``,
-with the resolution sigma of simulation and the scale factor s. The generator jet must lie within R/2 and within three
-sigma in pT.
+The hybrid method of CMS (https://cms-jerc.web.cern.ch/JER/#smearing-procedures; CMSSW's SmearedJetProducerT.h in
+PhysicsTools/PatUtils): a jet with a generator jet is scaled, ``c = 1 + (s - 1) (pt - pt_gen) / pt``; any other one gets
+a random factor, ``c = 1 + N(0, sigma) sqrt(max(s^2 - 1, 0))``, with the resolution sigma of simulation and the scale
+factor s. The generator jet must lie within R/2 and within three sigma in pT.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
+import math
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["JERSmear", "generator_pt", "smear_factor"]
+from coffea_mljec.columns import flat_columns
+from coffea_mljec.errors import InputError
+from coffea_mljec.jit import njit
+from coffea_mljec.matching import match_flat
+
+__all__ = ["generator_pt", "smear_factor"]
 
 FloatArray = npt.NDArray[np.float64]
 
 NO_MATCH = -1.0
 """What stands for "no generator jet", never 0: the JERC group's tool takes 0 for a match."""
+
+N_SIGMA = 3.0
 
 MIN_ENERGY = 0.01
 """GeV, the energy below which no jet is smeared (CMSSW and coffea): pT never turns negative."""
@@ -53,8 +57,20 @@ def generator_pt(
         The generator jets of the same radius (``GenJet``, ``GenJetAK8``).
     radius : float
         Of the jets: 0.4, 0.8.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+
+    Raises
+    ------
+    InputError
+        The jets and the generator jets are of different numbers of events, or the radius is not positive.
     """
-    raise NotImplementedError
+    columns = [np.asarray(column) for column in (eta, phi, offsets, gen_eta, gen_phi, gen_offsets)]
+    partner = match_flat(*columns, max_dr=radius / 2)
+    generated = np.append(np.asarray(gen_pt, dtype=np.float64), NO_MATCH)  # -1, no partner, is the last
+    return generated[partner]
 
 
 def smear_factor(
@@ -96,47 +112,47 @@ def smear_factor(
     InputError
         Columns that are not flat, of one length, and numeric.
     """
-    raise NotImplementedError
+    given: dict[str, npt.ArrayLike] = {
+        "pt": pt, "eta": eta, "sigma": sigma, "scale_factor": scale_factor, "normal": normal,
+        "pt_gen": np.full(np.shape(pt), NO_MATCH) if pt_gen is None else pt_gen,
+    }  # fmt: skip
+    flat = flat_columns(given, tuple(given), "smearing")
+    columns = {name: np.ascontiguousarray(column) for name, column in flat.items()}
+    size = columns["pt"].shape
+    allowed = np.ones(size, dtype=np.bool_) if stochastic is None else np.asarray(stochastic)
+    if allowed.dtype != np.bool_ or allowed.shape != size:
+        raise InputError(
+            f"stochastic: expected a flat mask of {size} jets, got {allowed.dtype} of shape {allowed.shape}"
+        )
+    return _smear(*columns.values(), allowed)
 
 
-class JERSmear:
-    """The JERC group's own smearing, ``jer_smear.json.gz``, evaluated by correctionlib.
+@njit()
+def _smear(
+    pt: FloatArray,
+    eta: FloatArray,
+    sigma: FloatArray,
+    scale_factor: FloatArray,
+    normal: FloatArray,
+    pt_gen: FloatArray,
+    stochastic: npt.NDArray[np.bool_],
+) -> FloatArray:
+    factor = np.ones(pt.size, dtype=np.float64)
+    for i in range(pt.size):
+        usable = pt[i] > 0.0 and math.isfinite(pt[i]) and math.isfinite(eta[i])
+        if not (usable and math.isfinite(sigma[i]) and math.isfinite(scale_factor[i])):
+            continue
+        if is_matched(pt[i], pt_gen[i], sigma[i]):
+            smeared = 1.0 + (scale_factor[i] - 1.0) * (pt[i] - pt_gen[i]) / pt[i]
+        elif stochastic[i]:
+            smeared = 1.0 + normal[i] * sigma[i] * math.sqrt(max(scale_factor[i] ** 2 - 1.0, 0.0))
+        else:
+            continue
+        factor[i] = max(smeared, MIN_ENERGY / (pt[i] * math.cosh(eta[i])))
+    return factor
 
-    Its random numbers are a hash of pT, eta, rho and event: they do not depend on the chunk, but on pT, so jets shifted
-    by a JES source draw others.
 
-    Parameters
-    ----------
-    path : str or Path
-        ``jer_smear.json.gz``. Its text is kept and pickled; workers need no access to the file.
-
-    Raises
-    ------
-    PayloadError
-        The file is unreadable or holds no ``JERSmear``.
-    """
-
-    def __init__(self, path: str | Path) -> None:
-        raise NotImplementedError
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the columns: ``pt eta pt_gen rho event sigma scale_factor``."""
-        raise NotImplementedError
-
-    def factor(self, columns: Mapping[str, npt.ArrayLike]) -> FloatArray:
-        """Return smeared / unsmeared pT of each jet.
-
-        Parameters
-        ----------
-        columns : mapping of str to array_like, shape (n,)
-            ``pt eta sigma scale_factor`` and ``pt_gen`` as of `smear_factor` (-1 for none), ``rho`` (GeV) and ``event``
-            (of which the 31 lowest bits enter: correctionlib's integers end there, see correctionlib#298).
-
-        Returns
-        -------
-        ndarray of float64, shape (n,)
-            The generator jet counts within three sigma, which the file leaves to its user. Floor and invalid jets as of
-            `smear_factor`.
-        """
-        raise NotImplementedError
+@njit(inline="always")
+def is_matched(pt: float, pt_gen: float, sigma: float) -> bool:
+    """Return whether there is a generator jet, within three sigma in pT."""
+    return pt_gen > 0.0 and abs(pt - pt_gen) < N_SIGMA * sigma * pt

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from coffea_mljec.corrections.payloads.columns import flat_columns
+from coffea_mljec.columns import flat_columns
 
 __all__ = ["CANONICAL", "Level", "Payload"]
 

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from coffea_mljec.corrections.payloads.columns import flat_columns
+from coffea_mljec.columns import flat_columns
 from coffea_mljec.corrections.payloads.payload import Level
 from coffea_mljec.corrections.payloads.table import Axis, find_bins
 from coffea_mljec.errors import InputError

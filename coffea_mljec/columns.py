@@ -1,4 +1,4 @@
-"""Flat columns by name: the checks that everything which evaluates a payload begins with."""
+"""Flat columns by name: the checks that everything which evaluates jet by jet begins with."""
 
 from __future__ import annotations
 
