@@ -44,10 +44,10 @@ def export(run: Path, output: Path) -> Path:
         import torch  # noqa: F401
     except ImportError:
         raise InputError("export needs torch and onnx: pip install 'coffea-mljec[train]', or make train-env") from None
-    from training.networks.graph import pfn_graph
+    from training.networks.graph import network_graph
 
     record = read_run(run)
-    write_folder(output, pfn_graph(read_network(run)), card_fields(record))
+    write_folder(output, network_graph(read_network(run)), card_fields(record))
     return output
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from training.dataset.cache import PreparedJets
 from training.dataset.stream import Stream
-from training.networks.pfn import PFN
+from training.networks.network import Network
 from training.recipe import Learning
 from training.sampling import Sampled, accept
 
@@ -39,7 +39,7 @@ def regression_loss(predicted: Tensor, target: Tensor, weight: Tensor, loss_rang
 class Regression(lightning.LightningModule):
     """A network, its loss, its optimiser and its learning-rate schedule."""
 
-    def __init__(self, network: PFN, learning: Learning) -> None:
+    def __init__(self, network: Network, learning: Learning) -> None:
         super().__init__()
         self.network = network
         self.learning = learning

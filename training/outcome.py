@@ -15,13 +15,13 @@ from training.recipe import Recipe
 from training.sampling import Sampled, effective_size
 
 if TYPE_CHECKING:
-    from training.networks.pfn import PFN
+    from training.networks.network import Network
 
 __all__ = ["losses", "plot_losses", "record"]
 
 
 def losses(
-    network: PFN, jets: PreparedJets, rows: dict[str, NDArray[np.int64]], sampled: Sampled, recipe: Recipe
+    network: Network, jets: PreparedJets, rows: dict[str, NDArray[np.int64]], sampled: Sampled, recipe: Recipe
 ) -> dict[str, float]:
     """Return the loss of a network on validation and test jets in the target density, and that of no correction.
 
@@ -50,11 +50,11 @@ def record(
     jets: PreparedJets,
     rows: dict[str, NDArray[np.int64]],
     sampled: Sampled,
-    network: PFN,
+    network: Network,
     metrics: dict[str, float],
 ) -> dict[str, Any]:
     """Return what `training.run.write_run` keeps: recipe, sample, sizes, metrics, domain of the training jets."""
-    from training.networks.pfn import parameter_count
+    from training.networks.layers import parameter_count
 
     chosen = rows["train"]
     used = chosen[sampled.acceptance[chosen] > 0]

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from coffea_mljec.errors import InputError
 from coffea_mljec.features import FEATURE_SETS, FeatureSet
 from training.dataset.selection import Selection
-from training.networks.architecture import ARCHITECTURES, Architecture
+from training.networks.architecture import ARCHITECTURES, AnyArchitecture
 from training.networks.standardisation import Transform
 from training.sampling import Sampling
 
@@ -89,7 +89,7 @@ class Recipe(BaseModel):
         Of weights, order and acceptance.
     features : str or mapping
         A named feature set, or collection -> names.
-    architecture : str or Architecture
+    architecture : str, Architecture or ParticleNetArchitecture
         A named architecture, or its widths.
     transforms : mapping
         collection -> feature -> `Transform`, in place of the defaults.
@@ -112,7 +112,7 @@ class Recipe(BaseModel):
     runs: Path = Path("runs")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     features: str | dict[str, tuple[str, ...]] = "pfnano"
-    architecture: str | Architecture = "pfn-r-lite"
+    architecture: str | AnyArchitecture = "pfn-r-lite"
     transforms: dict[str, dict[str, Transform]] = {}
     split: tuple[float, float, float] = (0.6, 0.2, 0.2)
     selection: Selection = Selection()
@@ -133,7 +133,7 @@ class Recipe(BaseModel):
 
     @field_validator("architecture")
     @classmethod
-    def _known_architecture(cls, value: str | Architecture) -> str | Architecture:
+    def _known_architecture(cls, value: str | AnyArchitecture) -> str | AnyArchitecture:
         if isinstance(value, str) and value not in ARCHITECTURES:
             raise ValueError(
                 f"unknown architecture {value!r}: choose one of {', '.join(ARCHITECTURES)} or give its widths"
@@ -146,7 +146,7 @@ class Recipe(BaseModel):
         return FEATURE_SETS[self.features] if isinstance(self.features, str) else FeatureSet.from_names(self.features)
 
     @property
-    def widths(self) -> Architecture:
+    def widths(self) -> AnyArchitecture:
         """The architecture with its widths."""
         return ARCHITECTURES[self.architecture] if isinstance(self.architecture, str) else self.architecture
 

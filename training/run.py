@@ -8,27 +8,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from coffea_mljec.errors import InputError
-from training.networks.architecture import Architecture
+from training.networks.architecture import AnyArchitecture
 from training.networks.standardisation import Standardisation
 
 if TYPE_CHECKING:
-    from training.networks.pfn import PFN
+    from training.networks.network import Network
 
 __all__ = ["FORMAT", "read_network", "read_run", "write_run"]
 
 FORMAT = 1
 
 
-def write_run(folder: Path, network: PFN, record: Mapping[str, Any]) -> None:
+def write_run(folder: Path, network: Network, record: Mapping[str, Any]) -> None:
     """Write a trained network and what is known of its training; ``run.json`` comes last and marks a complete run.
 
     Parameters
     ----------
     folder : Path
         The run's folder; made if absent.
-    network : PFN
+    network : PFN or ParticleNet
         With the weights to keep.
     record : mapping
         What `training.export` and a reader need: recipe, sample, sizes, metrics, domain.
@@ -66,7 +67,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     return record
 
 
-def read_network(folder: Path) -> PFN:
+def read_network(folder: Path) -> Network:
     """Return the trained network of a run, in evaluation mode.
 
     Raises
@@ -76,11 +77,12 @@ def read_network(folder: Path) -> PFN:
     """
     import torch
 
-    from training.networks.pfn import PFN
+    from training.networks.network import make_network
 
     record = read_run(folder)
     standardisations = {name: Standardisation.model_validate(part) for name, part in record["standardisations"].items()}
-    network = PFN(Architecture.model_validate(record["architecture"]), standardisations)
+    architecture: AnyArchitecture = TypeAdapter(AnyArchitecture).validate_python(record["architecture"])
+    network = make_network(architecture, standardisations)
     with np.load(folder / "network.npz", allow_pickle=False) as arrays:
         state = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
     try:

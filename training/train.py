@@ -88,7 +88,7 @@ def train(recipe: Recipe, resume: bool = False, progress: bool = True) -> Path:
             "training needs torch and lightning: pip install 'coffea-mljec[train]', or make train-env"
         ) from None
     from training.learning import JetBatches, Regression
-    from training.networks.pfn import PFN
+    from training.networks.network import make_network
 
     folder = recipe.runs / recipe.name
     checkpoint = _checkpoint(folder, recipe, resume)
@@ -106,7 +106,7 @@ def train(recipe: Recipe, resume: bool = False, progress: bool = True) -> Path:
         folder / "sampling.png", columns["pt_gen"][chosen], columns["eta_gen"][chosen], columns["flavour"][chosen],
         thinned, recipe.sampling,
     )  # fmt: skip
-    network = PFN(recipe.widths, fit_standardisations(jets, chosen, sampled, recipe))
+    network = make_network(recipe.widths, fit_standardisations(jets, chosen, sampled, recipe))
     module = Regression(network, recipe.learning)
     batches = JetBatches(jets, chosen, rows["val"], sampled, recipe.learning, recipe.seed)
     best = _fit(module, batches, folder, recipe, checkpoint, progress)

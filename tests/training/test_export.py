@@ -22,8 +22,9 @@ import onnxruntime  # noqa: E402
 
 from training.export import card_fields, export  # noqa: E402
 from training.networks import ARCHITECTURES, fit_standardisation  # noqa: E402
-from training.networks.graph import OPSET, pfn_graph  # noqa: E402
-from training.networks.pfn import PFN, parameter_count  # noqa: E402
+from training.networks.graph import OPSET, network_graph  # noqa: E402
+from training.networks.layers import parameter_count  # noqa: E402
+from training.networks.pfn import PFN  # noqa: E402
 from training.run import read_network, read_run, write_run  # noqa: E402
 
 
@@ -67,7 +68,7 @@ def difference(session: Any, network: PFN, arrays: dict[str, np.ndarray]) -> flo
 def test_graph_equals_torch(toy_jets: Callable[..., Any], name: str, features: FeatureSet) -> None:
     arrays = toy_jets(400, feature_set=features).features
     network = settled(name, features, arrays)
-    session = session_of(pfn_graph(network))
+    session = session_of(network_graph(network))
     assert difference(session, network, arrays) < 1e-5
     (spread,) = session.run(None, arrays)
     assert spread.std() > 0.05
@@ -90,7 +91,7 @@ def test_graph_equals_torch(toy_jets: Callable[..., Any], name: str, features: F
 def test_every_shape_of_batch(toy_jets: Callable[..., Any], counts: list[int]) -> None:
     many = toy_jets(300).features
     network = settled("pfn-r-lite", PFNANO, many)
-    session = session_of(pfn_graph(network))
+    session = session_of(network_graph(network))
     arrays = {"jet_features": many["jet_features"][: len(counts)]}
     for shift, c in enumerate(PFNANO.constituents):
         turned = np.roll(np.array(counts, np.int64), shift)  # the three collections are empty at different jets
@@ -107,14 +108,14 @@ def test_a_set_without_some_collections(toy_jets: Callable[..., Any]) -> None:
     ):
         arrays = toy_jets(50, feature_set=features).features
         network = settled("pfn-r-lite", features, arrays)
-        session = session_of(pfn_graph(network))
+        session = session_of(network_graph(network))
         assert {item.name for item in session.get_inputs()} == set(arrays)
         assert difference(session, network, arrays) < 1e-5
 
 
 def test_order_of_constituents_and_size_of_batches_do_not_matter(toy_jets: Callable[..., Any]) -> None:
     arrays = toy_jets(60).features
-    session = session_of(pfn_graph(settled("pfn-r-lite", PFNANO, arrays)))
+    session = session_of(network_graph(settled("pfn-r-lite", PFNANO, arrays)))
     (whole,) = session.run(None, arrays)
     turned = dict(arrays)
     for c in PFNANO.constituents:
@@ -136,7 +137,7 @@ def test_graph_equals_torch_on_real_jets(real_data: Path, open_nano: Callable[..
     arrays = compute(flat, PFNANO)
     assert len(arrays["jet_features"]) == 64
     network = settled("pfn-r-lite", PFNANO, arrays)
-    assert difference(session_of(pfn_graph(network)), network, arrays) < 1e-5
+    assert difference(session_of(network_graph(network)), network, arrays) < 1e-5
 
 
 def record_of(network: PFN, features: FeatureSet) -> dict[str, Any]:
@@ -184,7 +185,7 @@ def test_a_run_is_read_back_as_it_was_written(tmp_path: Path, toy_jets: Callable
     batch = {name: torch.from_numpy(values) for name, values in arrays.items()}
     with torch.no_grad():
         assert torch.equal(again(batch), network(batch))
-    assert pfn_graph(again) == pfn_graph(network)
+    assert network_graph(again) == network_graph(network)
 
 
 def test_unfinished_and_foreign_runs_are_refused(tmp_path: Path, toy_jets: Callable[..., Any]) -> None:

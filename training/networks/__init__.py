@@ -1,11 +1,19 @@
 """The networks in torch: what is trained here is written as one ONNX graph by `training.export`.
 
-`training.networks.pfn` needs torch; the transforms and shapes below do not.
+`training.networks.network` and what it builds need torch; the transforms and shapes below do not.
 """
 
 from __future__ import annotations
 
-from training.networks.architecture import ARCHITECTURES, Architecture
+from training.networks.architecture import ARCHITECTURES, AnyArchitecture, Architecture, ParticleNetArchitecture
 from training.networks.standardisation import Standardisation, Transform, fit_standardisation
 
-__all__ = ["ARCHITECTURES", "Architecture", "Standardisation", "Transform", "fit_standardisation"]
+__all__ = [
+    "ARCHITECTURES",
+    "AnyArchitecture",
+    "Architecture",
+    "ParticleNetArchitecture",
+    "Standardisation",
+    "Transform",
+    "fit_standardisation",
+]

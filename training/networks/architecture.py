@@ -1,4 +1,4 @@
-"""The shapes of the particle flow networks (DESIGN section 5; reference thesis, section 6.3.2)."""
+"""The shapes of the four reference networks (DESIGN section 5; reference thesis, sections 6.3.2 and 6.3.3)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["ARCHITECTURES", "COLLECTIONS", "Architecture"]
+__all__ = ["ARCHITECTURES", "COLLECTIONS", "AnyArchitecture", "Architecture", "ParticleNetArchitecture"]
 
 #: The constituent collections in the order in which they are pooled and concatenated, before the jet features.
 COLLECTIONS: tuple[str, ...] = ("charged", "neutral", "sv")
 
 Widths = Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1)]
+Blocks = Annotated[tuple[Widths, ...], Field(min_length=1)]
 
 
 class Architecture(BaseModel):
@@ -48,10 +49,61 @@ class Architecture(BaseModel):
         return self.phi_vertex if collection == "sv" else self.phi_candidate
 
 
+class ParticleNetArchitecture(BaseModel):
+    """Widths and neighbours of a ParticleNet: EdgeConv blocks per collection, then a head.
+
+    Convolutions and shortcuts have no bias beside their batch norm, the head's dense layers do: so the published totals
+    were counted.
+
+    Attributes
+    ----------
+    blocks_candidate : tuple of tuple of int
+        EdgeConv blocks of ``charged`` and of ``neutral`` (one stack each): the widths of the layers of each block.
+    blocks_vertex : tuple of tuple of int
+        The same for ``sv``.
+    k_candidate, k_vertex : int
+        Nearest neighbours of a candidate and of a vertex.
+    head : tuple of int
+        Hidden layers after pooling; one linear output follows.
+    momentum, epsilon : float
+        See `Architecture`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    blocks_candidate: Blocks
+    blocks_vertex: Blocks
+    k_candidate: Annotated[int, Field(gt=0)] = 16
+    k_vertex: Annotated[int, Field(gt=0)] = 8
+    head: Widths
+    momentum: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05
+    epsilon: Annotated[float, Field(gt=0.0)] = 1e-3
+
+    def blocks(self, collection: str) -> tuple[tuple[int, ...], ...]:
+        """Return the widths of one collection's EdgeConv blocks."""
+        return self.blocks_vertex if collection == "sv" else self.blocks_candidate
+
+    def k(self, collection: str) -> int:
+        """Return the number of nearest neighbours in one collection."""
+        return self.k_vertex if collection == "sv" else self.k_candidate
+
+
+AnyArchitecture = Architecture | ParticleNetArchitecture
+
 #: PFN-r keeps a bias beside batch norm, PFN-r Lite does not: so their published totals were counted.
-ARCHITECTURES: dict[str, Architecture] = {
+ARCHITECTURES: dict[str, AnyArchitecture] = {
     "pfn-r-lite": Architecture(),
     "pfn-r": Architecture(
         phi_candidate=(64, 128, 256), phi_vertex=(32, 64, 128), head=(1024, 512, 256, 128, 64), bias=True
+    ),
+    "particlenet-r-lite": ParticleNetArchitecture(
+        blocks_candidate=((16,) * 2, (32,) * 2, (48,) * 2),
+        blocks_vertex=((8,) * 2, (16,) * 2, (24,) * 2),
+        head=(64, 32, 16, 8),
+    ),
+    "particlenet-r": ParticleNetArchitecture(
+        blocks_candidate=((64,) * 3, (128,) * 3, (256,) * 3),
+        blocks_vertex=((32,) * 3, (64,) * 3, (128,) * 3),
+        head=(512, 256, 128, 64),
     ),
 }

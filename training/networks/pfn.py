@@ -8,70 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from coffea_mljec.errors import InputError
-from training.networks.architecture import COLLECTIONS, Architecture
+from training.networks.architecture import Architecture
+from training.networks.layers import Block, Standardise, checked, output_layer, rows_of
 from training.networks.standardisation import Standardisation
 
-__all__ = ["PFN", "Block", "Standardise", "parameter_count"]
-
-
-class Standardise(nn.Module):
-    """`Standardisation` in torch; its constants are buffers, not parameters."""
-
-    columns: Tensor
-    units: Tensor
-    shift: Tensor
-    scale: Tensor
-
-    def __init__(self, standardisation: Standardisation) -> None:
-        super().__init__()
-        columns = standardisation.symlog_columns
-        self.register_buffer("columns", torch.from_numpy(columns), persistent=False)
-        units = torch.tensor(standardisation.units[columns], dtype=torch.float32)
-        self.register_buffer("units", units, persistent=False)
-        self.register_buffer("shift", torch.tensor(standardisation.shift, dtype=torch.float32), persistent=False)
-        self.register_buffer("scale", torch.tensor(standardisation.scale, dtype=torch.float32), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the standardised rows of ``x`` [N, F]."""
-        y = x.clone()
-        if len(self.columns):
-            z = x[:, self.columns]
-            y[:, self.columns] = torch.sign(z) * torch.log1p(z.abs() / self.units)
-        return (y - self.shift) / self.scale
-
-
-class BatchNorm(nn.BatchNorm1d):
-    """Batch norm that lets an empty batch pass and keeps its statistics then; one row is normalised by them."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the normalised rows of ``x`` [N, C]."""
-        if self.training and len(x) < 2:
-            return nn.functional.batch_norm(
-                x, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
-            )
-        return super().forward(x)
-
-
-class Block(nn.Sequential):
-    """Hidden layers, each dense, batch norm, ReLU; He-normal weights (He et al., arXiv:1502.01852), zero biases."""
-
-    def __init__(self, n_inputs: int, widths: tuple[int, ...], architecture: Architecture) -> None:
-        layers: list[nn.Module] = []
-        for width in widths:
-            dense = nn.Linear(n_inputs, width, bias=architecture.bias)
-            # Truncated at two standard deviations like the reference's initialiser, and widened for what that takes.
-            deviation = np.sqrt(2.0 / n_inputs) / 0.87962566103423978
-            nn.init.trunc_normal_(dense.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
-            if dense.bias is not None:
-                nn.init.zeros_(dense.bias)
-            layers += [dense, BatchNorm(width, eps=architecture.epsilon, momentum=architecture.momentum), nn.ReLU()]
-            n_inputs = width
-        super().__init__(*layers)
+__all__ = ["PFN"]
 
 
 class PFN(nn.Module):
@@ -93,23 +37,21 @@ class PFN(nn.Module):
 
     def __init__(self, architecture: Architecture, standardisations: Mapping[str, Standardisation]) -> None:
         super().__init__()
-        if unknown := set(standardisations) - {"jet", *COLLECTIONS}:
-            raise InputError(f"unknown collections {sorted(unknown)}; known: jet, {', '.join(COLLECTIONS)}")
-        if "jet" not in standardisations or not standardisations["jet"].features:
-            raise InputError("a network needs at least one jet feature")
         self.architecture = architecture
-        self.collections = tuple(c for c in COLLECTIONS if c in standardisations and standardisations[c].features)
-        kept = ("jet", *self.collections)
-        self.standardisations = {name: standardisations[name] for name in kept}
+        self.standardisations = checked(standardisations)
+        self.collections = tuple(name for name in self.standardisations if name != "jet")
         self.standardise = nn.ModuleDict({name: Standardise(part) for name, part in self.standardisations.items()})
+        norm = {"epsilon": architecture.epsilon, "momentum": architecture.momentum}
+
+        def block(n_inputs: int, widths: tuple[int, ...]) -> Block:
+            return Block(n_inputs, widths, bias=architecture.bias, **norm)
+
         self.phi = nn.ModuleDict(
-            {c: Block(len(standardisations[c].features), architecture.phi(c), architecture) for c in self.collections}
+            {c: block(len(self.standardisations[c].features), architecture.phi(c)) for c in self.collections}
         )
         pooled = sum(architecture.phi(c)[-1] for c in self.collections)
-        self.head = Block(pooled + len(standardisations["jet"].features), architecture.head, architecture)
-        self.output = nn.Linear(architecture.head[-1], 1)
-        nn.init.kaiming_normal_(self.output.weight)
-        nn.init.zeros_(self.output.bias)
+        self.head = block(pooled + len(self.standardisations["jet"].features), architecture.head)
+        self.output = output_layer(architecture.head[-1])
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the logarithm of the correction, shape [n].
@@ -127,19 +69,3 @@ class PFN(nn.Module):
             jet_of_row = batch[f"{c}_jet"] if f"{c}_jet" in batch else rows_of(batch[f"{c}_offsets"])
             parts.append(rows.new_zeros(len(jet), rows.shape[1]).index_add(0, jet_of_row, rows))
         return self.output(self.head(torch.cat([*parts, jet], dim=1))).squeeze(1)
-
-
-def rows_of(offsets: Tensor) -> Tensor:
-    """Return the jet of every row, int64 [N], from offsets [n + 1]."""
-    return torch.repeat_interleave(torch.arange(len(offsets) - 1, device=offsets.device), offsets.diff())
-
-
-def parameter_count(network: nn.Module) -> int:
-    """Count weights, biases and batch norm's parameters and running statistics, as the reference does.
-
-    torch's counter of batches seen and the constants of the standardisation are not among them.
-    """
-    statistics = sum(
-        buffer.numel() for name, buffer in network.named_buffers() if name.endswith(("running_mean", "running_var"))
-    )
-    return statistics + sum(parameter.numel() for parameter in network.parameters())

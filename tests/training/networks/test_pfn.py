@@ -16,7 +16,8 @@ from coffea_mljec.features import PFNANO, THESIS, FeatureSet
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
 
 from training.networks import ARCHITECTURES, Standardisation, Transform, fit_standardisation  # noqa: E402
-from training.networks.pfn import PFN, parameter_count  # noqa: E402
+from training.networks.layers import parameter_count  # noqa: E402
+from training.networks.pfn import PFN  # noqa: E402
 
 
 def neutral_network(name: str, features: FeatureSet) -> PFN:
@@ -39,7 +40,7 @@ def test_parameter_totals_are_those_of_the_thesis(name: str, total: int, trainab
 
 
 def test_architectures_are_those_of_the_reference_file() -> None:
-    path = Path(__file__).resolve().parents[3] / "shared" / "reference" / "architecture.json"
+    path = Path(__file__).resolve().parents[4] / "shared" / "reference" / "architecture.json"
     if not path.is_file():
         pytest.skip(f"no {path}")
     reference = json.loads(path.read_text())
@@ -132,7 +133,7 @@ def test_standardisation_in_torch_equals_numpy() -> None:
         "pt": Transform(kind="symlog", unit=2.0),
     }
     fitted = fit_standardisation("charged", ("dxy", "eta", "pt"), sample, transforms)
-    from training.networks.pfn import Standardise
+    from training.networks.layers import Standardise
 
     got = Standardise(fitted)(torch.from_numpy(sample)).numpy()
     np.testing.assert_allclose(got, fitted(sample), rtol=2e-6, atol=2e-6)

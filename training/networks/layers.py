@@ -1,0 +1,117 @@
+"""The layers that every network here is built of: standardised inputs, dense layers with batch norm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from coffea_mljec.errors import InputError
+from training.networks.architecture import COLLECTIONS
+from training.networks.standardisation import Standardisation
+
+__all__ = ["BatchNorm", "Block", "Standardise", "checked", "he_normal", "output_layer", "parameter_count", "rows_of"]
+
+
+class Standardise(nn.Module):
+    """`Standardisation` in torch; its constants are buffers, not parameters."""
+
+    columns: Tensor
+    units: Tensor
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, standardisation: Standardisation) -> None:
+        super().__init__()
+        columns = standardisation.symlog_columns
+        self.register_buffer("columns", torch.from_numpy(columns), persistent=False)
+        units = torch.tensor(standardisation.units[columns], dtype=torch.float32)
+        self.register_buffer("units", units, persistent=False)
+        self.register_buffer("shift", torch.tensor(standardisation.shift, dtype=torch.float32), persistent=False)
+        self.register_buffer("scale", torch.tensor(standardisation.scale, dtype=torch.float32), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the standardised rows of ``x`` [N, F]."""
+        y = x.clone()
+        if len(self.columns):
+            z = x[:, self.columns]
+            y[:, self.columns] = torch.sign(z) * torch.log1p(z.abs() / self.units)
+        return (y - self.shift) / self.scale
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch norm that lets an empty batch pass and keeps its statistics then; one row is normalised by them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the normalised rows of ``x`` [N, C]."""
+        if self.training and len(x) < 2:
+            return nn.functional.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
+            )
+        return super().forward(x)
+
+
+class Block(nn.Sequential):
+    """Hidden layers, each dense, batch norm, ReLU; He-normal weights (He et al., arXiv:1502.01852), zero biases."""
+
+    def __init__(self, n_inputs: int, widths: tuple[int, ...], *, bias: bool, epsilon: float, momentum: float) -> None:
+        layers: list[nn.Module] = []
+        for width in widths:
+            dense = he_normal(nn.Linear(n_inputs, width, bias=bias))
+            layers += [dense, BatchNorm(width, eps=epsilon, momentum=momentum), nn.ReLU()]
+            n_inputs = width
+        super().__init__(*layers)
+
+
+def he_normal(dense: nn.Linear) -> nn.Linear:
+    """Draw a layer's weights anew, in place, and zero its bias.
+
+    Truncated at two standard deviations like the reference's initialiser, and widened for what that takes.
+    """
+    deviation = np.sqrt(2.0 / dense.in_features) / 0.87962566103423978
+    nn.init.trunc_normal_(dense.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
+    if dense.bias is not None:
+        nn.init.zeros_(dense.bias)
+    return dense
+
+
+def output_layer(n_inputs: int) -> nn.Linear:
+    """Return the one linear output."""
+    output = nn.Linear(n_inputs, 1)
+    nn.init.kaiming_normal_(output.weight)
+    nn.init.zeros_(output.bias)
+    return output
+
+
+def checked(standardisations: Mapping[str, Standardisation]) -> dict[str, Standardisation]:
+    """Return ``jet`` and the collections that have features, in the order of `COLLECTIONS`.
+
+    Raises
+    ------
+    InputError
+        If there are no jet features or a collection is unknown.
+    """
+    if unknown := set(standardisations) - {"jet", *COLLECTIONS}:
+        raise InputError(f"unknown collections {sorted(unknown)}; known: jet, {', '.join(COLLECTIONS)}")
+    if "jet" not in standardisations or not standardisations["jet"].features:
+        raise InputError("a network needs at least one jet feature")
+    kept = ("jet", *(c for c in COLLECTIONS if c in standardisations and standardisations[c].features))
+    return {name: standardisations[name] for name in kept}
+
+
+def rows_of(offsets: Tensor) -> Tensor:
+    """Return the jet of every row, int64 [N], from offsets [n + 1]."""
+    return torch.repeat_interleave(torch.arange(len(offsets) - 1, device=offsets.device), offsets.diff())
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Count weights, biases and batch norm's parameters and running statistics, as the reference does.
+
+    torch's counter of batches seen and the constants of the standardisation are not among them.
+    """
+    statistics = sum(
+        buffer.numel() for name, buffer in network.named_buffers() if name.endswith(("running_mean", "running_var"))
+    )
+    return statistics + sum(parameter.numel() for parameter in network.parameters())

@@ -1,0 +1,102 @@
+"""The edges of a batch of jets for torch: numba on the CPU, the same rule in torch on a GPU.
+
+They are found outside the autograd graph: which rows are neighbours has no gradient.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from coffea_mljec.models.neighbours import edge_offsets, nearest_neighbours
+
+__all__ = ["Edges", "edges_in_numba", "edges_in_torch", "find_edges"]
+
+#: Distances held at a time by `edges_in_torch`: 256 MB of them, and twice that while they are sorted.
+_PAIRS = 2**26
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Which rows a row hears of.
+
+    Attributes
+    ----------
+    source : Tensor, int64 [E]
+        The neighbours of row 0, of row 1, ...
+    starts : Tensor, int64 [N + 1]
+        Row i has the edges ``starts[i]:starts[i + 1]``; each row has at least one.
+    offsets : Tensor, int64 [n + 1]
+        The rows of each jet: no edge leaves a jet.
+    """
+
+    source: Tensor
+    starts: Tensor
+    offsets: Tensor
+
+
+def find_edges(points: Tensor, offsets: Tensor, k: int) -> Edges:
+    """Return the edges to the k nearest neighbours within each jet, by the rules of `nearest_neighbours`.
+
+    Parameters
+    ----------
+    points : Tensor, float [N, C]
+        Coordinates; detached.
+    offsets : Tensor, int64 [n + 1]
+        The rows of each jet.
+    k : int
+        Neighbours of a row.
+    """
+    find = edges_in_numba if points.device.type == "cpu" else edges_in_torch
+    return find(points.detach(), offsets, k)
+
+
+def edges_in_numba(points: Tensor, offsets: Tensor, k: int) -> Edges:
+    """Return the edges of tensors on the CPU."""
+    source, starts = nearest_neighbours(points.numpy(), offsets.numpy(), k)
+    return Edges(torch.from_numpy(source), torch.from_numpy(starts), offsets)
+
+
+def edges_in_torch(points: Tensor, offsets: Tensor, k: int) -> Edges:
+    """Return the same edges, found on the tensors' own device: distances of padded jets, sorted stably.
+
+    Only the search is padded, some jets at a time; what is returned is flat.
+    """
+    device = points.device
+    size = offsets.diff()
+    largest = int(size.max()) if len(size) else 0
+    starts = torch.from_numpy(edge_offsets(offsets.cpu().numpy(), k)).to(device)
+    parts = []
+    for first in range(0, len(size), max(1, _PAIRS // max(1, largest) ** 2)):
+        last = min(first + max(1, _PAIRS // max(1, largest) ** 2), len(size))
+        parts.append(_sources(points, offsets[first : last + 1], k))
+    source = torch.cat(parts) if parts else torch.zeros(0, dtype=torch.int64, device=device)
+    return Edges(source, starts, offsets)
+
+
+def _sources(points: Tensor, offsets: Tensor, k: int) -> Tensor:
+    size = offsets.diff()
+    largest = int(size.max())
+    if largest == 0:
+        return torch.zeros(0, dtype=torch.int64, device=points.device)
+    slot = torch.arange(largest, device=points.device)
+    real = slot < size[:, None]
+    padded = points.new_zeros(len(size), largest, points.shape[1])
+    padded[real] = points[offsets[0] : offsets[-1]]
+    distance = points.new_zeros(len(size), largest, largest)
+    for coordinate in padded.unbind(2):  # one at a time, as numba adds them: the sums are the same to the last bit
+        distance += (coordinate[:, :, None] - coordinate[:, None, :]) ** 2
+    worst = torch.finfo(points.dtype).max
+    distance = distance.nan_to_num(nan=worst, posinf=worst)
+    excluded = ~real[:, None, :] | torch.eye(largest, dtype=torch.bool, device=points.device)
+    distance = distance.masked_fill(excluded, torch.inf)
+    order = distance.argsort(dim=2, stable=True)[:, :, :k]
+    degree = (size - 1).clamp(1, k)
+    few = (size <= k + 1)[:, None, None] & (slot[: order.shape[2]] < degree[:, None, None])
+    if bool(few.any()):  # no choice there: numba leaves them in the order of their index
+        by_index = torch.where(few, order, largest).sort(dim=2).values
+        order = torch.where(few, by_index, order)
+    wanted = real[:, :, None] & (slot[: order.shape[2]] < degree[:, None, None])
+    return (order + offsets[:-1, None, None])[wanted]
