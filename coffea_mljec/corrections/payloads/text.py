@@ -20,9 +20,10 @@ LEVEL_ORDER = {
     "L1FastJet": 1, "L1RC": 1, "L1Offset": 1,
     "L2Relative": 2,
     "L3Absolute": 3,
-    "L2L3Residual": 4, "L2Residual": 4,
+    "MLClosure": 4,
+    "L2L3Residual": 5, "L2Residual": 5,
 }  # fmt: skip
-"""Known levels and the step of the sequence that each of them is."""
+"""Known levels and the step of the sequence that each of them is. ``MLClosure`` is ours: it flattens a provider."""
 
 NOT_LEVELS = {
     "UncertaintySources": "uncertainty sources", "Uncertainty": "an uncertainty", "PtResolution": "a resolution",
