@@ -172,13 +172,16 @@ def _table(entry: Mapping[str, Any], level: str) -> FormulaTable | None:
     nodes: list[Any] = [entry["data"]]
     axes: list[Axis] = []
     outside: set[float] = set()
+    required: set[str] = set()
     while all(isinstance(node, dict) and node["nodetype"] == "binning" for node in nodes):
         quantity = CANONICAL[nodes[0]["input"]]
         flows = [node["flow"] for node in nodes]
         widened = [flow == "clamp" and quantity != "eta" for flow in flows]
+        required |= {quantity} if quantity == "run" and "error" in flows else set()
         outside |= {float(flow) for flow in flows if not isinstance(flow, (str, dict))}
         if len({node["input"] for node in nodes}) > 1 or any(
-            isinstance(flow, (str, dict)) and not wide for flow, wide in zip(flows, widened, strict=True)
+            isinstance(flow, (str, dict)) and not wide and (flow != "error" or quantity not in required)
+            for flow, wide in zip(flows, widened, strict=True)
         ):
             return None
         edges = [_edges(node["edges"]) for node in nodes]
@@ -212,7 +215,7 @@ def _table(entry: Mapping[str, Any], level: str) -> FormulaTable | None:
     table = np.array([row[: formula.n_parameters] for row in parameters], dtype=np.float64)
     return FormulaTable(
         level, tuple(axes), formula, tuple(CANONICAL[name] for name in variables), np.ascontiguousarray(table.T),
-        outside=outside.pop(),
+        outside=outside.pop(), required=tuple(required),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.corrections.payloads.formula import Formula
+from coffea_mljec.errors import PayloadError
 from coffea_mljec.jit import njit
 
 __all__ = ["Axis", "FormulaTable", "find_bins"]
@@ -94,6 +95,8 @@ class FormulaTable:
         clamps into the formula.
     outside : float
         The factor of a jet without a bin: 1, as in CMSSW, coffea and the JSON payloads.
+    required : tuple of str
+        Quantities outside whose bins evaluation is refused: a run, for which the payload was not made.
     """
 
     level: str
@@ -103,6 +106,7 @@ class FormulaTable:
     parameters: FloatArray
     ranges: FloatArray | None = None
     outside: float = 1.0
+    required: tuple[str, ...] = ()
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -122,6 +126,11 @@ class FormulaTable:
         factor : ndarray of float64, shape (n,)
         covered : ndarray of bool, shape (n,)
             False where |eta| is beyond what the payload covers.
+
+        Raises
+        ------
+        PayloadError
+            A finite value outside the bins of a quantity in `required`.
         """
         n = columns[self.inputs[0]].size
         rows: IntArray = np.zeros(n, dtype=np.int64)
@@ -131,6 +140,8 @@ class FormulaTable:
             rows = find_bins(columns[axis.quantity], rows, axis.low, axis.high, axis.offsets)
             if axis.quantity == "eta":
                 covered &= (rows >= 0) | ~inside
+            elif axis.quantity in self.required:
+                self._refuse(axis, columns[axis.quantity][inside & (rows < 0)])
         missed = rows < 0
         if self.parameters.shape[1] == 1:
 
@@ -151,3 +162,11 @@ class FormulaTable:
         with np.errstate(all="ignore"):  # jets outside every bin may divide by zero; what is kept is checked later
             factor = self.formula(values, [pick(table) for table in self.parameters[: self.formula.n_parameters]])
         return np.where(missed, self.outside, factor), covered
+
+    def _refuse(self, axis: Axis, missed: FloatArray) -> None:
+        missed = missed[np.isfinite(missed)]
+        if missed.size:
+            raise PayloadError(
+                f"{self.level} is for {axis.quantity} {axis.low.min():g} to {axis.high.max():g}; the jets are of "
+                f"{axis.quantity} {missed.min():g} to {missed.max():g}: take the payload of that era"
+            )
