@@ -39,8 +39,11 @@ class Sampling(BaseModel):
     """How the available jets are turned into the target density.
 
     A jet of ideal weight w (mean 1) is accepted with probability clip(w / accept_all_above, least_acceptance, 1), anew
-    in every epoch, and carries what is left, w / probability, as a weight in the loss. ``least_acceptance`` 0 is pure
-    rejection, 1 pure weighting: every jet is used, at the same target density and the least noise.
+    in every epoch, and carries what is left, w / probability, as a weight in the loss. So with ``least_acceptance`` 0
+    the weights in the loss lie between ``accept_all_above`` and ``largest_weight``: what is over-represented beyond that
+    is thinned out, what is under-represented beyond that stays so, and as many jets as possible are left.
+    ``least_acceptance`` 1 is pure weighting: every jet is used, at the same target density and the least noise; with it
+    0 and ``accept_all_above`` at ``largest_weight`` it is pure rejection.
 
     Attributes
     ----------
@@ -57,9 +60,10 @@ class Sampling(BaseModel):
     least_acceptance : float
         See above.
     accept_all_above : float
-        Ideal weight from which every jet is accepted.
+        Ideal weight from which every jet is accepted; the smallest weight where ``least_acceptance`` is 0.
     largest_weight : float
-        Ideal weights are capped here: a lone jet in an empty corner must not rule the loss.
+        Ideal weights are capped here, within each group of flavours (mean 1 after the cap): a lone jet in an empty corner
+        must not rule the loss.
     pt_bins, eta_bins : int
         Bins in log(pt_gen), over the range that is there, and in |eta_gen|, in which the available density is
         estimated.
@@ -89,8 +93,10 @@ class Sampled:
     weight : float32 array [n]
         Weight in the loss once accepted; the mean over accepted jets is 1 on average.
     report : dict
-        Per group: jets, share asked and reached, effective size, share of the target where the sample has no jet
-        (``uncovered``), share of the weight lost to the cap (``capped``); and ``effective_size`` of all.
+        Per group: jets, share asked and reached, jets left (expected in an epoch), effective size, share of the target
+        where the sample has no jet (``uncovered``), share of the weight that the cap takes from capped jets (``capped``)
+        and share of the weight that capped jets carry (``in_capped``). Of all: ``jets``, ``accepted_in_an_epoch``, ``left`` (its share),
+        ``effective_size``, ``in_capped``, ``smallest_weight`` and ``largest_weight`` in the loss.
     """
 
     acceptance: NDArray[np.float32]
@@ -150,6 +156,7 @@ def sample(
     target = _target_in_cells(edges, settings)
     total_share = sum(settings.shares.values())
     ideal = np.zeros(len(pt))
+    at_cap = np.zeros(len(pt), np.bool_)
     report: dict[str, Any] = {"jets": len(pt), "groups": {}}
     for group, codes in FLAVOUR_GROUPS.items():
         share = settings.shares.get(group, 0.0) / total_share
@@ -167,8 +174,10 @@ def sample(
         raw *= mine.sum() / raw.sum()
         raw = raw**settings.temper
         raw *= mine.sum() / raw.sum()
-        capped = np.minimum(raw, settings.largest_weight)
-        lost = 1.0 - capped.sum() / raw.sum()
+        capped = _capped(raw, settings.largest_weight)
+        top = capped >= settings.largest_weight * (1.0 - 1e-9)
+        at_cap[mine] = top
+        lost = raw[top].sum() / raw.sum() - capped[top].sum() / capped.sum()
         ideal[mine] = capped * (share * len(pt) / capped.sum())
         report["groups"][group] = {
             "jets": int(mine.sum()),
@@ -184,8 +193,17 @@ def sample(
     reached = acceptance * weight
     for group, codes in FLAVOUR_GROUPS.items():
         if group in report["groups"]:
-            report["groups"][group]["share_reached"] = float(reached[np.isin(flavour, codes)].sum() / reached.sum())
+            mine = np.isin(flavour, codes)
+            report["groups"][group] |= {
+                "share_reached": float(reached[mine].sum() / reached.sum()),
+                "left": float(acceptance[mine].sum()),
+                "in_capped": _share(reached, mine & at_cap, mine),
+            }
+    used = weight[acceptance > 0]
     report["accepted_in_an_epoch"] = float(acceptance.sum())
+    report["left"] = float(acceptance.mean())
+    report["in_capped"] = _share(reached, at_cap, np.ones(len(pt), np.bool_))
+    report |= {"smallest_weight": float(used.min()), "largest_weight": float(used.max())}
     # Sum over the expectation of an epoch: accepted jets enter with their weight.
     report["effective_size"] = float(reached.sum() ** 2 / np.sum(acceptance * weight**2))
     return Sampled(acceptance.astype(np.float32), weight.astype(np.float32), report)
@@ -195,6 +213,23 @@ def accept(acceptance: NDArray[np.floating], seed: int, epoch: int) -> NDArray[n
     """Return the rows that are used in one epoch, in order; the same seed and epoch give the same rows."""
     uniform = np.random.default_rng((seed, epoch)).random(len(acceptance), dtype=np.float32)
     return np.flatnonzero(uniform < acceptance)
+
+
+def _capped(weight: NDArray[np.float64], cap: float) -> NDArray[np.float64]:
+    """Return min(factor x weight, cap) with the factor that makes its mean 1."""
+    low, high = 1.0, 1.0
+    while np.minimum(high * weight, cap).mean() < 1.0:
+        high *= 2.0
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if np.minimum(middle * weight, cap).mean() < 1.0 else (low, middle)
+    return np.minimum(high * weight, cap)
+
+
+def _share(weight: NDArray[np.float64], part: NDArray[np.bool_], whole: NDArray[np.bool_]) -> float:
+    """Return the share of a part in the weight of the whole, 0 where that has none."""
+    total = weight[whole].sum()
+    return float(weight[part].sum() / total) if total > 0 else 0.0
 
 
 def _edges(

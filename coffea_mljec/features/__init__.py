@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from coffea_mljec.features.catalogue import CATALOGUE, COLLECTIONS, Feature
 from coffea_mljec.features.compute import compute
-from coffea_mljec.features.schema import FEATURE_SETS, PFNANO, THESIS, FeatureSet
+from coffea_mljec.features.schema import FEATURE_SETS, JETS, PFNANO, THESIS, FeatureSet
 
-__all__ = ["CATALOGUE", "COLLECTIONS", "FEATURE_SETS", "PFNANO", "THESIS", "Feature", "FeatureSet", "compute"]
+__all__ = ["CATALOGUE", "COLLECTIONS", "FEATURE_SETS", "JETS", "PFNANO", "THESIS", "Feature", "FeatureSet", "compute"]

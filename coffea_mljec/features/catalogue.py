@@ -14,6 +14,7 @@ COLLECTIONS = ("jet", "charged", "neutral", "sv")
 
 _CATALOGUE_SOURCE = "Holmberg thesis, tables 6.1 and 6.2; DESIGN section 3"
 _FORMULA_SOURCE = "Holmberg thesis, equations 6.2 to 6.5; DESIGN section 4"
+_COMPOSITION_SOURCE = "NanoAOD: what every jet carries of its constituents (CMS, reco::PFJet)"
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Feature:
     formula : str
         For people; the code is in `coffea_mljec.features.kernels`.
     kernel : str
-        Which kernel computes it: ``jet`` (a jet's own quantity), ``log`` (its logarithm), ``shape``, ``gather``,
-        ``is_equal``, ``significance``, ``relative``.
+        Which kernel computes it: ``jet`` (a jet's own quantity), ``log`` (its logarithm), ``abs`` (its size), ``shape``,
+        ``gather``, ``is_equal``, ``significance``, ``relative``.
     quantities : tuple of str
         Canonical quantities of the jet (collection ``jet``) or of the constituent that it is made from.
     jet_quantities : tuple of str
@@ -81,6 +82,10 @@ def _own(name: str, unit: str, formula: str, quantity: str | None = None, kernel
     return Feature(name, "jet", unit, formula, kernel, (quantity or name,))
 
 
+def _composition(name: str, formula: str) -> Feature:
+    return Feature(name, "jet", "1", formula, "jet", (name,), source=_COMPOSITION_SOURCE)
+
+
 def _shape(name: str, formula: str, column: int) -> Feature:
     return Feature(name, "jet", "1", formula, "shape", ("pt", "eta", "phi"), ("eta", "phi"), column, _FORMULA_SOURCE)
 
@@ -97,6 +102,13 @@ _FEATURES: tuple[Feature, ...] = (
     _shape("multiplicity", "number of constituents with pt > 1 GeV", 0),
     _shape("ptD", "sqrt(sum pt^2) / sum pt", 1),
     _shape("axis2", "minor axis of the pt^2-weighted covariance of (delta eta, delta phi)", 2),
+    Feature("abs_eta", "jet", "1", "|eta|", "abs", ("eta",), source=_COMPOSITION_SOURCE),
+    _composition("charged_hadron_fraction", "share of the raw energy in charged hadrons"),
+    _composition("neutral_hadron_fraction", "share of the raw energy in neutral hadrons"),
+    _composition("charged_em_fraction", "share of the raw energy in electrons"),
+    _composition("neutral_em_fraction", "share of the raw energy in photons"),
+    _composition("muon_fraction", "share of the raw energy in muons"),
+    _composition("n_constituents", "number of constituents"),
     _plain("charged", "GeV", "pt", "pt"),
     _plain("charged", "1", "eta", "eta"),
     _plain("charged", "rad", "phi", "phi"),
@@ -130,4 +142,4 @@ CATALOGUE: Mapping[str, Mapping[str, Feature]] = {
     collection: {feature.name: feature for feature in _FEATURES if feature.collection == collection}
     for collection in COLLECTIONS
 }
-"""Collection -> name -> `Feature`, in the order of the thesis set."""
+"""Collection -> name -> `Feature`; the thesis set comes first, in its order."""

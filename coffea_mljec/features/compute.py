@@ -71,6 +71,8 @@ def _jet_features(flat: FlatJets, features: FeatureSet, start: int, stop: int) -
                 # A raw pT of 0 or below is flagged by the layout (BAD_INPUT) and never reaches a corrected jet.
                 with np.errstate(divide="ignore", invalid="ignore"):
                     values = np.log(values)
+            elif feature.kernel == "abs":
+                values = np.abs(values)
             out[:, column] = values
     return out
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from coffea_mljec.errors import InputError
 from coffea_mljec.features.catalogue import CATALOGUE, COLLECTIONS, Feature
 
-__all__ = ["FEATURE_SETS", "PFNANO", "THESIS", "FeatureSet"]
+__all__ = ["FEATURE_SETS", "JETS", "PFNANO", "THESIS", "FeatureSet"]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class FeatureSet:
     @property
     def jet_quantities(self) -> tuple[str, ...]:
         """Canonical quantities of the jet that the layout must supply."""
-        needed = [q for f in self.features("jet") if f.kernel in ("jet", "log") for q in f.quantities]
+        needed = [q for f in self.features("jet") if f.kernel in ("jet", "log", "abs") for q in f.quantities]
         needed += [q for c in COLLECTIONS for f in self.features(c) for q in f.jet_quantities]
         return tuple(dict.fromkeys(needed))
 
@@ -100,7 +100,10 @@ class FeatureSet:
         return None
 
 
-THESIS = FeatureSet(**{collection: tuple(CATALOGUE[collection]) for collection in COLLECTIONS})
+THESIS = FeatureSet(
+    jet=("pt", "eta", "phi", "mass", "area", "rho", "n_pv", "log_pt", "multiplicity", "ptD", "axis2"),
+    **{collection: tuple(CATALOGUE[collection]) for collection in COLLECTIONS[1:]},
+)
 """The reference networks' inputs: 11 jet, 25 charged, 11 neutral and 10 vertex features."""
 
 PFNANO = FeatureSet(
@@ -111,4 +114,12 @@ PFNANO = FeatureSet(
 )
 """What plain PFNano (v2) supplies: the thesis set without track hits and HCAL fraction."""
 
-FEATURE_SETS: Mapping[str, FeatureSet] = {"thesis": THESIS, "pfnano": PFNANO}
+JETS = FeatureSet(
+    jet=(
+        "pt", "abs_eta", "mass", "area", "rho", "n_pv", "charged_hadron_fraction", "neutral_hadron_fraction",
+        "charged_em_fraction", "neutral_em_fraction", "muon_fraction", "n_constituents",
+    )
+)  # fmt: skip
+"""What any NanoAOD file tells of a jet, without constituents."""
+
+FEATURE_SETS: Mapping[str, FeatureSet] = {"thesis": THESIS, "pfnano": PFNANO, "jets": JETS}

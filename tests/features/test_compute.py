@@ -8,7 +8,8 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from coffea_mljec.features import PFNANO, compute
+from coffea_mljec.errors import MissingBranchError
+from coffea_mljec.features import JETS, PFNANO, compute
 from coffea_mljec.layouts import flatten
 from tests.features import twins
 
@@ -104,3 +105,28 @@ def test_a_range_of_jets_is_a_slice_of_all(events: Any, arrays: dict[str, np.nda
     none = compute(flat, PFNANO, 5, 5)
     assert none["jet_features"].shape == (0, 11)
     assert none["sv_offsets"].tolist() == [0]
+
+
+def test_jets_alone_equal_the_columns_of_the_file(open_events: Any) -> None:
+    """What needs no constituents is what any NanoAOD stores of a jet: compared name by name."""
+    events = open_events()
+    jets = events.Jet
+    stored = {
+        "pt": jets.pt * (1 - jets.rawFactor), "abs_eta": abs(jets.eta), "mass": jets.mass * (1 - jets.rawFactor),
+        "area": jets.area, "charged_hadron_fraction": jets.chHEF, "neutral_hadron_fraction": jets.neHEF,
+        "charged_em_fraction": jets.chEmEF, "neutral_em_fraction": jets.neEmEF, "muon_fraction": jets.muEF,
+        "n_constituents": jets.nConstituents,
+    }  # fmt: skip
+    got = compute(flatten(events, jet=JETS.jet_quantities), JETS)
+    assert list(got) == ["jet_features"]
+    for name, values in stored.items():
+        expected = ak.flatten(values).to_numpy()
+        np.testing.assert_allclose(got["jet_features"][:, JETS.jet.index(name)], expected, rtol=1e-6, err_msg=name)
+    assert got["jet_features"][:, JETS.jet.index("abs_eta")].min() >= 0
+
+
+def test_a_file_without_the_jets_composition_is_refused(open_events: Any) -> None:
+    events = open_events()
+    events["Jet"] = ak.without_field(events.Jet, ["chHEF"])
+    with pytest.raises(MissingBranchError, match=r"needs charged_hadron_fraction: looked for Jet_chHEF"):
+        flatten(events, jet=JETS.jet_quantities)

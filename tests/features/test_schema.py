@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from coffea_mljec.errors import InputError
-from coffea_mljec.features import CATALOGUE, PFNANO, THESIS, FeatureSet
+from coffea_mljec.features import CATALOGUE, JETS, PFNANO, THESIS, FeatureSet
 
 
 def test_thesis_set_has_the_reference_sizes() -> None:
@@ -16,6 +16,12 @@ def test_thesis_set_has_the_reference_sizes() -> None:
 def test_pfnano_set_leaves_out_what_plain_pfnano_lacks() -> None:
     missing = {c: set(getattr(THESIS, c)) - set(getattr(PFNANO, c)) for c in CATALOGUE}
     assert missing == {"jet": set(), "charged": {"n_hits", "n_pixel_hits"}, "neutral": {"hcal_frac"}, "sv": set()}
+
+
+def test_the_set_of_jets_needs_no_constituents() -> None:
+    assert JETS.constituents == ()
+    assert JETS.constituent_quantities == {}
+    assert {"pt_raw", "eta", "charged_hadron_fraction", "n_constituents"} <= set(JETS.jet_quantities)
 
 
 def test_unknown_feature_names_the_nearest() -> None:

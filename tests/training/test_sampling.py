@@ -96,6 +96,38 @@ def test_a_lone_jet_does_not_rule_the_loss() -> None:
     assert capped.report["groups"]["b"]["uncovered"] > 0.5
 
 
+def test_weights_stay_between_the_limits_and_most_jets_are_left(available: tuple[np.ndarray, ...]) -> None:
+    limits = {"least_acceptance": 0.0, "accept_all_above": 0.2, "largest_weight": 5.0}
+    sampled = sample(*available, Sampling(**limits))
+    report = sampled.report
+    used = sampled.weight[sampled.acceptance > 0]
+    together = sampled.weight.astype(np.float64) * sampled.acceptance
+    for codes in FLAVOUR_GROUPS.values():
+        mine = np.isin(available[2], codes)
+        assert together[mine].max() <= 5.0 * together[mine].mean() * (1 + 1e-5)
+    assert (report["smallest_weight"], report["largest_weight"]) == pytest.approx((used.min(), used.max()))
+    thinned = sampled.acceptance < 1
+    assert thinned.any()
+    np.testing.assert_allclose(sampled.weight[thinned], used.min(), rtol=1e-5)
+    rejecting = sample(*available, Sampling(least_acceptance=0.0, accept_all_above=5.0, largest_weight=5.0)).report
+    assert report["left"] > 2 * rejecting["left"]
+    assert report["left"] == pytest.approx(sampled.acceptance.mean())
+    assert sum(group["left"] for group in report["groups"].values()) == pytest.approx(report["accepted_in_an_epoch"])
+
+
+def test_the_share_of_the_weight_in_capped_cells_is_told(available: tuple[np.ndarray, ...]) -> None:
+    pt, eta, flavour = available
+    free = sample(pt, eta, flavour, Sampling(largest_weight=1e6))
+    assert free.report["in_capped"] == 0.0
+    tight = sample(pt, eta, flavour, Sampling(largest_weight=2.0))
+    assert 0.3 < tight.report["in_capped"] < 1.0
+    # In a group, capped jets are those of the largest weight.
+    mine = np.flatnonzero(flavour == 21)
+    weight = tight.weight[mine].astype(np.float64)
+    top = weight > weight.max() * (1 - 1e-6)
+    assert tight.report["groups"]["g"]["in_capped"] == pytest.approx(weight[top].sum() / weight.sum(), abs=1e-4)
+
+
 def test_acceptance_is_reproducible_and_new_in_every_epoch(available: tuple[np.ndarray, ...]) -> None:
     acceptance = sample(*available, Sampling(least_acceptance=0.0)).acceptance
     first = accept(acceptance, seed=3, epoch=1)
