@@ -40,9 +40,17 @@ JET_QUANTITIES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "eta": (("jet", "eta"),),
     "phi": (("jet", "phi"),),
     "area": (("jet", "area"),),
+    "charged_hadron_fraction": (("jet", "charged_hadron_fraction"),),
+    "neutral_hadron_fraction": (("jet", "neutral_hadron_fraction"),),
+    "charged_em_fraction": (("jet", "charged_em_fraction"),),
+    "neutral_em_fraction": (("jet", "neutral_em_fraction"),),
+    "muon_fraction": (("jet", "muon_fraction"),),
+    "n_constituents": (("jet", "n_constituents"),),
     "rho": (("event", "rho"),),
     "n_pv": (("event", "n_pv"),),
     "run": (("event", "run"),),
+    "luminosity_block": (("event", "luminosity_block"),),
+    "event": (("event", "event"),),
 }
 """Canonical quantity of a jet -> the quantities of the file that it is made from."""
 
