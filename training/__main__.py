@@ -1,4 +1,4 @@
-"""``python -m training``: simulate, derive, calibrate, merge, train, export; run from a checkout."""
+"""``python -m training``: simulate, derive, calibrate, merge, realism, train, export; run from a checkout."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from coffea_mljec.errors import MLJECError
 from training import commands, export, train
+from training.realism import command as realism
 
 __all__ = ["app", "main"]
 
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 for command in (commands.simulate, commands.derive, commands.calibrate, commands.merge):
     app.command()(command)
+app.command("realism")(realism.command)
 app.command("train")(train.command)
 app.command("export")(export.command)
 
