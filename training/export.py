@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,8 +10,9 @@ import typer
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.models import write_folder
-from training.recipe import Recipe
+from training.recipe import parse_recipe
 from training.run import read_network, read_run
+from training.trees.graph import OPSET as OPSET_OF_TREES
 
 __all__ = ["card_fields", "command", "export"]
 
@@ -18,14 +20,17 @@ __all__ = ["card_fields", "command", "export"]
 def command(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model folder to write.")],
+    evaluation: Annotated[
+        Path | None, typer.Option(help="card.json of an evaluation: its figures go into the card.")
+    ] = None,
 ) -> None:
-    """Write a trained network as a model folder (model.onnx + card.json)."""
-    folder = export(run, output)
+    """Write what was trained as a model folder (model.onnx + card.json)."""
+    folder = export(run, output, evaluation)
     typer.echo(f"exported: {folder}; use it with coffea_mljec.MLJEC({str(folder)!r}) or mljec apply --model {folder}")
 
 
-def export(run: Path, output: Path) -> Path:
-    """Write the network of a finished run as a model folder and return it.
+def export(run: Path, output: Path, evaluation: Path | None = None) -> Path:
+    """Write the network or the trees of a finished run as a model folder and return it.
 
     Parameters
     ----------
@@ -33,29 +38,54 @@ def export(run: Path, output: Path) -> Path:
         Folder written by `training.train.train`.
     output : Path
         The model folder; a model in it is replaced.
+    evaluation : Path, optional
+        ``card.json`` of `training.evaluate`: model -> figures, which join the card's metrics.
 
     Raises
     ------
     InputError
-        If torch or onnx is missing, or the run is not finished.
+        If torch or onnx is missing, the run is not finished, or the evaluation does not know the model.
     """
     try:
         import onnx  # noqa: F401
-        import torch  # noqa: F401
     except ImportError:
-        raise InputError("export needs torch and onnx: pip install 'coffea-mljec[train]', or make train-env") from None
-    from training.networks.graph import network_graph
-
+        raise InputError("export needs onnx: pip install 'coffea-mljec[train]', or make train-env") from None
     record = read_run(run)
-    write_folder(output, network_graph(read_network(run)), card_fields(record))
+    if "trees" in record["recipe"]:
+        from training.trees.graph import trees_graph
+        from training.trees.growing import read_trees
+
+        graph = trees_graph(read_trees(run), len(parse_recipe(record["recipe"]).feature_set.jet))
+    else:
+        try:
+            import torch  # noqa: F401
+        except ImportError:
+            raise InputError(
+                "the export of a network needs torch: pip install 'coffea-mljec[train]', or make train-env"
+            ) from None
+        from training.networks.graph import network_graph
+
+        graph = network_graph(read_network(run))
+    fields = card_fields(record)
+    if evaluation is not None:
+        fields["metrics"] = fields["metrics"] | _evaluated(evaluation, fields["name"])
+    write_folder(output, graph, fields)
     return output
+
+
+def _evaluated(path: Path, name: str) -> dict[str, float]:
+    """Return what `training.evaluate` found for a model, for its card."""
+    if not path.is_file():
+        raise InputError(f"no evaluation at {path}: give card.json of a folder that python -m training evaluate wrote")
+    content: dict[str, dict[str, float]] = json.loads(path.read_text())
+    if name not in content:
+        raise InputError(f"{path} says nothing of model {name!r}; it has {', '.join(content)}")
+    return content[name]
 
 
 def card_fields(record: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of the model card that a run's record tells (see `coffea_mljec.models.ModelCard`)."""
-    from training.networks.graph import OPSET
-
-    recipe = Recipe.model_validate(record["recipe"])
+    recipe = parse_recipe(record["recipe"])
     return {
         "name": recipe.name,
         "description": recipe.description,
@@ -77,5 +107,11 @@ def card_fields(record: dict[str, Any]) -> dict[str, Any]:
         },
         "parameters": record["parameters"],
         "metrics": record["metrics"],
-        "opset": OPSET,
+        "opset": OPSET_OF_TREES if "trees" in record["recipe"] else _opset_of_networks(),
     }
+
+
+def _opset_of_networks() -> int:
+    from training.networks.graph import OPSET
+
+    return OPSET

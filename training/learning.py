@@ -81,7 +81,9 @@ class Regression(lightning.LightningModule):
 
 
 class JetBatches(lightning.LightningDataModule):
-    """The batches, accepted and shuffled anew in every epoch by seed and epoch number: a resumed run sees the same.
+    """The batches, accepted and shuffled anew in every pass by seed and its number: a resumed run sees the same.
+
+    An epoch is a pass over all accepted jets, or, with ``jets_per_epoch``, an equal part of one.
 
     Parameters
     ----------
@@ -123,15 +125,13 @@ class JetBatches(lightning.LightningDataModule):
     def train_dataloader(self) -> Stream:
         """Return the pass of the current epoch."""
         epoch = int(self.trainer.current_epoch) if self.trainer is not None else 0
-        rows = self.train[accept(self.sampled.acceptance[self.train], self.seed, epoch)]
-        self.stream = Stream(
-            self.jets,
-            rows,
-            self.sampled.weight,
-            self.learning.batch_size,
-            shuffle=(self.seed, epoch, 1),
-            whole_batches=True,
-        )
+        acceptance = self.sampled.acceptance[self.train]
+        size = self.learning.jets_per_epoch
+        pieces = 1 if size is None else max(1, round(float(acceptance.sum(dtype=np.float64)) / size))
+        turn, piece = divmod(epoch, pieces)
+        rows = self.train[accept(acceptance, self.seed, turn)]
+        rows = np.random.default_rng((self.seed, turn, 1)).permutation(rows)[piece::pieces]
+        self.stream = Stream(self.jets, rows, self.sampled.weight, self.learning.batch_size, whole_batches=True)
         return self.stream
 
     def val_dataloader(self) -> Stream:

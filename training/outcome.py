@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.dataset import PreparedJets
-from training.recipe import Recipe
+from training.material import Material
+from training.recipe import AnyRecipe, Recipe
 from training.sampling import Sampled, effective_size
 
 if TYPE_CHECKING:
     from training.networks.network import Network
 
-__all__ = ["losses", "plot_losses", "record"]
+__all__ = ["losses", "plot_losses", "record", "speed"]
 
 
 def losses(
@@ -46,41 +47,44 @@ def losses(
 
 
 def record(
-    recipe: Recipe,
-    jets: PreparedJets,
-    rows: dict[str, NDArray[np.int64]],
-    sampled: Sampled,
-    network: Network,
-    metrics: dict[str, float],
+    recipe: AnyRecipe, material: Material, parameters: int, metrics: dict[str, float], packages: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Return what `training.run.write_run` keeps: recipe, sample, sizes, metrics, domain of the training jets."""
-    from training.networks.layers import parameter_count
-
-    chosen = rows["train"]
-    used = chosen[sampled.acceptance[chosen] > 0]
+    """Return what a run keeps: recipe, sample, sizes, metrics, domain of the training jets, versions."""
+    columns, rows, expected = material.jets.columns, material.rows, material.expected()
+    used = rows["train"][material.sampled.acceptance[rows["train"]] > 0]
     domain = {
         name: [float(values.min()), float(values.max())]
         for name, values in (
-            ("pt_raw", jets.columns["pt_raw"][used]),
-            ("abs_eta", np.abs(jets.columns["eta"][used])),
-            ("rho", jets.columns["rho"][used]),
-            ("n_pv", jets.columns["n_pv"][used]),
+            ("pt_raw", columns["pt_raw"][used]),
+            ("abs_eta", np.abs(columns["eta"][used])),
+            ("rho", columns["rho"][used]),
+            ("n_pv", columns["n_pv"][used]),
         )
     }
     # |eta| has an edge above only: a jet at exactly 0 is no stranger.
     domain["abs_eta"][0] = 0.0
     return {
         "recipe": recipe.model_dump(mode="json"),
-        "prepared": jets.description,
+        "prepared": material.jets.description,
         "jets": {name: len(chosen) for name, chosen in rows.items()},
-        "effective_size": {
-            name: effective_size((sampled.weight * sampled.acceptance)[part]) for name, part in rows.items()
-        },
-        "sampling": sampled.report,
-        "parameters": parameter_count(network),
+        "effective_size": {name: effective_size(expected[part]) for name, part in rows.items()},
+        "sampling": material.sampled.report,
+        "parameters": parameters,
         "metrics": metrics,
         "domain": domain,
-        "versions": {name: metadata.version(name) for name in ("torch", "lightning", "numpy", "coffea")},
+        "versions": {name: metadata.version(name) for name in (*packages, "numpy", "coffea")},
+    }
+
+
+def speed(folder: Path) -> dict[str, float]:
+    """Return jets a second that reached the network and the share of that time spent waiting, over all epochs."""
+    with (folder / "metrics.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    seconds = sum(float(line["seconds"]) for line in lines)
+    return {
+        "jets_per_second": sum(float(line["jets"]) for line in lines) / max(seconds, 1e-9),
+        "waiting": sum(float(line["waiting"]) * float(line["seconds"]) for line in lines) / max(seconds, 1e-9),
+        "seconds": seconds,
     }
 
 

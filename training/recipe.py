@@ -15,8 +15,9 @@ from training.dataset.selection import Selection
 from training.networks.architecture import ARCHITECTURES, AnyArchitecture
 from training.networks.standardisation import Transform
 from training.sampling import Sampling
+from training.trees.settings import Trees
 
-__all__ = ["Learning", "Recipe", "read_recipe"]
+__all__ = ["AnyRecipe", "Learning", "Recipe", "Sample", "TreesRecipe", "parse_recipe", "read_recipe"]
 
 Positive = Annotated[int, Field(gt=0)]
 Rate = Annotated[float, Field(gt=0.0)]
@@ -41,6 +42,11 @@ class Learning(BaseModel):
         What counts as a gain in validation loss.
     max_epochs : int
         Training ends there at the latest.
+    jets_per_epoch : int or None
+        Validation, checkpoint and learning-rate schedule come after so many jets; None: after all of them. A pass over
+        all jets is then several epochs, and a slow network loses little when it is interrupted.
+    validation_jets : int or None
+        Jets of the validation split, drawn once by the seed, that the validation loss is taken from; None: all.
     max_minutes : float or None
         Training ends after the epoch in which this time is over.
     threads : int
@@ -59,13 +65,15 @@ class Learning(BaseModel):
     stop_patience: Positive = 7
     least_gain: Annotated[float, Field(ge=0.0)] = 1e-4
     max_epochs: Positive = 200
+    jets_per_epoch: Positive | None = None
+    validation_jets: Positive | None = None
     max_minutes: Rate | None = None
     threads: Positive = 2
     accelerator: Annotated[str, Field(pattern="^(auto|cpu|gpu)$")] = "auto"
 
 
-class Recipe(BaseModel):
-    """Everything that a training depends on.
+class Sample(BaseModel):
+    """What every training depends on, whatever it trains: which jets, which features, what the card says.
 
     Attributes
     ----------
@@ -89,13 +97,9 @@ class Recipe(BaseModel):
         Of weights, order and acceptance.
     features : str or mapping
         A named feature set, or collection -> names.
-    architecture : str, Architecture or ParticleNetArchitecture
-        A named architecture, or its widths.
-    transforms : mapping
-        collection -> feature -> `Transform`, in place of the defaults.
     split : tuple of float
         Shares of train, validation and test events.
-    selection, sampling, learning
+    selection, sampling
         See there.
     """
 
@@ -112,12 +116,9 @@ class Recipe(BaseModel):
     runs: Path = Path("runs")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     features: str | dict[str, tuple[str, ...]] = "pfnano"
-    architecture: str | AnyArchitecture = "pfn-r-lite"
-    transforms: dict[str, dict[str, Transform]] = {}
     split: tuple[float, float, float] = (0.6, 0.2, 0.2)
     selection: Selection = Selection()
     sampling: Sampling = Sampling()
-    learning: Learning = Learning()
 
     @field_validator("features")
     @classmethod
@@ -131,6 +132,40 @@ class Recipe(BaseModel):
             FeatureSet.from_names(value)
         return value
 
+    @property
+    def feature_set(self) -> FeatureSet:
+        """The features as a validated schema."""
+        return FEATURE_SETS[self.features] if isinstance(self.features, str) else FeatureSet.from_names(self.features)
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.runs / self.name
+
+    def write(self, path: Path) -> None:
+        """Write the recipe as YAML, every setting in it; `read_recipe` reads it."""
+        temporary = path.with_name(path.name + ".part")
+        temporary.write_text(yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False))
+        temporary.rename(path)
+
+
+class Recipe(Sample):
+    """Everything that the training of a network depends on.
+
+    Attributes
+    ----------
+    architecture : str, Architecture or ParticleNetArchitecture
+        A named architecture, or its widths.
+    transforms : mapping
+        collection -> feature -> `Transform`, in place of the defaults.
+    learning : Learning
+        How the weights are found.
+    """
+
+    architecture: str | AnyArchitecture = "pfn-r-lite"
+    transforms: dict[str, dict[str, Transform]] = {}
+    learning: Learning = Learning()
+
     @field_validator("architecture")
     @classmethod
     def _known_architecture(cls, value: str | AnyArchitecture) -> str | AnyArchitecture:
@@ -141,24 +176,42 @@ class Recipe(BaseModel):
         return value
 
     @property
-    def feature_set(self) -> FeatureSet:
-        """The features as a validated schema."""
-        return FEATURE_SETS[self.features] if isinstance(self.features, str) else FeatureSet.from_names(self.features)
-
-    @property
     def widths(self) -> AnyArchitecture:
         """The architecture with its widths."""
         return ARCHITECTURES[self.architecture] if isinstance(self.architecture, str) else self.architecture
 
-    def write(self, path: Path) -> None:
-        """Write the recipe as YAML, every setting in it; `read_recipe` reads it."""
-        temporary = path.with_name(path.name + ".part")
-        temporary.write_text(yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False))
-        temporary.rename(path)
+
+class TreesRecipe(Sample):
+    """Everything that the training of boosted trees depends on.
+
+    Attributes
+    ----------
+    trees : Trees
+        Number, size and learning rate of the trees.
+    """
+
+    features: str | dict[str, tuple[str, ...]] = "jets"
+    trees: Trees
+
+    @field_validator("features")
+    @classmethod
+    def _of_jets_alone(cls, value: str | dict[str, tuple[str, ...]]) -> str | dict[str, tuple[str, ...]]:
+        chosen = FEATURE_SETS[value] if isinstance(value, str) else FeatureSet.from_names(value)
+        if set(chosen.names()) != {"jet"}:
+            raise ValueError(f"boosted trees read jet features only, and these hold {', '.join(chosen.names())}")
+        return value
 
 
-def read_recipe(path: Path, **changes: Any) -> Recipe:
-    """Read a recipe from a ``.yaml``, ``.yml`` or ``.toml`` file.
+AnyRecipe = Recipe | TreesRecipe
+
+
+def parse_recipe(content: dict[str, Any]) -> AnyRecipe:
+    """Return the recipe that some settings make; raises pydantic's ValidationError."""
+    return (TreesRecipe if "trees" in content else Recipe).model_validate(content)
+
+
+def read_recipe(path: Path, **changes: Any) -> AnyRecipe:
+    """Read a recipe from a ``.yaml``, ``.yml`` or ``.toml`` file; one with ``trees`` is that of boosted trees.
 
     Parameters
     ----------
@@ -182,7 +235,7 @@ def read_recipe(path: Path, **changes: Any) -> Recipe:
     if not isinstance(content, dict):
         raise InputError(f"{path} must hold settings by name, got {type(content).__name__}")
     try:
-        return Recipe.model_validate(content | changes)
+        return parse_recipe(content | changes)
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, item['loc'])) or 'recipe'}: {item['msg']}" for item in error.errors()]
         raise InputError(f"{path}: impossible settings: " + "; ".join(lines)) from None

@@ -1,4 +1,4 @@
-"""The folder of a training run: ``recipe.yaml``, ``network.npz`` (arrays, no pickle) and ``run.json``."""
+"""The folder of a training run: ``recipe.yaml``, ``network.npz`` (arrays, no pickle) or ``trees.txt``, and ``run.json``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training.networks.standardisation import Standardisation
 if TYPE_CHECKING:
     from training.networks.network import Network
 
-__all__ = ["FORMAT", "read_network", "read_run", "write_run"]
+__all__ = ["FORMAT", "read_network", "read_run", "write_record", "write_run"]
 
 FORMAT = 1
 
@@ -41,12 +41,16 @@ def write_run(folder: Path, network: Network, record: Mapping[str, Any]) -> None
         np.savez(file, **arrays)
     temporary.rename(folder / "network.npz")
     described = {
-        "format": FORMAT,
         "architecture": network.architecture.model_dump(),
         "standardisations": {name: part.model_dump() for name, part in network.standardisations.items()},
-    } | dict(record)
+    }
+    write_record(folder, described | dict(record))
+
+
+def write_record(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write ``run.json``: what is known of a training, and the mark that it is complete."""
     temporary = folder / "run.json.part"
-    temporary.write_text(json.dumps(described, indent=1))
+    temporary.write_text(json.dumps({"format": FORMAT} | dict(record), indent=1))
     temporary.rename(folder / "run.json")
 
 

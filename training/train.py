@@ -1,4 +1,4 @@
-"""Train a network: prepared jets -> splits -> sampling -> Lightning -> a run folder with the best weights."""
+"""Train what a recipe describes: prepared jets -> splits -> sampling -> Lightning, or lightgbm -> a run folder."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ import typer
 from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError
-from training.dataset import SPLITS, PreparedJets, prepare, split_of
+from training.dataset import PreparedJets
 from training.dataset.gather import gather_jagged
+from training.material import gather, refuse_another_recipe
 from training.networks.standardisation import Standardisation, fit_standardisation
-from training.outcome import losses, plot_losses, record
-from training.recipe import Recipe, read_recipe
-from training.run import write_run
-from training.sampling import Sampled, plot_sampling, sample
+from training.outcome import losses, plot_losses, record, speed
+from training.recipe import AnyRecipe, Recipe, TreesRecipe, read_recipe
+from training.run import read_run, write_run
+from training.sampling import Sampled
 
-__all__ = ["command", "fit_standardisations", "train"]
+__all__ = ["command", "fit_standardisations", "told", "train"]
 
 #: Jets of the training set from which shift and scale of the inputs are fitted.
 _JETS_TO_FIT = 50_000
@@ -40,7 +41,7 @@ def command(
     seed: Annotated[int | None, typer.Option(help="Seed, in place of the recipe's.")] = None,
     quiet: Annotated[bool, typer.Option(help="No progress bars.")] = False,
 ) -> None:
-    """Train a network as the recipe says; the run's folder is RUNS/NAME."""
+    """Train a network, or boosted trees, as the recipe says; the run's folder is RUNS/NAME."""
     read = read_recipe(recipe)
     changes: dict[str, Any] = {}
     if production:
@@ -49,14 +50,36 @@ def command(
         changes["runs"] = runs
     if seed is not None:
         changes["seed"] = seed
-    learning = {"max_minutes": max_minutes, "threads": threads}
-    learning = {name: value for name, value in learning.items() if value is not None}
-    changes["learning"] = read.learning.model_dump() | learning
+    limits = {name: value for name, value in (("max_minutes", max_minutes), ("threads", threads)) if value is not None}
+    if isinstance(read, TreesRecipe):
+        if "max_minutes" in limits:
+            raise InputError("--max-minutes is for networks: the trees of a recipe are limited by its trees.rounds")
+        changes["trees"] = read.trees.model_dump() | limits
+    else:
+        changes["learning"] = read.learning.model_dump() | limits
     folder = train(read_recipe(recipe, **changes), resume=resume, progress=not quiet)
+    typer.echo(told(read_run(folder)))
     typer.echo(f"trained: {folder}; next: python -m training export {folder} -o FOLDER")
 
 
-def train(recipe: Recipe, resume: bool = False, progress: bool = True) -> Path:
+def told(run: dict[str, Any]) -> str:
+    """Return a few lines on what a run did: jets, losses, speed."""
+    sampling = run["sampling"]["train"]
+    lines = [
+        f"jets: {run['jets']}; after sampling {sampling['accepted_in_an_epoch']:,.0f} of the training split "
+        f"({100 * sampling['left']:.0f} %), worth {sampling['effective_size']:,.0f} of equal weight, "
+        f"{100 * sampling['in_capped']:.1f} % of the weight at the cap",
+        "losses: " + ", ".join(f"{name} {value:.5f}" for name, value in run["metrics"].items()),
+    ]
+    if "speed" in run:
+        lines.append(
+            f"{run['speed']['jets_per_second']:,.0f} jets a second reached the network, "
+            f"{100 * run['speed']['waiting']:.1f} % of the time spent waiting for them"
+        )
+    return "\n".join(lines)
+
+
+def train(recipe: AnyRecipe, resume: bool = False, progress: bool = True) -> Path:
     """Train as the recipe says and return the run's folder.
 
     Parameters
@@ -73,13 +96,18 @@ def train(recipe: Recipe, resume: bool = False, progress: bool = True) -> Path:
     -------
     Path
         ``recipe.runs / recipe.name`` with ``recipe.yaml``, ``network.npz`` (best weights), ``run.json``,
-        ``metrics.csv`` (losses and speed of every epoch), ``checkpoints/``, ``sampling.png`` and ``loss.png``.
+        ``metrics.csv`` (losses and speed of every epoch), ``checkpoints/``, ``sampling.png`` and ``loss.png``; for
+        trees see `training.trees.growing.grow`.
 
     Raises
     ------
     InputError
         If torch is missing, the run exists and ``resume`` is false, there is nothing to resume, or a split is empty.
     """
+    if isinstance(recipe, TreesRecipe):
+        from training.trees.growing import grow
+
+        return grow(recipe, resume, progress)
     try:
         import lightning
         import torch
@@ -88,77 +116,62 @@ def train(recipe: Recipe, resume: bool = False, progress: bool = True) -> Path:
             "training needs torch and lightning: pip install 'coffea-mljec[train]', or make train-env"
         ) from None
     from training.learning import JetBatches, Regression
+    from training.networks.layers import parameter_count
     from training.networks.network import make_network
 
-    folder = recipe.runs / recipe.name
+    folder = recipe.folder
     checkpoint = _checkpoint(folder, recipe, resume)
     torch.set_num_threads(recipe.learning.threads)
     lightning.seed_everything(recipe.seed, verbose=False)
-    jets = prepare(recipe.productions, recipe.feature_set, recipe.selection, recipe.cache, progress)
-    rows = _split(jets, recipe)
-    sampled = _sampled(jets, rows, recipe)
-    folder.mkdir(parents=True, exist_ok=True)
-    recipe.write(folder / "recipe.yaml")
-    columns = jets.columns
-    chosen = rows["train"]
-    thinned = Sampled(sampled.acceptance[chosen], sampled.weight[chosen], sampled.report)
-    plot_sampling(
-        folder / "sampling.png", columns["pt_gen"][chosen], columns["eta_gen"][chosen], columns["flavour"][chosen],
-        thinned, recipe.sampling,
-    )  # fmt: skip
-    network = make_network(recipe.widths, fit_standardisations(jets, chosen, sampled, recipe))
+    material = gather(recipe, progress)
+    rows = _limited(material.rows, recipe)
+    network = make_network(
+        recipe.widths, fit_standardisations(material.jets, rows["train"], material.sampled, recipe)
+    )
     module = Regression(network, recipe.learning)
-    batches = JetBatches(jets, chosen, rows["val"], sampled, recipe.learning, recipe.seed)
+    batches = JetBatches(
+        material.jets, rows["train"], rows["val"], material.sampled, recipe.learning, recipe.seed
+    )
     best = _fit(module, batches, folder, recipe, checkpoint, progress)
     state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
     network.load_state_dict({name.removeprefix("network."): values for name, values in state.items()})
     network.cpu().eval()
-    metrics = losses(network, jets, rows, sampled, recipe)
-    write_run(folder, network, record(recipe, jets, rows, sampled, network, metrics))
+    metrics = losses(network, material.jets, rows, material.sampled, recipe)
+    kept = record(recipe, material, parameter_count(network), metrics, ("torch", "lightning"))
+    write_run(folder, network, kept | {"speed": speed(folder), "device": _device(module)})
     plot_losses(folder)
     return folder
 
 
+def _device(module: Any) -> str:
+    """Return the device that the network was trained on."""
+    import torch
+
+    trained_on = module.trainer.strategy.root_device
+    return torch.cuda.get_device_name(trained_on) if trained_on.type == "cuda" else str(trained_on)
+
+
+def _limited(rows: dict[str, NDArray[np.int64]], recipe: Recipe) -> dict[str, NDArray[np.int64]]:
+    """Return the rows with those of validation and test thinned to ``validation_jets`` each, drawn by the seed."""
+    limit = recipe.learning.validation_jets
+    if limit is None:
+        return rows
+    drawn = {
+        name: np.sort(np.random.default_rng((recipe.seed, 3)).choice(part, limit, replace=False))
+        for name, part in rows.items()
+        if name != "train" and len(part) > limit
+    }
+    return rows | drawn
+
+
 def _checkpoint(folder: Path, recipe: Recipe, resume: bool) -> Path | None:
-    last = folder / "checkpoints" / "last.ckpt"
+    refuse_another_recipe(folder, recipe, resume)
     if not resume:
-        if (folder / "recipe.yaml").exists():
-            raise InputError(
-                f"the run {folder} exists: --resume goes on with it; otherwise rename the recipe or remove the run"
-            )
         return None
+    last = folder / "checkpoints" / "last.ckpt"
     if not last.is_file():
         raise InputError(f"nothing to resume in {folder}: {last} is missing; train without --resume")
-    before = read_recipe(folder / "recipe.yaml")
-    limits = {"max_epochs", "max_minutes", "threads", "accelerator"}
-    old, new = (r.model_dump(mode="json", exclude={"learning": limits}) for r in (before, recipe))
-    if old != new:
-        changed = sorted(name for name in old if old[name] != new[name])
-        raise InputError(
-            f"the recipe of {folder} differs in {', '.join(changed)}: a run goes on with its own recipe only"
-        )
     return last
-
-
-def _split(jets: PreparedJets, recipe: Recipe) -> dict[str, NDArray[np.int64]]:
-    split = split_of(jets.columns["scatter"], recipe.split)
-    rows = {name: np.flatnonzero(split == i) for i, name in enumerate(SPLITS)}
-    if empty := [name for name in ("train", "val") if not len(rows[name])]:
-        raise InputError(f"no jets in {', '.join(empty)} of {len(jets)} selected ones: simulate more, or change split")
-    return rows
-
-
-def _sampled(jets: PreparedJets, rows: dict[str, NDArray[np.int64]], recipe: Recipe) -> Sampled:
-    # Each split on its own, so that each follows the target and nothing of one enters the weights of another.
-    acceptance = np.zeros(len(jets), np.float32)
-    weight = np.zeros(len(jets), np.float32)
-    reports = {}
-    for name, chosen in rows.items():
-        if len(chosen):
-            pt, eta, flavour = (jets.columns[column][chosen] for column in ("pt_gen", "eta_gen", "flavour"))
-            part = sample(pt, eta, flavour, recipe.sampling)
-            acceptance[chosen], weight[chosen], reports[name] = part.acceptance, part.weight, part.report
-    return Sampled(acceptance, weight, reports)
 
 
 def fit_standardisations(

@@ -5,9 +5,12 @@ Source: Y. Wang et al., arXiv:1801.07829; H. Qu, L. Gouskos, arXiv:1902.08570; r
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
+from training.networks.edge_pass import EdgePass, edge_means
 from training.networks.layers import BatchNorm, he_normal, rows_of
 from training.networks.neighbours import Edges
 
@@ -58,6 +61,22 @@ class EdgeConv(nn.Module):
 
     def _heard(self, own: Tensor, other: Tensor, edges: Edges) -> Tensor:
         """Return the mean over each row's edges of the rest of psi."""
+        if own.device.type != "cpu":
+            return self.plain(own, other, edges)
+        norms = [cast("BatchNorm", norm) for norm in self.norm]
+        weights = [dense.weight for dense in self.dense[1:]]
+        if self.training and len(edges.source) > 1:
+            parameters = (*(norm.weight for norm in norms), *(norm.bias for norm in norms), *weights)
+            means, *statistics = EdgePass.apply(edges, tuple(norm.eps for norm in norms), own, other, *parameters)
+            for norm, mean, variance in zip(norms, statistics[0::2], statistics[1::2], strict=True):
+                norm.update(mean, variance, len(edges.source))
+            return means
+        if torch.is_grad_enabled():
+            return self.plain(own, other, edges)
+        return edge_means(edges, own, other, [norm.affine_of_running() for norm in norms], weights)
+
+    def plain(self, own: Tensor, other: Tensor, edges: Edges) -> Tensor:
+        """Return the same as `_heard` by torch's operators."""
         target = rows_of(edges.starts)
         z = own.index_select(0, target) + other.index_select(0, edges.source)
         z = torch.relu(self.norm[0](z))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from coffea_mljec.errors import InputError
@@ -51,6 +53,24 @@ class BatchNorm(nn.BatchNorm1d):
                 x, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
             )
         return super().forward(x)
+
+    def update(self, mean: Tensor, variance: Tensor, n: int) -> None:
+        """Move the running statistics towards those of a batch of n rows, as the forward pass would."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * (n / (n - 1)), self.momentum)
+            self.num_batches_tracked.add_(1)
+
+    def affine_of_running(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return gain and bias, arrays [C], of the norm with its running statistics."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        gain = self.weight.detach().double() / torch.sqrt(self.running_var.double() + self.eps)
+        bias = self.bias.detach().double() - self.running_mean.double() * gain
+        return gain.to(self.weight.dtype).numpy(), bias.to(self.weight.dtype).numpy()
 
 
 class Block(nn.Sequential):

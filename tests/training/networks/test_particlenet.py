@@ -19,6 +19,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: pip install
 
 from tests.training.networks.jets import COUNTS, batch_of, offsets_of, one_jet, settled, tensors  # noqa: E402
 from training.networks import ARCHITECTURES, ParticleNetArchitecture, Standardisation  # noqa: E402
+from training.networks.edge_pass import tiles_of  # noqa: E402
 from training.networks.edgeconv import EdgeConv  # noqa: E402
 from training.networks.layers import parameter_count  # noqa: E402
 from training.networks.neighbours import find_edges  # noqa: E402
@@ -238,3 +239,37 @@ def test_features_without_coordinates_are_refused() -> None:
         make_network(SMALL, parts)
     with pytest.raises(InputError, match="at least one jet feature"):
         make_network(SMALL, {"sv": parts["sv"]})
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("widths", [(4,), (6, 5), (5, 6, 7)])
+def test_tiles_equal_torchs_own_operators(
+    monkeypatch: pytest.MonkeyPatch, threads: int, widths: tuple[int, ...]
+) -> None:
+    """Values, gradients and running statistics, with many tiles and several threads."""
+    monkeypatch.setattr("training.networks.edge_pass._TILE", 64)
+    counts = (*COUNTS, 30, 1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        results = []
+        for plain in (False, True):
+            torch.manual_seed(6)
+            block = EdgeConv(3, widths, epsilon=1e-3, momentum=0.1)
+            x = torch.randn(sum(counts), 3, requires_grad=True)
+            edges = find_edges(x[:, :2], torch.from_numpy(offsets_of(counts)), 3)
+            assert len(tiles_of(edges, max(widths))) > 5
+            if plain:
+                block._heard = block.plain
+            out = block(x, edges)
+            (out * torch.randn(out.shape)).sum().backward()
+            parts = {"out": out, "x": x.grad} | {name: p.grad for name, p in block.named_parameters()}
+            parts |= dict(block.named_buffers())
+            with torch.no_grad():
+                parts["eval"] = block.eval()(x, edges)
+            results.append(parts)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    for name, wanted in results[1].items():
+        torch.testing.assert_close(results[0][name], wanted, rtol=1e-4, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")

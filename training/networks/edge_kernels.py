@@ -1,0 +1,102 @@
+"""numba kernels on a tile of edges: what surrounds the matrix products of `training.networks.edge_pass`.
+
+Arrays: ``own``, ``other`` [N, C] per row; ``source`` int64 [E] and ``starts`` int64 [N + 1] as in `Edges`; ``z``, ``y``,
+``g`` [edges of the rows first to last, C]. A batch norm with ReLU is ``max(0, z gain + bias)``; sums are float64 [C].
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coffea_mljec.jit import njit
+
+__all__ = ["activate", "add_sums", "gather", "mean", "norm_gradient", "relu_gradient", "scatter", "spread"]
+
+
+@njit()
+def gather(own: Any, other: Any, source: Any, starts: Any, first: int, last: int, z: Any) -> None:
+    """Set z to own[row] + other[source]."""
+    begin = starts[first]
+    for i in range(first, last):
+        for e in range(starts[i], starts[i + 1]):
+            j = source[e]
+            for c in range(own.shape[1]):
+                z[e - begin, c] = own[i, c] + other[j, c]
+
+
+@njit()
+def add_sums(z: Any, total: Any, squares: Any) -> None:
+    """Add the sums of z and of its squares."""
+    for e in range(z.shape[0]):
+        for c in range(z.shape[1]):
+            value = float(z[e, c])
+            total[c] += value
+            squares[c] += value * value
+
+
+@njit()
+def activate(z: Any, gain: Any, bias: Any, y: Any) -> None:
+    """Set y to max(0, z gain + bias); a NaN stays one."""
+    for e in range(z.shape[0]):
+        for c in range(z.shape[1]):
+            value = z[e, c] * gain[c] + bias[c]
+            y[e, c] = 0 if value < 0 else value
+
+
+@njit()
+def mean(y: Any, starts: Any, first: int, last: int, out: Any) -> None:
+    """Set out [N, C] to the mean of y over the edges of every row."""
+    begin = starts[first]
+    for i in range(first, last):
+        for c in range(y.shape[1]):
+            out[i, c] = 0
+        for e in range(starts[i], starts[i + 1]):
+            for c in range(y.shape[1]):
+                out[i, c] += y[e - begin, c]
+        degree = starts[i + 1] - starts[i]
+        for c in range(y.shape[1]):
+            out[i, c] /= degree
+
+
+@njit()
+def spread(gradient: Any, starts: Any, first: int, last: int, g: Any) -> None:
+    """Set g to the gradient [N, C] of the mean, shared by the edges of every row."""
+    begin = starts[first]
+    for i in range(first, last):
+        degree = starts[i + 1] - starts[i]
+        for e in range(starts[i], starts[i + 1]):
+            for c in range(g.shape[1]):
+                g[e - begin, c] = gradient[i, c] / degree
+
+
+@njit()
+def relu_gradient(z: Any, gain: Any, bias: Any, centre: Any, width: Any, g: Any, shift: Any, scale: Any) -> None:
+    """Set g to 0 where the ReLU is closed; add what it gives bias (shift) and gain (scale) of the norm."""
+    for e in range(z.shape[0]):
+        for c in range(z.shape[1]):
+            value = g[e, c] if z[e, c] * gain[c] + bias[c] > 0 else 0
+            g[e, c] = value
+            shift[c] += value
+            scale[c] += value * ((z[e, c] - centre[c]) * width[c])
+
+
+@njit()
+def norm_gradient(z: Any, gain: Any, centre: Any, width: Any, shift: Any, scale: Any, g: Any) -> None:
+    """Set g to the gradient before the norm; shift and scale are means over all edges."""
+    for e in range(z.shape[0]):
+        for c in range(z.shape[1]):
+            g[e, c] = gain[c] * (g[e, c] - shift[c] - (z[e, c] - centre[c]) * width[c] * scale[c])
+
+
+@njit()
+def scatter(g: Any, source: Any, starts: Any, first: int, last: int, own: Any, other: Any) -> None:
+    """Set own to the sum of g over the edges of every row; add g to the rows that the edges come from."""
+    begin = starts[first]
+    for i in range(first, last):
+        for c in range(g.shape[1]):
+            own[i, c] = 0
+        for e in range(starts[i], starts[i + 1]):
+            j = source[e]
+            for c in range(g.shape[1]):
+                own[i, c] += g[e - begin, c]
+                other[j, c] += g[e - begin, c]
