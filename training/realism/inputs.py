@@ -7,17 +7,19 @@ hadronisation. A reference of a few ten jets shows gross errors only: each dista
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError, MissingBranchError
-from coffea_mljec.features import FEATURE_SETS, THESIS, FeatureSet, compute
-from coffea_mljec.io import open_nano
+from coffea_mljec.features import CATALOGUE, FEATURE_SETS, FeatureSet, compute
+from coffea_mljec.io.nano import open_nano, quiet_coffea
 from coffea_mljec.layouts import flatten
 from training.dataset.cache import shards_of
 
@@ -50,9 +52,7 @@ class _Jets:
         return len(self.cells["flavour"])
 
 
-def compare_inputs(
-    reference: Path, productions: Sequence[Path], limit: int, seed: int = 7
-) -> list[dict[str, Any]]:
+def compare_inputs(reference: Path, productions: Sequence[Path], limit: int, seed: int = 7) -> list[dict[str, Any]]:
     """Compare every feature of the catalogue between a reference file and simulated productions.
 
     Parameters
@@ -69,23 +69,25 @@ def compare_inputs(
     Returns
     -------
     list of dict
-        One a feature, in the catalogue's order, then the constituents a jet of each collection: ``collection``,
-        ``name``; ``reference`` and ``simulation``, the quantiles at `PROBABILITIES`; ``reference_mean`` and
-        ``simulation_mean`` (a one-hot feature's share); ``distance``, the largest distance of the cumulative
-        distributions (Kolmogorov and Smirnov); ``expected``, the 95 % quantile of the distances of as many simulated
-        jets, drawn by chance, from all; ``gross``, whether the distance exceeds ``expected`` by more than `GROSS`.
-        Where the reference lacks a feature (or has no value of it) its entries are None and ``gross`` is False.
+        One a feature that the simulation has, in the catalogue's order, then the constituents a jet of each
+        collection: ``collection``, ``name``; ``reference`` and ``simulation``, the quantiles at `PROBABILITIES`;
+        ``reference_mean`` and ``simulation_mean`` (a one-hot feature's share); ``distance``, the largest distance of
+        the cumulative distributions (Kolmogorov and Smirnov); ``expected``, the 95 % quantile of the distances of as
+        many simulated jets, drawn by chance, from all; ``gross``, whether the distance exceeds ``expected`` by more
+        than `GROSS`. Where the reference lacks a feature (or has no value of it) its entries are None and ``gross``
+        is False.
 
     Raises
     ------
     InputError
-        If the limit is not positive, or no simulated jet is like those of the reference.
+        If the limit is not positive, a file has no flavours, or no simulated jet is like those of the reference.
     """
     if limit < 1:
         raise InputError(f"limit must be at least one event, got {limit}.")
     shards = shards_of(productions)
-    ours = _joined([_read(shard, THESIS, max(1, limit // len(shards))) for shard in shards])
-    theirs = _joined([_read(reference, _largest_set(reference), None)])
+    features = _supplied(shards[0])
+    ours = _joined([_read(shard, features, max(1, limit // len(shards))) for shard in shards])
+    theirs = _joined([_read(reference, _supplied(reference), None)])
     weights, kept = _weights(ours, theirs)
     rng = np.random.default_rng(seed)
     count = int(kept.sum())
@@ -94,21 +96,19 @@ def compare_inputs(
     rows = []
     for (collection, name), values in ours.values.items():
         owner = ours.owner[collection]
-        row: dict[str, Any] = {"collection": collection, "name": name, "reference": None, "reference_mean": None}
-        row |= {"distance": None, "expected": None, "gross": False}
-        distribution = _Distribution(values, weights[owner])
-        row["simulation"] = distribution.quantiles()
-        row["simulation_mean"] = distribution.mean
-        real = theirs.values.get((collection, name))
-        if real is not None:
-            real = real[kept[theirs.owner[collection]]]
-        if real is not None and len(real):
-            own = _Distribution(real, np.ones(len(real)))
+        mine = _Distribution(values, weights[owner])
+        row: dict[str, Any] = {"collection": collection, "name": name}
+        row |= {"simulation": mine.quantiles(), "simulation_mean": mine.mean}
+        row |= dict.fromkeys(("reference", "reference_mean", "distance", "expected")) | {"gross": False}
+        real = theirs.values.get((collection, name), np.empty(0))
+        real = real[kept[theirs.owner[collection]]] if len(real) else real
+        if len(real) and mine.total:
+            other = _Distribution(real, np.ones(len(real)))
             drawn = few if collection == "jet" and name in _EVENT_FEATURES else toys
-            distances = [distribution.distance(_Distribution(values, toy[owner])) for toy in drawn]
-            distance, expected = distribution.distance(own), float(np.quantile(distances, 0.95))
-            row |= {"reference": own.quantiles(), "reference_mean": own.mean, "distance": distance}
-            row |= {"expected": expected, "gross": bool(distance > expected + GROSS)}
+            distances = [mine.distance_of(toy[owner]) for toy in drawn]
+            distance, expected = mine.distance(other), float(np.quantile(distances, 0.95))
+            row |= {"reference": other.quantiles(), "reference_mean": other.mean, "distance": distance}
+            row |= {"expected": expected, "gross": distance > expected + GROSS}
         rows.append(row)
     return rows
 
@@ -117,9 +117,9 @@ class _Distribution:
     """A weighted sample as steps of its cumulative distribution."""
 
     def __init__(self, values: NDArray[np.float64], weights: NDArray[Any]) -> None:
-        some = weights > 0
-        self.steps, inverse = np.unique(values[some], return_inverse=True)
-        total = np.bincount(inverse, weights[some], len(self.steps))
+        self._some = weights > 0
+        self.steps, self._step = np.unique(values[self._some], return_inverse=True)
+        total = np.bincount(self._step, weights[self._some], len(self.steps))
         self.total = float(total.sum())
         self.cumulative = np.cumsum(total) / (self.total or 1.0)
         self.mean = float(np.sum(total * self.steps) / self.total) if self.total else float("nan")
@@ -138,33 +138,46 @@ class _Distribution:
         steps = np.concatenate([self.steps, other.steps])
         return float(np.abs(self._at(steps) - other._at(steps)).max())
 
+    def distance_of(self, weights: NDArray[Any]) -> float:
+        """Distance to the same values with other weights, of which none may stand where there was none before."""
+        cumulative = np.cumsum(np.bincount(self._step, weights[self._some], len(self.steps)))
+        return float(np.abs(cumulative / cumulative[-1] - self.cumulative).max()) if cumulative[-1] else 1.0
+
     def _at(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         below = np.searchsorted(self.steps, x, side="right")
         return np.concatenate([[0.0], self.cumulative])[below]
 
 
-def _largest_set(path: Path) -> FeatureSet:
-    """The largest named feature set that a file supplies."""
-    for features in sorted(FEATURE_SETS.values(), key=lambda s: -sum(map(len, s.names().values()))):
-        try:
-            _read(path, features, 1)
-        except MissingBranchError:
-            continue
-        return features
-    raise InputError(f"{path} supplies none of the feature sets {', '.join(FEATURE_SETS)}: it is no PFNano file.")
+def _supplied(path: Path) -> FeatureSet:
+    """All features of those named sets that a file supplies, in the catalogue's order."""
+    found: set[tuple[str, str]] = set()
+    with warnings.catch_warnings(), open_nano(path) as file:
+        quiet_coffea()
+        events = file.events(0, 1)
+        for features in FEATURE_SETS.values():
+            try:
+                flatten(events, jet=features.jet_quantities, constituents=features.constituent_quantities)
+            except MissingBranchError:
+                continue
+            found |= {(collection, name) for collection, names in features.names().items() for name in names}
+    if not any(collection != "jet" for collection, _ in found):
+        raise InputError(f"{path} supplies no feature set with constituents: it is no PFNano file.")
+    return FeatureSet.from_names({c: [name for name in CATALOGUE[c] if (c, name) in found] for c in CATALOGUE})
 
 
 def _read(path: Path, features: FeatureSet, stop: int | None) -> _Jets:
     """Read the complete jets of a file's first events."""
-    with open_nano(path) as file:
+    with warnings.catch_warnings(), open_nano(path) as file:
+        quiet_coffea()
         n_events = file.entries if stop is None else min(stop, file.entries)
         events = file.events(0, n_events)
         jet_quantities = dict.fromkeys(("pt_raw", "eta", "rho", *features.jet_quantities))
         flat = flatten(events, jet=jet_quantities, constituents=features.constituent_quantities, user="realism")
         arrays = compute(flat, features)
-        jets = events.Jet
-        hadron, parton = (np.concatenate([np.asarray(x) for x in jets[f]]) if len(flat) else np.empty(0)
-                          for f in ("hadronFlavour", "partonFlavour"))
+        for field in ("hadronFlavour", "partonFlavour"):
+            if field not in events.Jet.fields:
+                raise InputError(f"{path} has no Jet_{field}: jets can be weighted by flavour in simulated files only.")
+        hadron, parton = (ak.flatten(events.Jet[f]).to_numpy() for f in ("hadronFlavour", "partonFlavour"))
     complete = flat.flags == 0
     number = np.cumsum(complete) - 1
     flavour = np.where(hadron != 0, hadron, np.abs(parton)).astype(np.int64)
