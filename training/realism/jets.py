@@ -29,7 +29,7 @@ from training.derive.sample import mix_weights
 from training.realism.productions import finished
 from training.sampling import FLAVOUR_GROUPS, Sampling, sample
 
-__all__ = ["FRACTIONS", "KNOWN", "SHAPES", "Sample", "read_sample"]
+__all__ = ["FRACTIONS", "KNOWN", "SHAPES", "THINNED", "Sample", "read_sample"]
 
 SHAPES = ("multiplicity", "ptD", "axis2")
 FRACTIONS = ("chHEF", "neHEF", "chEmEF", "neEmEF", "muEF")
@@ -39,6 +39,9 @@ MAX_DISTANCE = 0.2
 LARGEST_ETA = 5.0
 #: What a jet must have to be trained on, as `training.dataset.Selection` has it.
 SMALLEST_GEN, SMALLEST_RAW = 8.0, 5.0
+
+#: Limits of the weights where jets over-represented beyond them are thinned out, and the others stay so.
+THINNED = (0.2, 5.0)
 
 _FEATURES = FeatureSet(jet=SHAPES)
 
@@ -58,7 +61,8 @@ class Sample:
     event_rho, event_n_pu : float64 arrays [n_events]
         Every event's rho and number of pileup interactions.
     sampling : dict
-        Report of `training.sampling.sample` on these jets.
+        Report of `training.sampling.sample` on these jets, with its default settings; ``left_when_thinned``: jets left
+        with weights within `THINNED`.
     """
 
     columns: dict[str, NDArray[np.float32]]
@@ -212,6 +216,9 @@ def _target_weights(jets: Sample) -> tuple[NDArray[np.float32], dict[str, Any]]:
     }
     if not shares:
         raise InputError("no jet of known flavour: the sample cannot be brought to the training's mix")
-    sampled = sample(jets["pt_gen"][kept], jets["eta_gen"][kept], flavour, Sampling(shares=shares))
+    columns = (jets["pt_gen"][kept], jets["eta_gen"][kept], flavour)
+    sampled = sample(*columns, Sampling(shares=shares))
     weight[kept] = sampled.acceptance * sampled.weight
-    return weight, sampled.report
+    low, high = THINNED
+    thinned = Sampling(shares=shares, least_acceptance=0.0, accept_all_above=low, largest_weight=high)
+    return weight, sampled.report | {"left_when_thinned": sample(*columns, thinned).report["accepted_in_an_epoch"]}

@@ -10,7 +10,7 @@ from coffea_mljec.validation.binning import REGIONS, SIX_FLAVOURS
 from coffea_mljec.validation.plots import COLOURS
 from training.realism.drawing import head, panels, pt_axis
 from training.realism.flavours import CODES
-from training.realism.jets import Sample
+from training.realism.jets import THINNED, Sample
 from training.realism.row import Part, Row
 
 if TYPE_CHECKING:
@@ -40,13 +40,20 @@ def size(training: Sample, test: Sample | None) -> Part:
         f"{training.events:,} events with {len(training):,} matched jets; "
         + ("no test sample given" if test is None else f"test sample: {test.events:,} events with {len(test):,}")
         + ". Training jets are counted after bringing them to the density and flavour mix of DESIGN section 4 "
-        "(`training.sampling`, its default settings: capped weights): the effective number is (sum w)^2 / sum w^2. "
-        "Counts of the test sample are plain numbers of jets with pt_gen above 30 GeV.",
+        "(`training.sampling`), in two ways: all jets with weights capped at 20 times the mean, of which the effective "
+        "number is (sum w)^2 / sum w^2; and the jets left where weights are kept between 0.2 and 5 by thinning out "
+        "what is over-represented beyond that. Several passes of one scatter count each. Counts of the test sample are "
+        "plain numbers of jets with pt_gen above 30 GeV.",
     )
     report = training.sampling
     part.rows.append(Row(
         "effective training jets after sampling", f"of {report['jets']:,} jets of known flavour",
         report["effective_size"], low=FEWEST_TRAINING, source="issue B", digits=0,
+    ))  # fmt: skip
+    part.rows.append(Row(
+        f"training jets left with weights {THINNED[0]:g} to {THINNED[1]:g}",
+        f"of {report['jets']:,} jets of known flavour", report["left_when_thinned"], low=FEWEST_TRAINING,
+        source="issue B", digits=0,
     ))  # fmt: skip
     part.details += [
         Row(f"effective training jets, {group}", f"of {found['jets']:,} jets", found["effective_size"], digits=0)
