@@ -1,39 +1,64 @@
-"""The derivation, from simulated events to text files and their closure."""
+"""The derivation, from simulated jets to payloads."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from coffea_mljec.corrections.payloads import read_text
+from coffea_mljec.corrections.payloads import Payload, read_text
 from coffea_mljec.errors import InputError
-from training.derive.closure import closure_table, plot_closure, worst, write_closure
-from training.derive.offset import fit_offset, subtracted
-from training.derive.response import Inversion, invert, local_response, region_response
-from training.derive.sample import MatchedJets, mix_weights, read_jets
-from training.derive.text import write_payload
+from training.derive.inversion import Inversion, invert, inverted_level
+from training.derive.level import CLOSURE, Level, unit_level
+from training.derive.library import write_library
+from training.derive.mix import mix_weights
+from training.derive.offset import fit_offset, offset_level, subtracted
+from training.derive.resolution import fit_resolution, resolution_level, scale_factor_level
+from training.derive.response import fit_response
+from training.derive.sample import MatchedJets
+from training.derive.text import write_text
 
-__all__ = ["ETA_EDGES", "derive", "run"]
+__all__ = ["ETA_EDGES", "Derived", "corrected", "derive", "derive_closure", "uncorrected"]
 
-#: |eta| bins of the correction: CMS's, joined where the response is flat.
+Floats = NDArray[np.float64]
+
+#: |eta| bins of the correction: CMS's, two joined where the response is flat, divided where it falls steeply.
 ETA_EDGES = np.array([
-    0.0, 0.261, 0.522, 0.783, 1.044, 1.305, 1.479, 1.653, 1.930, 2.172, 2.322, 2.5, 2.65, 2.853, 2.964, 3.139, 3.314,
-    3.489, 3.839, 4.191, 4.538, 4.889, 5.191,
+    0.0, 0.174, 0.348, 0.522, 0.696, 0.879, 1.044, 1.218, 1.305, 1.392, 1.479, 1.566, 1.653, 1.74, 1.83, 1.93, 2.043,
+    2.172, 2.25, 2.322, 2.411, 2.5, 2.575, 2.65, 2.75, 2.853, 2.91, 2.964, 3.05, 3.139, 3.225, 3.314, 3.489, 3.664,
+    3.839, 4.013, 4.191, 4.363, 4.538, 4.716, 4.889, 5.191,
 ])  # fmt: skip
-#: Regions whose response has one shape; edges of the correction's bins.
-REGIONS = np.array([0.0, 1.305, 2.5, 3.139, 5.191])
-PT_EDGES = np.geomspace(9.0, 5000.0, 31)
-COARSE_PT_EDGES = PT_EDGES[::3]
+LOWEST_PT = 8.0
+HIGHEST_PT = 5000.0
 BEAM_ENERGY = 6500.0
+STANDARD_LEVELS = ("L1FastJet", "L2Relative", "L3Absolute")
 
 
-def derive(jets: MatchedJets, folder: Path, name: str, algorithm: str) -> list[Path]:
-    """Derive L1FastJet and L2Relative and write the text files.
+@dataclass(frozen=True)
+class Derived:
+    """What was written.
+
+    Attributes
+    ----------
+    payload : Payload
+        The correction, read back from its text files.
+    texts : tuple of Path
+        Its levels, the resolution and the scale factors.
+    library : Path
+        The correctionlib file with all of them.
+    """
+
+    payload: Payload
+    texts: tuple[Path, ...]
+    library: Path
+
+
+def derive(jets: MatchedJets, folder: Path, tag: str, algorithm: str, about: str = "") -> Derived:
+    """Derive the standard correction: L1FastJet, L2Relative, L3Absolute (1: L2Relative leads to the generator's scale).
 
     Parameters
     ----------
@@ -41,65 +66,105 @@ def derive(jets: MatchedJets, folder: Path, name: str, algorithm: str) -> list[P
         Training events only.
     folder : Path
         Made if absent.
-    name, algorithm : str
-        ``MLJECSim_V1_MC`` and ``AK4PFchs``: the files are ``<name>_<level>_<algorithm>.jec.txt``.
-
-    Returns
-    -------
-    list of Path
-        L1FastJet, L2Relative, L3Absolute (1 everywhere: L2Relative brings jets to the generator's scale).
+    tag, algorithm : str
+        ``MLJECSim_V1_MC`` and ``AK4PFchs``: text files are ``<tag>_<level>_<algorithm>.jec.txt``, the correctionlib
+        file ``<tag>_<algorithm>.json.gz``.
+    about : str
+        What the jets are, for the correctionlib file.
 
     Raises
     ------
     InputError
-        If the name is not of the form ``<campaign>_MC`` or there are too few jets.
+        If the tag is not of the form ``<campaign>_<version>_MC`` or there are too few jets.
     """
-    if not re.fullmatch(r"\w+_MC", name) or not re.fullmatch(r"[A-Za-z0-9]+", algorithm):
+    _prepare(folder, tag, algorithm)
+    weight = mix_weights(jets)
+    offset = fit_offset(jets, weight, ETA_EDGES)
+    inversions = _inversions(jets, weight, subtracted(jets, offset))
+    levels = [
+        offset_level(offset), inverted_level("L2Relative", ETA_EDGES, inversions),
+        unit_level("L3Absolute", ETA_EDGES[-1]),
+    ]  # fmt: skip
+    # CMS's simulation has a residual of 1, so that one name serves data and simulation.
+    residual = unit_level("L2L3Residual", ETA_EDGES[-1])
+    stacks = {"L1L2L3": STANDARD_LEVELS, "L1L2L3Res": (*STANDARD_LEVELS, residual.level)}
+    companions = _companions(jets, weight, _apply(inversions, jets, subtracted(jets, offset)))
+    texts = write_text(folder, tag, algorithm, [*levels, *companions])
+    library = _library(folder, tag, algorithm)
+    write_library(library, tag, algorithm, [*levels, residual, *companions], stacks, about)
+    return Derived(read_text(texts[: len(levels)]), tuple(texts), library)
+
+
+def derive_closure(jets: MatchedJets, folder: Path, tag: str, algorithm: str, about: str = "") -> Derived:
+    """Derive the closure of a provider by the same inversion: one level, ``MLClosure``, of eta and the provider's pT.
+
+    Parameters are those of `derive`; ``jets`` have the column ``pt``.
+    """
+    _prepare(folder, tag, algorithm)
+    weight = mix_weights(jets)
+    inversions = _inversions(jets, weight, jets["pt"])
+    level = inverted_level(CLOSURE, ETA_EDGES, inversions)
+    companions = _companions(jets, weight, _apply(inversions, jets, jets["pt"]))
+    texts = write_text(folder, tag, algorithm, [level, *companions])
+    library = _library(folder, tag, algorithm)
+    write_library(library, tag, algorithm, [level, *companions], {}, about)
+    return Derived(read_text(texts[:1]), tuple(texts), library)
+
+
+def corrected(jets: MatchedJets, payload: Payload) -> Floats:
+    """Return the jets' corrected pT in GeV, 0 where the payload does not reach."""
+    start = uncorrected(jets)
+    columns = {name: jets[name] for name in ("eta", "area", "rho")} | {"pt_raw": start}
+    factor, valid = payload.evaluate(columns)
+    return np.where(valid, start * factor, 0.0)
+
+
+def uncorrected(jets: MatchedJets) -> Floats:
+    """Return the pT that a payload is applied to: the provider's, or without one the raw pT."""
+    return jets["pt"] if "pt" in jets.columns else jets["pt_raw"]
+
+
+def _prepare(folder: Path, tag: str, algorithm: str) -> None:
+    # coffea splits names at underscores and wants five parts.
+    if not re.fullmatch(r"[A-Za-z0-9-]+_[A-Za-z0-9-]+_MC", tag) or not re.fullmatch(r"[A-Za-z0-9]+", algorithm):
         raise InputError(
-            f"names {name!r}, {algorithm!r}: expected <campaign>_<version>_MC and letters and digits, AK4PFchs"
+            f"names {tag!r}, {algorithm!r}: expected <campaign>_<version>_MC (letters, digits, hyphens), as in "
+            "MLJECSim_V1_MC, and letters and digits, as in AK4PFchs"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {folder}: {error}") from None
-    weight = mix_weights(jets)
-    offset = fit_offset(jets, weight, ETA_EDGES)
-    response = subtracted(jets, offset) / jets["pt_gen"]
-    away = np.abs(jets["eta"])
-    inversions: list[Inversion] = []
-    for outer in pairwise(REGIONS):
-        rows = (away >= outer[0]) & (away < outer[1])
+
+
+def _inversions(jets: MatchedJets, weight: Floats, pt: Floats) -> list[Inversion]:
+    surface = fit_response(
+        pt / jets["pt_gen"], np.abs(jets["eta"]), np.abs(jets["eta_gen"]), jets["pt_gen"], weight, ETA_EDGES
+    )
+    inversions = []
+    for row, (low, high) in enumerate(pairwise(ETA_EDGES)):
         try:
-            region = region_response(response[rows], jets["pt_gen"][rows], weight[rows], PT_EDGES)
+            inversions.append(
+                invert(surface.curve(row), LOWEST_PT, min(HIGHEST_PT, BEAM_ENERGY / float(np.cosh(low))))
+            )
         except InputError as error:
-            raise InputError(f"{outer[0]} < |eta| < {outer[1]}: {error}") from None
-        inner = slice(*np.searchsorted(ETA_EDGES, [outer[0], outer[1] + 1e-6]))
-        for low, high in pairwise(ETA_EDGES[inner]):
-            rows = (away >= low) & (away < high)
-            curve = local_response(region, response[rows], jets["pt_gen"][rows], weight[rows], COARSE_PT_EDGES)
-            inversions.append(invert(curve, PT_EDGES[0], min(PT_EDGES[-1], BEAM_ENERGY / np.cosh(low))))
-    return write_payload(folder, name, algorithm, offset, ETA_EDGES, inversions)
+            raise InputError(f"{low:g} < |eta| < {high:g}: {error}") from None
+    return inversions
 
 
-def run(inputs: Sequence[Path], folder: Path, name: str, algorithm: str, others: Sequence[Path] = ()) -> None:
-    """Derive a correction; write its closure on the same events, and on others, as JSON and as a plot."""
-    from rich.console import Console
+def _apply(inversions: list[Inversion], jets: MatchedJets, pt: Floats) -> Floats:
+    """Return the corrected pT, as the payload will give it: nothing is written before everything is derived."""
+    row = np.clip(np.digitize(np.abs(jets["eta"]), ETA_EDGES) - 1, 0, len(inversions) - 1)
+    result = np.empty(len(pt))
+    for number, inversion in enumerate(inversions):
+        rows = np.flatnonzero(row == number)
+        result[rows] = pt[rows] * inversion(pt[rows])
+    return result
 
-    console = Console(stderr=True)
-    with console.status("reading jets"):
-        jets = read_jets(inputs)
-    with console.status(f"deriving from {len(jets)} jets"):
-        paths = derive(jets, folder, name, algorithm)
-    payload = read_text(paths)
-    tables = {"same events": closure_table(jets, mix_weights(jets), payload)}
-    if others:
-        with console.status("reading the other events"):
-            control = read_jets(others)
-        tables["other events"] = closure_table(control, mix_weights(control), payload)
-        tables["other events, as they are"] = closure_table(control, np.ones(len(control)), payload)
-    stem = f"{name}_{algorithm}"
-    write_closure(folder / f"{stem}_closure.json", tables)
-    plot_closure(folder / f"{stem}_closure.png", tables)
-    for sample, table in tables.items():
-        console.print(f"largest |median - 1| above 30 GeV, {sample}: {worst(table):.4f}")
-    console.print(f"wrote {json.dumps([path.name for path in paths])} to {folder}")
+
+def _companions(jets: MatchedJets, weight: Floats, pt: Floats) -> list[Level]:
+    return [resolution_level(fit_resolution(jets, weight, pt)), scale_factor_level()]
+
+
+def _library(folder: Path, tag: str, algorithm: str) -> Path:
+    return folder / f"{tag}_{algorithm}.json.gz"

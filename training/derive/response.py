@@ -1,8 +1,8 @@
-"""L2Relative: the median response in fine bins, smoothed, and turned into a correction of reconstructed pT.
+"""The median response as a smooth surface in |eta| and pt_gen.
 
-A curve in log(pt_gen) is taken from a whole region of |eta|, where there are jets enough at all momenta; each fine bin
-of |eta| then differs from its region by a factor that is a parabola in log(pt_gen), held near a constant where it has
-few jets.
+Medians are taken in small cells, relative to the surface of the pass before, so that a slope within a cell does not
+shift them; a penalised spline in |eta| and log(pt_gen) goes through them. Jets of radius 0.4 see the edges of the
+detector's parts smeared, so the response has no steps in |eta|; the spline's breaks lie dense where it changes fast.
 """
 
 from __future__ import annotations
@@ -14,135 +14,120 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError
+from training.derive.medians import make_cells, medians
+from training.derive.smoothing import Axis, smooth_surface
 
-__all__ = ["Curve", "Inversion", "binned_medians", "invert", "local_response", "region_response", "weighted_quantiles"]
+__all__ = ["ResponseSurface", "fit_response"]
 
-#: Median response as a function of pt_gen in GeV.
-Curve = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+Floats = NDArray[np.float64]
 
-_FEWEST = 16.0
-# How far a fine bin may depart from its region's shape before its jets insist: a unit of log(pT), of its square.
-_FREE_SLOPE = 0.05
-_FREE_BEND = 0.02
-_RANGE = (0.2, 1.2)
-_MEDIAN_ERROR = 1.2533  # of a Gaussian's median, in sigma / sqrt(n)
+_ETA_BREAKS = np.array([
+    0.0, 0.261, 0.522, 0.783, 1.044, 1.218, 1.392, 1.566, 1.74, 1.93, 2.172, 2.322, 2.411, 2.5, 2.575, 2.65, 2.75,
+    2.853, 2.91, 2.964, 3.05, 3.139, 3.225, 3.314, 3.489, 3.839, 4.191, 4.538, 4.889, 5.191,
+])  # fmt: skip
+_PT_EDGES = np.geomspace(8.0, 6500.0, 61)
+#: Dense where the response bends: at low pT.
+_PT_BREAKS = np.log([
+    8.0, 9.5, 11.5, 14.0, 17.0, 21.0, 26.0, 33.0, 43.0, 58.0, 80.0, 115.0, 170.0, 270.0, 450.0, 800.0, 1500.0, 3000.0,
+    6500.0,
+])  # fmt: skip
+_FEWEST = 60.0
+_FEWEST_CELLS = 8
+_PASSES = 4
+_RANGE = (0.1, 2.0)
 
 
 @dataclass(frozen=True)
-class Inversion:
-    """The correction of one bin of |eta|: factor ``factor`` at offset-corrected pT ``pt`` (ascending, GeV).
+class ResponseSurface:
+    """Median response as a function of |eta| and pt_gen.
 
-    Between the nodes the factor is linear in log10(pT); outside it stays what it is at the end.
+    Attributes
+    ----------
+    eta_edges : float64 array [n_bins + 1]
+    log_pt : float64 array [n_bins, 2]
+        Where each bin of |eta| has its first and last cell, in log(pt_gen / GeV): beyond, the response stays constant.
     """
 
-    pt: NDArray[np.float64]
-    factor: NDArray[np.float64]
+    eta_edges: Floats
+    log_pt: Floats
+    surface: Callable[[Floats, Floats], Floats]
+
+    def at(self, row: NDArray[np.int64], abs_eta: Floats, pt: Floats) -> Floats:
+        """Return the response at |eta| and pt_gen (GeV) of jets in the bins ``row`` of |eta|, arrays [n]."""
+        inside = np.clip(np.log(pt), self.log_pt[row, 0], self.log_pt[row, 1])
+        return np.clip(self.surface(abs_eta, inside), *_RANGE)
+
+    def curve(self, row: int) -> Callable[[Floats], Floats]:
+        """Return the response at the middle of one bin of |eta| as a function of pt_gen."""
+        middle = 0.5 * (self.eta_edges[row] + self.eta_edges[row + 1])
+        return lambda pt: self.at(np.full(len(pt), row), np.full(len(pt), middle), pt)
 
 
-def weighted_quantiles(
-    values: NDArray[np.float64], weights: NDArray[np.float64], probabilities: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return quantiles of weighted values, linear between them."""
-    order = np.argsort(values)
-    mass = weights[order]
-    centre = (np.cumsum(mass) - 0.5 * mass) / mass.sum()
-    result: NDArray[np.float64] = np.interp(probabilities, centre, values[order])
-    return result
+def fit_response(
+    response: Floats, abs_eta: Floats, abs_eta_gen: Floats, pt_gen: Floats, weight: Floats, eta_edges: Floats
+) -> ResponseSurface:
+    """Fit the surface.
 
+    The correction is a function of the reconstructed jet's eta, but it is to close at fixed eta of the generator's
+    jet. Where the response falls steeply with |eta| the two differ: at low pT, jets that were pulled towards the
+    better part of the detector are also those with more pT. So medians are taken in cells of |eta_gen|, of the
+    response over the surface at the reconstructed |eta|, and move the surface until they are 1.
 
-def binned_medians(
-    response: NDArray[np.float64], pt_gen: NDArray[np.float64], weight: NDArray[np.float64], edges: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean pt_gen, median response and its error, for the bins of pt_gen with at least 16 jets, effectively."""
-    centres, medians, errors = [], [], []
-    group = np.digitize(pt_gen, edges)
-    for number in range(1, len(edges)):
-        rows = np.flatnonzero((group == number) & (weight > 0))
-        if len(rows) == 0:
-            continue
-        effective = weight[rows].sum() ** 2 / (weight[rows] ** 2).sum()
-        if effective < _FEWEST:
-            continue
-        low, middle, high = weighted_quantiles(response[rows], weight[rows], np.array([0.16, 0.5, 0.84]))
-        centres.append(np.exp(np.average(np.log(pt_gen[rows]), weights=weight[rows])))
-        medians.append(middle)
-        errors.append(_MEDIAN_ERROR * max(0.5 * (high - low), 1e-3) / np.sqrt(effective))
-    return np.array(centres), np.array(medians), np.array(errors)
-
-
-def region_response(
-    response: NDArray[np.float64], pt_gen: NDArray[np.float64], weight: NDArray[np.float64], edges: NDArray[np.float64]
-) -> Curve:
-    """Return a smooth curve through the median responses of a region: a smoothing spline in log(pt_gen).
-
-    Smoothness is chosen by generalised cross-validation; beyond the last points the curve goes on straight. With fewer
-    than five points it is a straight line.
+    Parameters
+    ----------
+    response, abs_eta, abs_eta_gen, pt_gen, weight : float64 arrays [n]
+        Reconstructed pT / pt_gen with the reconstructed pT that is to be corrected; |eta| of both jets.
+    eta_edges : float64 array [n_bins + 1]
+        Bins of the correction, within which it does not depend on eta.
 
     Raises
     ------
     InputError
-        If fewer than two bins of pt_gen hold enough jets.
+        If there are too few jets in all, or none at some |eta| (the message says where).
     """
-    from scipy.interpolate import make_smoothing_spline  # type: ignore[import-untyped]
-
-    centre, median, error = binned_medians(response, pt_gen, weight, edges)
-    if len(centre) < 2:
-        raise InputError(f"{len(centre)} bins of pt_gen hold enough jets, expected at least 2: simulate more events")
-    x, precision = np.log(centre), 1.0 / error**2
-    if len(x) < 5:
-        line = np.polyfit(x, median, 1, w=1.0 / error)
-        return lambda pt: np.clip(np.polyval(line, np.log(pt)), *_RANGE)
-    # scipy wants weights of order 1.
-    spline = make_smoothing_spline(x, median, precision / precision.mean())
-    return lambda pt: np.clip(spline(np.log(pt)), *_RANGE)
-
-
-def local_response(
-    region: Curve,
-    response: NDArray[np.float64],
-    pt_gen: NDArray[np.float64],
-    weight: NDArray[np.float64],
-    edges: NDArray[np.float64],
-) -> Curve:
-    """Return the curve of one fine bin of |eta|: its region's times a parabola in log(pt_gen).
-
-    The parabola is fitted to medians of response / region's response; slope and bend are drawn towards 0 (with widths
-    0.05 and 0.02), so that a bin with few jets follows its region, and one with none is its region's.
-    """
-    centre, ratio, error = binned_medians(response / region(pt_gen), pt_gen, weight, edges)
-    if len(centre) == 0:
-        return region
-    x = np.log(centre)
-    middle = np.average(x, weights=1.0 / error**2)
-    powers = np.arange(3)
-    design = (x - middle)[:, None] ** powers / error[:, None]
-    prior = np.diag([0.0, 1.0 / _FREE_SLOPE**2, 1.0 / _FREE_BEND**2])
-    solution = np.linalg.solve(design.T @ design + prior, design.T @ (ratio / error))
-
-    def curve(pt: NDArray[np.float64]) -> NDArray[np.float64]:
-        inside = np.clip(np.log(pt), x[0], x[-1]) - middle
-        return np.clip(region(pt) * (inside[:, None] ** powers @ solution), *_RANGE)
-
-    return curve
+    cells = make_cells(abs_eta_gen, pt_gen, weight, eta_edges, _PT_EDGES, _FEWEST)
+    n_bins = len(eta_edges) - 1
+    if len(cells) < _FEWEST_CELLS:
+        raise InputError(
+            f"{len(cells)} cells of |eta| and pt_gen hold {_FEWEST:g} jets each, expected at least {_FEWEST_CELLS}: "
+            "simulate more events"
+        )
+    log_pt = _ranges(cells.row, cells.log_pt, eta_edges)
+    kept = np.flatnonzero(cells.group >= 0)
+    group, mass, pt = cells.group[kept], weight[kept], pt_gen[kept]
+    row = np.clip(np.digitize(abs_eta[kept], eta_edges) - 1, 0, n_bins - 1)
+    middle_eta = (0.5 * (eta_edges[1:] + eta_edges[:-1]))[row]
+    axes = (Axis(_ETA_BREAKS), Axis(_PT_BREAKS))
+    fitted = ResponseSurface(eta_edges, log_pt, lambda eta, pt: np.ones(len(eta)))
+    strengths = None
+    for _ in range(_PASSES):
+        ratio = response[kept] / fitted.at(row, middle_eta, pt)
+        middle, error = medians(ratio, mass, group, len(cells))
+        before = fitted.at(cells.row, cells.abs_eta, np.exp(cells.log_pt))
+        surface, strengths = smooth_surface(
+            axes, cells.abs_eta, cells.log_pt, middle * before, error * before, strengths
+        )
+        fitted = ResponseSurface(eta_edges, log_pt, surface)
+    return fitted
 
 
-def invert(curve: Curve, lowest: float, highest: float, steps: float = 1.2) -> Inversion:
-    """Invert a median response numerically, for pt_gen from ``lowest`` to ``highest`` GeV.
+def _ranges(row: NDArray[np.int64], log_pt: Floats, eta_edges: Floats) -> Floats:
+    """Return the first and the last cell's log(pT) of every bin of |eta|; an empty one takes its neighbour's."""
+    n_bins = len(eta_edges) - 1
+    ranges = np.full((n_bins, 2), np.nan)
+    for number in np.unique(row):
+        ranges[number] = log_pt[row == number].min(), log_pt[row == number].max()
+    filled = np.flatnonzero(np.isfinite(ranges[:, 0]))
+    nearest = filled[np.argmin(np.abs(np.arange(n_bins)[:, None] - filled), axis=1)]
+    gap = np.abs(nearest - np.arange(n_bins))
+    if gap.max() > _WIDEST_GAP:
+        at = int(np.argmax(gap))
+        raise InputError(
+            f"no bin of |eta| near {eta_edges[at]:g} to {eta_edges[at + 1]:g} holds {_FEWEST:g} jets, expected jets up "
+            f"to |eta| = {eta_edges[-1]:g}: simulate more events"
+        )
+    result: Floats = ranges[nearest]
+    return result
 
-    The median of pt_gen x response is a function of pt_gen; where it rises, its inverse maps reconstructed pT to
-    pt_gen, and because the median commutes with a rising function, the corrected pT has median pt_gen exactly. A
-    correction of 1 / response at equal *reconstructed* pT would not have that.
 
-    Parameters
-    ----------
-    curve : callable
-        Median response against pt_gen.
-    lowest, highest : float
-        Beyond them the factor stays what it is there.
-    steps : float
-        Ratio of neighbouring nodes in pt_gen.
-    """
-    nodes = np.geomspace(lowest, highest, max(2, int(np.log(highest / lowest) / np.log(steps)) + 1))
-    rising = np.maximum.accumulate(nodes * curve(nodes))
-    kept = np.concatenate([[True], rising[1:] > rising[:-1] * 1.001])
-    return Inversion(rising[kept], nodes[kept] / rising[kept])
+_WIDEST_GAP = 3

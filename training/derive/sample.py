@@ -1,32 +1,38 @@
-"""The jets that a correction is derived from: matched to generator jets, with weights that restore the QCD mix."""
+"""The jets that a correction is derived from: matched to generator jets, file by file."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+import zipfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
+from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
 from coffea_mljec.matching import match_flat
 from coffea_mljec.validation.binning import flavour_code
+from training.derive.mix import mix_weights
+from training.derive.provider import digest_of, treated
 
-__all__ = ["INCLUSIVE", "MatchedJets", "mix_weights", "read_jets"]
+__all__ = ["MatchedJets", "files_of", "mix_weights", "read_jets"]
 
-#: ``MLJEC_process`` of inclusive QCD, whose flavour mix is the target.
-INCLUSIVE = 0
 MAX_DISTANCE = 0.2
-_REGIONS = np.array([0.0, 1.3, 2.5, 3.0, 6.0])
-_PT_CELLS = np.geomspace(5.0, 7000.0, 22)
-_LARGEST_WEIGHT = 10.0
 
 _BRANCHES = (
     "Jet_pt", "Jet_rawFactor", "Jet_eta", "Jet_phi", "Jet_area", "Jet_hadronFlavour", "Jet_partonFlavour", "GenJet_pt",
-    "GenJet_eta", "GenJet_phi", "fixedGridRhoFastjetAll", "Pileup_nPU", "genWeight", "MLJEC_process",
+    "GenJet_eta", "GenJet_phi", "fixedGridRhoFastjetAll", "Pileup_nPU", "genWeight", "MLJEC_process", "event",
 )  # fmt: skip
+_SCATTER = "MLJEC_scatter"
+_FORMAT = 2
+
+Columns = dict[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -36,14 +42,18 @@ class MatchedJets:
     Attributes
     ----------
     columns : dict of str to float64 array [n]
-        ``pt_raw eta area rho pt_gen eta_gen weight flavour process``; momenta in GeV, flavour 0 to 5 or 21.
+        ``pt_raw eta area rho pt_gen eta_gen weight flavour process event``; momenta in GeV, flavour 0 to 5 or 21.
+        With a provider also ``pt``, corrected by it. Events made from one hard scatter share the number ``event``.
     event_rho, event_n_pu : float64 arrays [n_events]
         Every event's rho and number of pileup interactions.
+    untreated : int
+        Jets left out because the provider did not correct them.
     """
 
-    columns: dict[str, NDArray[np.float64]]
+    columns: Columns
     event_rho: NDArray[np.float64]
     event_n_pu: NDArray[np.float64]
+    untreated: int = 0
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         """Return one column."""
@@ -55,44 +65,147 @@ class MatchedJets:
 
 
 def files_of(inputs: Sequence[Path]) -> list[Path]:
-    """Return the ROOT files among paths and folders, in a fixed order."""
-    files = []
+    """Return the ROOT files among paths and folders, in a fixed order.
+
+    Of a production, those that its manifest lists: another one may be in the making.
+
+    Raises
+    ------
+    InputError
+        If one does not exist or holds no ROOT file, or a file is named twice.
+    """
+    files: list[Path] = []
     for path in inputs:
-        found = sorted(path.rglob("*.root")) if path.is_dir() else [path]
+        found = _inside(path) if path.is_dir() else [path]
         if not found or not all(one.is_file() for one in found):
             raise InputError(f"no ROOT file at {path}: give files of 'python -m training simulate' or their folder")
         files += found
+    seen: set[Path] = set()
+    for path in files:
+        if path.resolve() in seen:
+            raise InputError(f"{path} is named twice: its jets would count twice; name each file or folder once")
+        seen.add(path.resolve())
     return files
 
 
-def read_jets(inputs: Sequence[Path]) -> MatchedJets:
+def _inside(folder: Path) -> list[Path]:
+    """Return the files of a production, or the ROOT files of any other folder."""
+    from training.simulate.production import read_manifest
+
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return sorted(path for path in folder.rglob("*.root") if not path.name.startswith("."))
+    if not manifest["shards"]:
+        raise InputError(f"the production {folder} is empty so far: its manifest lists no file")
+    return [folder / name for name in sorted(manifest["shards"])]
+
+
+def read_jets(
+    inputs: Sequence[Path], provider: Provider | None = None, cache: Path | None = None, progress: bool = False
+) -> MatchedJets:
     """Read all jets that have a generator jet within 0.2 (one to one, on raw jets).
+
+    Parameters
+    ----------
+    inputs : sequence of Path
+        Files or folders of simulated events.
+    provider : Provider, optional
+        Gives the column ``pt``; jets that it does not correct are left out, and counted.
+    cache : Path, optional
+        Folder that keeps each file's jets: with it an interrupted run goes on where it was.
+    progress : bool
+        Show a progress bar.
 
     Raises
     ------
     InputError
         If a file cannot be read, is no simulated sample of this project, or there is no jet.
     """
-    import uproot
-
-    parts: list[dict[str, NDArray[np.float64]]] = []
-    rho, n_pu = [], []
-    for path in files_of(inputs):
-        try:
-            with uproot.open(path) as file:
-                arrays = file["Events"].arrays(_BRANCHES)
-        except Exception as error:  # uproot raises many kinds, OSError among them
-            raise InputError(f"{path} cannot be used to derive a correction: {error}") from None
-        parts.append(_matched(arrays))
-        rho.append(ak.to_numpy(arrays["fixedGridRhoFastjetAll"]).astype(np.float64))
-        n_pu.append(ak.to_numpy(arrays["Pileup_nPU"]).astype(np.float64))
+    parts, events, untreated = [], [], 0
+    for path in _followed(files_of(inputs), progress, None if provider is None else provider.name):
+        jets, event = _kept(path, provider, cache)
+        if provider is not None:
+            good = jets.pop("applied") > 0
+            untreated += int(np.sum(~good))
+            jets = {name: column[good] for name, column in jets.items()}
+        parts.append(jets)
+        events.append(event)
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     if len(columns["pt_raw"]) == 0:
-        raise InputError("no jet of these files has a generator jet within 0.2: nothing to derive a correction from")
-    return MatchedJets(columns, np.concatenate(rho), np.concatenate(n_pu))
+        why = f" that {provider.name} corrects" if untreated and provider is not None else ""
+        raise InputError(
+            f"no jet{why} of these {len(parts)} files has a generator jet within {MAX_DISTANCE}: nothing to derive a "
+            "correction from"
+        )
+    rho, n_pu = (np.concatenate([event[name] for event in events]) for name in ("rho", "n_pu"))
+    return MatchedJets(columns, rho, n_pu, untreated)
 
 
-def _matched(arrays: ak.Array) -> dict[str, NDArray[np.float64]]:
+def _followed(files: list[Path], progress: bool, name: str | None) -> Iterable[Path]:
+    if not progress:
+        return files
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(files, "reading jets" if name is None else f"applying {name}", console=Console(stderr=True))
+
+
+def _kept(path: Path, provider: Provider | None, cache: Path | None) -> tuple[Columns, Columns]:
+    """Return jets and events of a file, from the cache where it has them."""
+    if cache is None:
+        return _read(path, provider)
+    stat = path.stat()
+    identity = [_FORMAT, str(path.resolve()), stat.st_size, stat.st_mtime_ns, provider and digest_of(provider)]
+    entry = cache / f"{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]}.npz"
+    try:
+        with np.load(entry, allow_pickle=False) as stored:
+            both = {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # absent, or cut by an interruption: read again
+        jets, events = _read(path, provider)
+        both = {f"jet_{name}": column for name, column in jets.items()}
+        both |= {f"event_{name}": column for name, column in events.items()}
+        temporary = entry.with_suffix(".part.npz")
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            np.savez(temporary, **both)
+            temporary.replace(entry)
+        except OSError as error:
+            raise InputError(f"cannot keep jets in {cache}: {error}; give another --cache") from None
+    return _of_kind(both, "jet_"), _of_kind(both, "event_")
+
+
+def _of_kind(both: Columns, kind: str) -> Columns:
+    return {name.removeprefix(kind): column for name, column in both.items() if name.startswith(kind)}
+
+
+def _read(path: Path, provider: Provider | None) -> tuple[Columns, Columns]:
+    import uproot
+
+    try:
+        with uproot.open(path) as file:
+            tree = file["Events"]
+            lacking = [name for name in _BRANCHES if name not in tree]
+            scatter = [_SCATTER] if _SCATTER in tree else []  # productions of one pass may lack it
+            arrays = None if lacking else tree.arrays([*_BRANCHES, *scatter])
+    except Exception as error:  # uproot raises many kinds, OSError among them
+        raise InputError(f"{path} cannot be used to derive a correction: {error}") from None
+    if arrays is None:
+        raise InputError(
+            f"{path} cannot be used to derive a correction: it has no branch {', '.join(lacking)}; give files of "
+            "'python -m training simulate'"
+        )
+    rho = ak.to_numpy(arrays["fixedGridRhoFastjetAll"]).astype(np.float64)
+    events = {"rho": rho, "n_pu": ak.to_numpy(arrays["Pileup_nPU"]).astype(np.float64)}
+    jets, rows = _matched(arrays)
+    if provider is not None:
+        pt, applied = treated(path, provider)
+        jets |= {"pt": pt[rows], "applied": applied[rows].astype(np.float64)}
+    return jets, events
+
+
+def _matched(arrays: Any) -> tuple[Columns, NDArray[np.int64]]:
+    """Return the columns of the matched jets, and which jets of the flat collection they are."""
+
     def flat(name: str) -> NDArray[np.float64]:
         return ak.to_numpy(ak.flatten(arrays[name])).astype(np.float64)
 
@@ -103,52 +216,17 @@ def _matched(arrays: ak.Array) -> dict[str, NDArray[np.float64]]:
     partner = match_flat(
         flat("Jet_eta"), flat("Jet_phi"), jets, flat("GenJet_eta"), flat("GenJet_phi"), gen, MAX_DISTANCE
     )
-    kept = partner >= 0
+    kept = np.flatnonzero(partner >= 0)
     event = np.repeat(np.arange(len(arrays)), np.diff(jets))[kept]
     hadron, parton = (flat(f"Jet_{name}Flavour")[kept].astype(np.int64) for name in ("hadron", "parton"))
-    return {
+    columns = {
         "pt_raw": (flat("Jet_pt") * (1.0 - flat("Jet_rawFactor")))[kept],
         "eta": flat("Jet_eta")[kept],
         "area": flat("Jet_area")[kept],
-        "rho": ak.to_numpy(arrays["fixedGridRhoFastjetAll"]).astype(np.float64)[event],
         "pt_gen": flat("GenJet_pt")[partner[kept]],
         "eta_gen": flat("GenJet_eta")[partner[kept]],
-        "weight": ak.to_numpy(arrays["genWeight"]).astype(np.float64)[event],
         "flavour": flavour_code(hadron, parton).astype(np.float64),
-        "process": ak.to_numpy(arrays["MLJEC_process"]).astype(np.float64)[event],
     }
-
-
-def mix_weights(jets: MatchedJets) -> NDArray[np.float64]:
-    """Return weights that give every jet sample the flavour mix of inclusive QCD.
-
-    In cells of region and pt_gen, generator weights are brought to a median of 1 within each process (and to at most
-    10: a few events of a biased spectrum would outweigh the rest of their cell); then each flavour is scaled to its
-    share among the inclusive jets of that cell. So the enriched processes add statistics, not flavour. Without an
-    inclusive process the mix is taken as it is.
-    """
-    n_pt = len(_PT_CELLS) + 1
-    region = np.digitize(np.abs(jets["eta_gen"]), _REGIONS)
-    cell = region * n_pt + np.digitize(jets["pt_gen"], _PT_CELLS)
-    process = jets["process"].astype(np.int64)
-    group = cell * 100 + process
-    weight = jets["weight"] / _median_of(jets["weight"], group)
-    weight = np.clip(weight, 0.0, _LARGEST_WEIGHT)
-    inclusive = process == INCLUSIVE
-    if not inclusive.any():
-        return weight
-    key = cell * 22 + jets["flavour"].astype(np.int64)
-    size = int(key.max()) + 1
-    share = np.bincount(key[inclusive], weight[inclusive], size)[key]
-    have = np.bincount(key, weight, size)[key]
-    return weight * np.divide(share, have, out=np.zeros_like(weight), where=have > 0)
-
-
-def _median_of(values: NDArray[np.float64], group: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return, for every value, the median of its group."""
-    _, number = np.unique(group, return_inverse=True)
-    order = np.lexsort((values, number))
-    counts = np.bincount(number)
-    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    middle: NDArray[np.float64] = values[order][first + counts // 2]
-    return middle[number]
+    names = {"rho": "fixedGridRhoFastjetAll", "weight": "genWeight", "process": "MLJEC_process"}
+    names["event"] = _SCATTER if _SCATTER in arrays.fields else "event"
+    return columns | {n: ak.to_numpy(arrays[b]).astype(np.float64)[event] for n, b in names.items()}, kept
