@@ -99,6 +99,8 @@ class Sample(BaseModel):
         A named feature set, or collection -> names.
     split : tuple of float
         Shares of train, validation and test events.
+    train_jets : int or None
+        Jets of the training split that are used, drawn by the seed before they are sampled; None: all.
     selection, sampling
         See there.
     """
@@ -117,6 +119,7 @@ class Sample(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
     features: str | dict[str, tuple[str, ...]] = "pfnano"
     split: tuple[float, float, float] = (0.6, 0.2, 0.2)
+    train_jets: Positive | None = None
     selection: Selection = Selection()
     sampling: Sampling = Sampling()
 

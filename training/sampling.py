@@ -40,8 +40,8 @@ class Sampling(BaseModel):
 
     A jet of ideal weight w (mean 1) is accepted with probability clip(w / accept_all_above, least_acceptance, 1), anew
     in every epoch, and carries what is left, w / probability, as a weight in the loss. So with ``least_acceptance`` 0
-    the weights in the loss lie between ``accept_all_above`` and ``largest_weight``: what is over-represented beyond that
-    is thinned out, what is under-represented beyond that stays so, and as many jets as possible are left.
+    the weights in the loss lie between ``accept_all_above`` and ``largest_weight``: what is over-represented beyond
+    that is thinned out, what is under-represented beyond that stays so, and as many jets as possible are left.
     ``least_acceptance`` 1 is pure weighting: every jet is used, at the same target density and the least noise; with it
     0 and ``accept_all_above`` at ``largest_weight`` it is pure rejection.
 
@@ -62,8 +62,8 @@ class Sampling(BaseModel):
     accept_all_above : float
         Ideal weight from which every jet is accepted; the smallest weight where ``least_acceptance`` is 0.
     largest_weight : float
-        Ideal weights are capped here, within each group of flavours (mean 1 after the cap): a lone jet in an empty corner
-        must not rule the loss.
+        Ideal weights are capped here, within each group of flavours (mean 1 after the cap): a lone jet in an empty
+        corner must not rule the loss.
     pt_bins, eta_bins : int
         Bins in log(pt_gen), over the range that is there, and in |eta_gen|, in which the available density is
         estimated.
@@ -94,9 +94,10 @@ class Sampled:
         Weight in the loss once accepted; the mean over accepted jets is 1 on average.
     report : dict
         Per group: jets, share asked and reached, jets left (expected in an epoch), effective size, share of the target
-        where the sample has no jet (``uncovered``), share of the weight that the cap takes from capped jets (``capped``)
-        and share of the weight that capped jets carry (``in_capped``). Of all: ``jets``, ``accepted_in_an_epoch``, ``left`` (its share),
-        ``effective_size``, ``in_capped``, ``smallest_weight`` and ``largest_weight`` in the loss.
+        where the sample has no jet (``uncovered``), share of the weight that the cap takes from capped jets
+        (``capped``) and share of the weight that capped jets carry (``in_capped``). Of all: ``jets``,
+        ``accepted_in_an_epoch``, ``left`` (its share), ``effective_size``, ``in_capped``, ``smallest_weight`` and
+        ``largest_weight`` in the loss.
     """
 
     acceptance: NDArray[np.float32]

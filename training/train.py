@@ -125,13 +125,9 @@ def train(recipe: AnyRecipe, resume: bool = False, progress: bool = True) -> Pat
     lightning.seed_everything(recipe.seed, verbose=False)
     material = gather(recipe, progress)
     rows = _limited(material.rows, recipe)
-    network = make_network(
-        recipe.widths, fit_standardisations(material.jets, rows["train"], material.sampled, recipe)
-    )
+    network = make_network(recipe.widths, fit_standardisations(material.jets, rows["train"], material.sampled, recipe))
     module = Regression(network, recipe.learning)
-    batches = JetBatches(
-        material.jets, rows["train"], rows["val"], material.sampled, recipe.learning, recipe.seed
-    )
+    batches = JetBatches(material.jets, rows["train"], rows["val"], material.sampled, recipe.learning, recipe.seed)
     best = _fit(module, batches, folder, recipe, checkpoint, progress)
     state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
     network.load_state_dict({name.removeprefix("network."): values for name, values in state.items()})

@@ -29,8 +29,8 @@ class Feature:
     formula : str
         For people; the code is in `coffea_mljec.features.kernels`.
     kernel : str
-        Which kernel computes it: ``jet`` (a jet's own quantity), ``log`` (its logarithm), ``abs`` (its size), ``shape``,
-        ``gather``, ``is_equal``, ``significance``, ``relative``.
+        Which kernel computes it: ``jet`` (a jet's own quantity), ``log`` (its logarithm), ``abs`` (its size),
+        ``shape``, ``gather``, ``is_equal``, ``significance``, ``relative``.
     quantities : tuple of str
         Canonical quantities of the jet (collection ``jet``) or of the constituent that it is made from.
     jet_quantities : tuple of str

@@ -44,14 +44,15 @@ def toy_training(toy_jets: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) 
     """``toy_training(recipe)``: `train` on 900 toy jets in place of a production's files, plots only if asked for."""
     pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
     pytest.importorskip("lightning", reason="lightning is not installed: pip install 'coffea-mljec[train]'")
+    import training.material as material
     import training.train as module
 
-    monkeypatch.setattr(module, "prepare", lambda *a, **k: toy_jets(900, feature_set=SMALL))
+    monkeypatch.setattr(material, "prepare", lambda *a, **k: toy_jets(900, feature_set=SMALL))
 
     def run(recipe: Recipe, plots: bool = False, **options: Any) -> Path:
         with monkeypatch.context() as patch:
             if not plots:
-                patch.setattr(module, "plot_sampling", lambda *a: None)
+                patch.setattr(material, "plot_sampling", lambda *a: None)
                 patch.setattr(module, "plot_losses", lambda *a: None)
                 patch.setattr(module, "_logger", lambda *a: False)
             return module.train(recipe, progress=False, **options)
@@ -66,6 +67,17 @@ def test_shipped_recipes_are_valid(path: Path) -> None:
     assert recipe.fast_simulation
 
 
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_recipes_hold_every_setting(path: Path) -> None:
+    def missing(given: Any, known: Any) -> list[str]:
+        if not isinstance(known, dict) or not isinstance(given, dict):
+            return []
+        lacking = [name for name in known if name not in given]
+        return lacking + [f"{name}.{one}" for name in given for one in missing(given[name], known.get(name))]
+
+    assert missing(yaml.safe_load(path.read_text()), read_recipe(path).model_dump(mode="json")) == []
+
+
 def test_the_default_recipe_learns_as_the_design_says() -> None:
     recipe = read_recipe(CONFIGS / "pfn-r-lite.yaml")
     learning = recipe.learning
@@ -74,6 +86,7 @@ def test_the_default_recipe_learns_as_the_design_says() -> None:
     assert learning.stop_patience == 7
     assert sum(recipe.split) == pytest.approx(1.0)
     assert recipe.features == "pfnano"
+    assert isinstance(recipe, Recipe)
     assert recipe.widths == Recipe.model_validate(recipe.model_dump() | {"architecture": "pfn-r-lite"}).widths
 
 
@@ -152,6 +165,15 @@ def test_a_training_learns_and_writes_its_run(tmp_path: Path, toy_training: Call
     assert record["domain"]["abs_eta"][0] == 0.0
     assert 4 < record["domain"]["abs_eta"][1] <= 4.7
     assert read_recipe(folder / "recipe.yaml").learning.max_epochs == 12
+    speeds = record["speed"]
+    assert speeds["jets_per_second"] > 0
+    assert 0 <= speeds["waiting"] <= 1
+    assert record["device"] == "cpu"
+    from training.train import told
+
+    text = told(record)
+    assert "jets a second reached the network" in text
+    assert f"val_loss {metrics['val_loss']:.5f}" in text
     for name in ("sampling.png", "loss.png", "network.npz", "checkpoints/last.ckpt"):
         assert (folder / name).stat().st_size > 0
     with (folder / "metrics.csv").open() as file:
@@ -201,6 +223,48 @@ def test_existing_absent_and_other_runs_are_refused(tmp_path: Path, toy_training
         toy_training(tiny(tmp_path, seed=9, learning={"max_epochs": 1, "learning_rate": 1e-3}), resume=True)
 
 
+def test_a_pass_may_be_several_epochs(tmp_path: Path, toy_training: Callable[..., Path]) -> None:
+    folder = toy_training(tiny(tmp_path, learning={"max_epochs": 4, "jets_per_epoch": 250, "validation_jets": 50}))
+    with (folder / "metrics.csv").open() as file:
+        jets = [int(line["jets"]) for line in csv.DictReader(file)]
+    train = json.loads((folder / "run.json").read_text())["jets"]
+    assert train["val"] == 50
+    # Equal parts of the accepted jets, whole batches of each.
+    part = train["train"] // round(train["train"] / 250)
+    assert jets == [part // 64 * 64] * 4
+
+
+def test_a_part_of_the_training_jets_is_drawn_by_the_seed(tmp_path: Path, toy_training: Callable[..., Path]) -> None:
+    folder = toy_training(tiny(tmp_path, train_jets=200, learning={"max_epochs": 1}))
+    run = json.loads((folder / "run.json").read_text())
+    assert run["jets"]["train"] == run["sampling"]["train"]["jets"] == 200
+
+
+def test_parts_of_a_pass_hold_every_accepted_jet_once(toy_jets: Callable[..., Any]) -> None:
+    pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
+    pytest.importorskip("lightning", reason="lightning is not installed: pip install 'coffea-mljec[train]'")
+    from training.learning import JetBatches
+    from training.recipe import Learning
+    from training.sampling import Sampled, accept
+
+    jets = toy_jets(300, feature_set=SMALL)
+    sampled = Sampled(np.full(300, 0.8, np.float32), np.ones(300, np.float32), {})
+    rows = np.arange(300)
+    batches = JetBatches(jets, rows, rows[:5], sampled, Learning(batch_size=10, jets_per_epoch=80), seed=4)
+
+    class AtEpoch:
+        current_epoch = 0
+
+    batches.trainer = AtEpoch()
+    seen = []
+    for AtEpoch.current_epoch in (3, 4, 5):
+        seen.append(batches.train_dataloader().rows)
+    assert sum(map(len, seen)) > 200
+    together = np.concatenate(seen)
+    assert len(np.unique(together)) == len(together)
+    assert set(together) <= set(accept(sampled.acceptance, 4, 1))
+
+
 def test_time_ends_a_training_after_its_epoch(tmp_path: Path, toy_training: Callable[..., Path]) -> None:
     folder = toy_training(tiny(tmp_path, learning={"max_epochs": 50, "max_minutes": 1e-6}))
     with (folder / "metrics.csv").open() as file:
@@ -232,6 +296,8 @@ def test_the_command_passes_its_changes_on(tmp_path: Path, monkeypatch: pytest.M
         return recipe.runs / recipe.name
 
     monkeypatch.setattr(module, "train", pretend)
+    monkeypatch.setattr(module, "read_run", lambda folder: {})
+    monkeypatch.setattr(module, "told", lambda run: "told")
     app = typer.Typer()
     app.command()(module.command)
     tiny(tmp_path).write(tmp_path / "r.yaml")

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import warnings
+import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from training.dataset.selection import JET_COLUMNS, JetTable, Selection, select_
 __all__ = ["PreparedJets", "file_digest", "prepare", "shards_of"]
 
 #: Part of the folder's name: raised when the arrays change their meaning.
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -206,20 +207,35 @@ def _write_part(path: Path, table: JetTable) -> None:
 
 
 def _join(folder: Path, parts: Sequence[Path], feature_set: FeatureSet) -> None:
+    """Write each array of all parts as one file, part by part: memory holds one part, however large the production."""
     for name in (*JET_COLUMNS, *_arrays(feature_set)):
-        pieces = []
+        shapes, kind = [], np.dtype(np.float32)
+        for path in parts:
+            shape, kind = _shape(path, name)
+            shapes.append(shape)
+        is_offsets = name.endswith("_offsets")
+        rows = sum(shape[0] for shape in shapes) - (len(shapes) - 1 if is_offsets else 0)
+        temporary = folder / f"{name}.npy.part"
+        joined = np.lib.format.open_memmap(temporary, mode="w+", dtype=kind, shape=(rows, *shapes[0][1:]))
+        start = 0
         for path in parts:
             with np.load(path, allow_pickle=False) as part:
-                pieces.append(part[name])
-        if name.endswith("_offsets"):
-            counts = np.concatenate([np.diff(piece) for piece in pieces])
-            joined = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-        else:
-            joined = np.concatenate(pieces)
-        temporary = folder / f"{name}.npy.part"
-        with temporary.open("wb") as file:
-            np.save(file, np.ascontiguousarray(joined))
+                piece = part[name]
+            if is_offsets and start:
+                piece = piece[1:] + joined[start - 1]
+            joined[start : start + len(piece)] = piece
+            start += len(piece)
+        joined.flush()
+        del joined
         temporary.rename(folder / f"{name}.npy")
+
+
+def _shape(part: Path, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and type of one array of a part from its header alone."""
+    with zipfile.ZipFile(part) as archive, archive.open(f"{name}.npy") as file:
+        np.lib.format.read_magic(file)
+        shape, _, kind = np.lib.format.read_array_header_1_0(file)
+    return shape, kind
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

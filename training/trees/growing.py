@@ -1,0 +1,176 @@
+"""Boosted trees: prepared jets -> splits -> sampling -> lightgbm -> a run folder, like a network's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coffea_mljec.errors import InputError
+from training.material import Material, gather, refuse_another_recipe
+from training.outcome import record
+from training.run import read_run, write_record
+from training.sampling import accept
+from training.trees.graph import parameter_count
+
+if TYPE_CHECKING:
+    from training.recipe import TreesRecipe
+
+__all__ = ["grow", "read_trees"]
+
+
+def grow(recipe: TreesRecipe, resume: bool = False, progress: bool = True) -> Path:
+    """Grow the trees of a recipe and return the run's folder.
+
+    Trees grow in minutes: an interrupted run starts again with ``resume``.
+
+    Returns
+    -------
+    Path
+        With ``recipe.yaml``, ``trees.txt`` (lightgbm's own text, the best number of trees), ``run.json``,
+        ``metrics.csv`` (validation loss after every tree) and ``sampling.png``. ``run.json`` also has ``importance``:
+        feature -> share of the gain.
+
+    Raises
+    ------
+    InputError
+        If lightgbm is missing, the run is finished already, or is that of another recipe.
+    """
+    lightgbm = _lightgbm()
+    folder = recipe.folder
+    if resume and (folder / "run.json").exists():
+        raise InputError(f"the run {folder} is finished: export it, or rename the recipe to grow other trees")
+    refuse_another_recipe(folder, recipe, resume)
+    material = gather(recipe, progress)
+    names = list(recipe.feature_set.jet)
+    rows = material.rows["train"]
+    # The jets of one epoch: a tree does not see others than its predecessor.
+    rows = rows[accept(material.sampled.acceptance[rows], recipe.seed, 0)]
+    train = _data(lightgbm, recipe, material, rows, material.sampled.weight, names)
+    val = _data(lightgbm, recipe, material, material.rows["val"], material.expected(), names, train)
+    history: dict[str, dict[str, list[float]]] = {}
+    with _Bar(recipe.trees.rounds, progress) as advance:
+        booster = lightgbm.train(
+            _parameters(recipe), train, recipe.trees.rounds, valid_sets=[val], valid_names=["val"],
+            callbacks=[
+                lightgbm.early_stopping(recipe.trees.stop_rounds, verbose=False), lightgbm.record_evaluation(history),
+                advance,
+            ],
+        )  # fmt: skip
+    _write(folder / "trees.txt", booster.model_to_string(num_iteration=booster.best_iteration))
+    curve = history["val"]["l1"]
+    lines = ["trees,val_l1", *(f"{number},{value:.7g}" for number, value in enumerate(curve, start=1))]
+    _write(folder / "metrics.csv", "\n".join(lines) + "\n")
+    kept = read_text(folder / "trees.txt")
+    gain = kept.feature_importance("gain")
+    importance = {name: float(value) for name, value in zip(names, gain / max(gain.sum(), 1e-300), strict=True)}
+    described = record(recipe, material, parameter_count(kept), _losses(kept, material, recipe), ("lightgbm",))
+    write_record(folder, described | {"importance": importance, "trees": kept.num_trees()})
+    return folder
+
+
+def read_trees(folder: Path) -> Any:
+    """Return the lightgbm booster of a finished run.
+
+    Raises
+    ------
+    InputError
+        If the run is not finished, or lightgbm is missing.
+    """
+    read_run(folder)
+    return read_text(folder / "trees.txt")
+
+
+def read_text(path: Path) -> Any:
+    """Return the booster of one of lightgbm's text files (plain numbers: nothing in it is run)."""
+    return _lightgbm().Booster(model_file=str(path))
+
+
+def _lightgbm() -> Any:
+    try:
+        import lightgbm
+    except ImportError:
+        raise InputError("boosted trees need lightgbm: pip install 'coffea-mljec[train]', or make train-env") from None
+    return lightgbm
+
+
+def _parameters(recipe: TreesRecipe) -> dict[str, Any]:
+    trees = recipe.trees
+    return {
+        "objective": "regression_l1", "metric": "l1", "learning_rate": trees.learning_rate, "num_leaves": trees.leaves,
+        "min_data_in_leaf": trees.min_jets_in_leaf, "max_bin": trees.bins, "feature_fraction": trees.feature_share,
+        "bagging_fraction": trees.jet_share, "bagging_freq": int(trees.jet_share < 1.0), "lambda_l2": trees.l2,
+        "num_threads": trees.threads, "seed": recipe.seed, "deterministic": True, "force_row_wise": True,
+        "use_missing": False, "verbosity": -1,
+    }  # fmt: skip
+
+
+def _data(
+    lightgbm: Any,
+    recipe: TreesRecipe,
+    material: Material,
+    rows: NDArray[np.int64],
+    weight: NDArray[np.float32],
+    names: list[str],
+    reference: Any = None,
+) -> Any:
+    """Return lightgbm's data set of some jets; those beyond the loss's range, which contribute 0, are left out."""
+    target = material.jets.columns["target"][rows]
+    inside = (np.abs(target) < recipe.trees.loss_range) & (weight[rows] > 0)
+    rows, target = rows[inside], target[inside]
+    return lightgbm.Dataset(
+        material.jets.features["jet_features"][rows], target, weight=weight[rows], feature_name=names,
+        reference=reference, params={"max_bin": recipe.trees.bins, "verbosity": -1},
+    )  # fmt: skip
+
+
+def _losses(booster: Any, material: Material, recipe: TreesRecipe) -> dict[str, float]:
+    """Return the networks' losses (`training.outcome.losses`) of the trees, and those of no correction."""
+    metrics = {}
+    for name in ("val", "test"):
+        rows = material.rows[name]
+        if not len(rows):
+            continue
+        weight = material.expected()[rows].astype(np.float64)
+        target = material.jets.columns["target"][rows].astype(np.float64)
+        inside = weight * (np.abs(target) < recipe.trees.loss_range)
+        predicted = booster.predict(material.jets.features["jet_features"][rows])
+        for label, values in (("loss", predicted), ("loss_uncorrected", 0.0)):
+            metrics[f"{name}_{label}"] = float((inside * np.abs(target - values)).sum() / weight.sum())
+    return metrics
+
+
+class _Bar:
+    """A progress bar as a callback of lightgbm: the trees so far and their validation loss."""
+
+    order = 50
+    before_iteration = False
+
+    def __init__(self, rounds: int, shown: bool) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (
+            TextColumn("growing trees"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+            TextColumn("validation loss {task.fields[loss]:.5f}"),
+        )  # fmt: skip
+        self._progress = Progress(*columns, disable=not shown)
+        self._task = self._progress.add_task("", total=rounds, loss=float("nan"))
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, environment: Any) -> None:
+        loss = environment.evaluation_result_list[0][2]
+        self._progress.update(self._task, completed=environment.iteration + 1, loss=loss)
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(text)
+    temporary.rename(path)
