@@ -93,16 +93,31 @@ def simulate(
 def derive(
     inputs: Annotated[list[Path], typer.Argument(help="Files or folders of simulated events: training ones only.")],
     output: Folder,
-    name: Annotated[str, typer.Option(help="Campaign, version and MC.")] = "MLJECSim_V1_MC",
-    algo: Annotated[str, typer.Option(help="Jet algorithm, part of the file names.")] = "AK4PFchs",
+    provider: Annotated[
+        str,
+        typer.Option(
+            help="'standard': the standard correction. A bundled model, a model folder or a folder of *.jec.txt: the "
+            "closure and the resolution of that provider."
+        ),
+    ] = "standard",
     closure: Annotated[
-        list[Path] | None, typer.Option(help="Other events on which the closure is measured as well.")
+        list[Path] | None, typer.Option(help="Other events, on which the closure is measured as well.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Campaign, version and MC; MLJECSim_V1_MC or MLJECSim-PROVIDER_V1_MC by default.")
+    ] = None,
+    algo: Annotated[str, typer.Option(help="Jet algorithm, part of the file names.")] = "AK4PFchs",
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder that keeps each file's jets: an interrupted run goes on from there.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for closure tables and plots; the output by default.")
     ] = None,
 ) -> None:
-    """Derive the standard correction, L1FastJet x L2Relative x L3Absolute, as classic text files with closure plots."""
-    from training.derive.derivation import run
+    """Derive a correction, its resolution and scale factors, as CMS's text files and as a correctionlib file."""
+    from training.derive.command import run
 
-    run(inputs, output, name, algo, closure or [])
+    run(inputs, output, name, algo, closure or [], provider, cache, report)
 
 
 def calibrate(

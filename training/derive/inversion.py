@@ -90,5 +90,6 @@ def inverted_level(level: str, edges: Floats, inversions: Sequence[Inversion]) -
         nodes = inversion.pt
         for i, coefficients in enumerate(inversion.coefficients):
             pt_bin = (0.0 if i == 0 else nodes[i], LARGEST_PT if i == len(nodes) - 2 else nodes[i + 1])
-            rows.append(Row.create([(eta_low, eta_high), pt_bin], [(nodes[i], nodes[i + 1])], [nodes[i], *coefficients]))
+            bins, reach = [(eta_low, eta_high), pt_bin], [(nodes[i], nodes[i + 1])]
+            rows.append(Row.create(bins, reach, [nodes[i], *coefficients]))
     return Level(level, "Correction", ("JetEta", "JetPt"), ("JetPt",), _FACTOR, mirrored(rows))

@@ -140,7 +140,7 @@ def _fit(
 
 
 def _covariance(columns: Floats, left: Floats, weight: Floats) -> Floats:
-    """Return the covariance of a fit of least absolute deviations (R. Koenker, Quantile Regression, 2005, section 3)."""
+    """Return the covariance of a fit of least absolute deviations (R. Koenker, Quantile Regression, 2005, ch. 3)."""
     low, high = group_quantiles(left, weight, np.zeros(len(left), np.int64), 1, (0.4, 0.6))[0]
     density = 0.2 / max(high - low, 1e-6)
     bread = np.linalg.pinv(columns.T @ (columns * (density * weight)[:, None]))

@@ -18,7 +18,15 @@ from training.derive.level import Level, Row, mirrored
 from training.derive.medians import effective, group_quantiles
 from training.derive.sample import MatchedJets
 
-__all__ = ["ETA_EDGES", "FORMULA", "Resolution", "fit_resolution", "predicted", "resolution_level", "scale_factor_level"]
+__all__ = [
+    "ETA_EDGES",
+    "FORMULA",
+    "Resolution",
+    "fit_resolution",
+    "predicted",
+    "resolution_level",
+    "scale_factor_level",
+]
 
 Floats = NDArray[np.float64]
 

@@ -158,7 +158,7 @@ def _kept(path: Path, provider: Provider | None, cache: Path | None) -> tuple[Co
     identity = [_FORMAT, str(path.resolve()), stat.st_size, stat.st_mtime_ns, provider and digest_of(provider)]
     entry = cache / f"{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]}.npz"
     try:
-        with np.load(entry, allow_pickle=False) as stored:
+        with entry.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             both = {name: stored[name] for name in stored.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # absent, or cut by an interruption: read again
         jets, events = _read(path, provider)

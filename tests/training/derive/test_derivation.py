@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from coffea_mljec import FactorizedJEC
-from coffea_mljec.corrections.payloads import read_text
 from coffea_mljec.errors import InputError
 from tests.training.derive.toy import RHO_0, resolution, toy, true_response, true_slope
 from training.derive.closure import closure_table, plot_closure, summary, write_closure
@@ -137,8 +136,8 @@ def test_closure_files(derived: Derived, tmp_path: Path) -> None:
 def test_bad_input(training: MatchedJets, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected <campaign>_<version>_MC"):
         derive(training, tmp_path, "no_good", "AK4PFchs")
+    (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot make the folder"):
-        (tmp_path / "file").write_text("")
         derive(training, tmp_path / "file" / "in", "Toy_V1_MC", "AK4PFchs")
     few = toy(1, 100)
     with pytest.raises(InputError, match=r"jets near 0 < \|eta\| < 0.261 .*expected at least 300: simulate more"):
@@ -148,7 +147,7 @@ def test_bad_input(training: MatchedJets, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the offset needs a range"):
         derive(flat, tmp_path / "flat", "Toy_V1_MC", "AK4PFchs")
     with_pt = MatchedJets(few.columns | {"pt": few["pt_raw"]}, few.event_rho, few.event_n_pu)
-    with pytest.raises(InputError, match="cells of .*hold 60 jets each, expected at least 8: simulate more"):
+    with pytest.raises(InputError, match=r"cells of .*hold 60 jets each, expected at least 8: simulate more"):
         derive_closure(with_pt, tmp_path / "few", "Toy_V1_MC", "AK4PFchs")
     central = np.abs(training["eta"]) < 2.0
     part = MatchedJets(

@@ -115,7 +115,8 @@ def test_inversion_is_exact_for_the_median() -> None:
         naive = reconstructed[rows] / response(reconstructed[rows])
         assert abs(np.median(naive / pt[rows]) - 1.0) > 0.03
     edge = inversion(np.array([0.01, inversion.pt[0], inversion.pt[-1], 1e5]))
-    assert edge[0] == edge[1] and edge[2] == pytest.approx(edge[3])
+    assert edge[0] == edge[1]
+    assert edge[2] == pytest.approx(edge[3])
 
 
 def test_nodes_that_do_not_rise_are_left_out() -> None:
