@@ -31,7 +31,7 @@ class Detector(NamedTuple):
     # flow recovers: jets had 57 % of their energy in charged hadrons, CMS 65 %.
     eff_soft_central: float = 0.80
     eff_soft_forward: float = 0.70
-    eff_hard_central: float = 0.97
+    eff_hard_central: float = 0.98
     eff_hard_forward: float = 0.90
     # Tracks above 1 GeV within 0.02 x 0.02 before pixel hits merge; the loss of every further one (adjusted: shape of
     # the CMS tracking efficiency in jet cores, which falls to about 0.7 at 1 TeV).
@@ -81,16 +81,16 @@ class Detector(NamedTuple):
     # were 25 to 40 % too good at all momenta) and 2.8 to 3.2 (20 to 45 %).
     crack_eta: float = 1.3
     crack_width: float = 0.12
-    crack_loss: float = 0.24
-    edge_loss: float = 0.44
+    crack_loss: float = 0.28
+    edge_loss: float = 0.40
     edge_width: float = 0.12
     ecal_mip_probability: float = 0.5  # no nuclear interaction in the ECAL's one interaction length
     ecal_mip: float = 0.25
     ecal_share: float = 0.38  # mean fraction of a hadron's energy that stays in the ECAL if it interacts there
     # Adjusted to the raw response at eta 2.0, which CMS sees rise to 0.954 at 1 TeV: factor on hadrons, 1.5 to 2.5, and
     # its relative rise with log(E / pivot), 1.5 to hf_eta.
-    endcap_response: float = 0.945
-    endcap_rise: float = 0.006
+    endcap_response: float = 0.885
+    endcap_rise: float = 0.035
     endcap_pivot: float = 20.0
     gap_response: float = 0.90  # adjusted: factor on everything between 2.5 and hf_eta, where there are no tracks
 
