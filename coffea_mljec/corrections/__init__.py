@@ -6,5 +6,14 @@ from coffea_mljec.corrections.factorized import FactorizedJEC
 from coffea_mljec.corrections.mljec import MLJEC, FastSimulationWarning
 from coffea_mljec.corrections.nano_regression import NanoRegression
 from coffea_mljec.corrections.provider import Provider
+from coffea_mljec.corrections.suitability import MismatchWarning, StandardJetsWarning
 
-__all__ = ["MLJEC", "FactorizedJEC", "FastSimulationWarning", "NanoRegression", "Provider"]
+__all__ = [
+    "MLJEC",
+    "FactorizedJEC",
+    "FastSimulationWarning",
+    "MismatchWarning",
+    "NanoRegression",
+    "Provider",
+    "StandardJetsWarning",
+]

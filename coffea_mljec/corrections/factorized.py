@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from coffea_mljec.corrections.payloads import Payload, read_json, read_text
 from coffea_mljec.corrections.provider import Factors, Path, Provider
+from coffea_mljec.corrections.suitability import DEDICATED, Made, check_kind, warn_of_runs
+from coffea_mljec.corrections.systematics import SystematicOptions
 from coffea_mljec.errors import InputError
 from coffea_mljec.layouts import Layout, raw_jets
 from coffea_mljec.layouts.adapter import JET_QUANTITIES
 from coffea_mljec.status import Status, mark
 
 __all__ = ["FactorizedJEC"]
-
-RADIUS = {"Jet": "4", "FatJet": "8"}
-"""NanoAOD's collections and the radius (in tenths) of their jets; other collections are taken as they come."""
 
 
 class FactorizedJEC(Provider):
@@ -39,6 +37,10 @@ class FactorizedJEC(Provider):
         The levels, read.
     name : str
         What tables and plots call it.
+    closure : Payload, optional
+        See `Provider`.
+    **systematics
+        Uncertainties and smearing, see `SystematicOptions`.
 
     Attributes
     ----------
@@ -46,17 +48,31 @@ class FactorizedJEC(Provider):
         ``levels``, ``tag``, ``algorithm``, ``is_data`` and ``inputs`` of the correction.
     """
 
-    def __init__(self, payload: Payload, name: str = "standard") -> None:
+    def __init__(
+        self,
+        payload: Payload,
+        name: str = "standard",
+        *,
+        closure: Payload | None = None,
+        **systematics: Unpack[SystematicOptions],
+    ) -> None:
         if not isinstance(payload, Payload):
             raise InputError(
                 f"FactorizedJEC needs a payload, got {payload!r}: use FactorizedJEC.from_txt([...]) or "
                 "FactorizedJEC.from_json(path, tag, algorithm)."
             )
-        super().__init__(name)
         self.payload = payload
+        super().__init__(name, closure=closure, **systematics)
 
     @classmethod
-    def from_txt(cls, paths: Sequence[str | PathLike[str]], name: str = "standard") -> FactorizedJEC:
+    def from_txt(
+        cls,
+        paths: Sequence[str | PathLike[str]],
+        name: str = "standard",
+        *,
+        closure: Payload | None = None,
+        **systematics: Unpack[SystematicOptions],
+    ) -> FactorizedJEC:
         """Read classic text payloads.
 
         Parameters
@@ -66,6 +82,8 @@ class FactorizedJEC(Provider):
             (``Summer22_22Sep2023_V3_MC_L2Relative_AK4PFPuppi.jec.txt``).
         name : str
             What tables and plots call it.
+        closure, **systematics
+            See `FactorizedJEC`.
 
         Raises
         ------
@@ -74,7 +92,8 @@ class FactorizedJEC(Provider):
         """
         if isinstance(paths, (str, PathLike)):
             raise InputError(f"from_txt takes a list of files, one a level; got {paths!r}: write from_txt([...]).")
-        return cls(read_text([FilePath(path) for path in paths]), name)
+        payload = read_text([FilePath(path) for path in paths])
+        return cls(payload, name, closure=closure, **systematics)
 
     @classmethod
     def from_json(
@@ -84,6 +103,9 @@ class FactorizedJEC(Provider):
         algorithm: str,
         levels: str | Sequence[str] = "L1L2L3Res",
         name: str = "standard",
+        *,
+        closure: Payload | None = None,
+        **systematics: Unpack[SystematicOptions],
     ) -> FactorizedJEC:
         """Read a correctionlib file.
 
@@ -98,13 +120,15 @@ class FactorizedJEC(Provider):
             residual is 1 for simulation, and the tag of the run period has it for data.
         name : str
             What tables and plots call it.
+        closure, **systematics
+            See `FactorizedJEC`.
 
         Raises
         ------
         PayloadError
             If the file is unreadable or has no such tag, algorithm or level; the message names the nearest that it has.
         """
-        return cls(read_json(FilePath(path), tag, algorithm, levels), name)
+        return cls(read_json(FilePath(path), tag, algorithm, levels), name, closure=closure, **systematics)
 
     def __repr__(self) -> str:
         payload = self.payload
@@ -114,24 +138,42 @@ class FactorizedJEC(Provider):
     def _user(self) -> str:
         return f"the standard path {self.payload.tag} {self.payload.algorithm}"
 
+    @property
+    def algorithm(self) -> str:
+        """The jets that the payload is for."""
+        return self.payload.algorithm
+
+    def _own_payloads(self) -> tuple[Made, ...]:
+        return (self.payload,)
+
+    def _measured_on_own_jets(self, algorithm: str) -> bool:
+        return DEDICATED.fullmatch(algorithm) is None
+
     def _check_collection(self, layout: Layout) -> None:
-        radius = re.match(r"AK(\d+)", self.payload.algorithm)
-        expected = RADIUS.get(layout.collection)
-        if radius is not None and expected is not None and radius[1] != expected:
+        dedicated = DEDICATED.fullmatch(self.algorithm)
+        if dedicated is not None:
             raise InputError(
-                f"{self._user} is for jets of radius 0.{radius[1]}; {layout.collection} holds jets of radius "
-                f"0.{expected}. Read a payload for AK{expected} jets, or correct another collection."
+                f"{self._user} is for regressed jets, not for those of the file: "
+                f"NanoRegression({dedicated['network']!r}, neutrino={dedicated['neutrino'] is not None}, payload=...) "
+                "regresses them first."
             )
+        super()._check_collection(layout)
+        check_kind(self.payload.is_data, layout, self._user)
+
+    @property
+    def _inputs(self) -> tuple[str, ...]:
+        """Canonical names of what is read; the run of data tells whether the payload is for its year."""
+        return tuple(dict.fromkeys((*self.payload.inputs, *(["run"] if self.payload.is_data else []))))
 
     def _paths(self, layout: Layout) -> Iterable[Path]:
-        self._check_collection(layout)
         # The base knows where raw pT is.
-        wanted = [source for name in self.payload.inputs if name != "pt_raw" for source in JET_QUANTITIES[name]]
+        wanted = [source for name in self._inputs if name != "pt_raw" for source in JET_QUANTITIES[name]]
         return [layout.require(kind, quantity, self._user) for kind, quantity in wanted]
 
     def _factor(self, events: Any, layout: Layout) -> Factors:
-        self._check_collection(layout)
-        columns, _ = raw_jets(events, layout, self.payload.inputs, self._user)
+        columns, _ = raw_jets(events, layout, self._inputs, self._user)
+        if self.payload.is_data:
+            warn_of_runs(self.payload, columns["run"])
         factor, valid = self.payload.evaluate(columns)
         status = np.zeros(factor.size, np.uint8)
         bad = ~(columns["pt_raw"] > 0)

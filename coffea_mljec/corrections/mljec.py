@@ -6,16 +6,18 @@ import os
 import warnings
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec import features as feature_room
 from coffea_mljec import models
+from coffea_mljec.corrections.payloads import Payload
 from coffea_mljec.corrections.provider import Factors, Path, Provider
+from coffea_mljec.corrections.systematics import SystematicOptions
 from coffea_mljec.errors import InputError, MissingBranchError
-from coffea_mljec.layouts import FlatJets, Layout, detect, flatten, required_paths
+from coffea_mljec.layouts import FlatJets, Layout, flatten, required_paths
 from coffea_mljec.layouts.jagged import offsets_of
 from coffea_mljec.status import Status, mark
 
@@ -54,6 +56,10 @@ class MLJEC(Provider):
         What tables and plots call it; the model's name by default.
     threads : int
         Batches that run side by side. Each session keeps one thread; on a shared worker leave this at 1.
+    closure, residual, **systematics
+        Levels on top, uncertainties and smearing: see `Provider` and `SystematicOptions`. Public payloads were measured
+        on standard jets, so residual, uncertainties and scale factors need ``standard_jets=True``, and warn; payloads
+        derived for this network carry its name (``AK4PFchsPfnRLite`` for pfn-r-lite on AK4PFchs jets).
 
     Raises
     ------
@@ -68,17 +74,28 @@ class MLJEC(Provider):
         *,
         name: str | None = None,
         threads: int = 1,
+        closure: Payload | None = None,
+        residual: Payload | None = None,
+        **systematics: Unpack[SystematicOptions],
     ) -> None:
         self.model = models.open_model(model)
         if threads < 1:
             raise InputError(f"threads must be at least 1; got {threads}.")
         self.threads = threads
-        super().__init__(name or self.model.card.name, fallback)
+        super().__init__(name or self.model.card.name, fallback, closure=closure, residual=residual, **systematics)
 
     @property
     def card(self) -> models.ModelCard:
         """The model's card."""
         return self.model.card
+
+    @property
+    def algorithm(self) -> str:
+        """The jets that the model was trained for."""
+        return self.card.algorithm
+
+    def _measured_on_own_jets(self, algorithm: str) -> bool:
+        return _letters(algorithm) == _letters(self.card.algorithm + self.card.name)
 
     @property
     def feature_names(self) -> dict[str, tuple[str, ...]]:
@@ -102,10 +119,9 @@ class MLJEC(Provider):
             ``charged_offsets`` int64 [n + 1], likewise ``neutral`` and ``sv``; columns in the order of
             `feature_names`, rows in the order of the flattened jets. Jets without constituents have no rows there.
         """
-        return feature_room.compute(self._flatten(events, detect(events, collection)), self.card.feature_set)
+        return feature_room.compute(self._flatten(events, self._detect(events, collection)), self.card.feature_set)
 
     def _paths(self, layout: Layout) -> Iterable[Path]:
-        self._check_collection(layout)
         if self._falls_back_wholly(layout):
             return []
         return self._required(layout).values()
@@ -125,13 +141,15 @@ class MLJEC(Provider):
 
     def _falls_back_wholly(self, layout: Layout) -> bool:
         """True where the file cannot feed the network at all and the fallback takes every jet."""
-        if self.fallback is None:
-            return False
+        return self.fallback is not None and not self._feeds(layout)
+
+    def _feeds(self, layout: Layout) -> bool:
+        """Whether the file has what the network reads."""
         try:
             self._required(layout)
         except MissingBranchError:
-            return True
-        return False
+            return False
+        return True
 
     def _check_collection(self, layout: Layout) -> None:
         if layout.collection not in self.card.collections:
@@ -141,9 +159,10 @@ class MLJEC(Provider):
                 f"got {layout.collection!r}. Use a model that was trained for these jets (mljec models lists the "
                 "bundled ones)."
             )
+        if self._feeds(layout):
+            super()._check_collection(layout)
 
     def _flatten(self, events: Any, layout: Layout) -> FlatJets:
-        self._check_collection(layout)
         return flatten(
             events,
             layout.collection,
@@ -212,3 +231,8 @@ class MLJEC(Provider):
                 FastSimulationWarning,
                 stacklevel=2,
             )
+
+
+def _letters(name: str) -> str:
+    """Letters and digits alone: algorithms in names of payloads hold nothing else."""
+    return "".join(filter(str.isalnum, name)).lower()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,8 @@ from coffea_mljec.corrections.factorized import FactorizedJEC
 from coffea_mljec.corrections.payloads import Payload
 from coffea_mljec.corrections.provider import Factors, Path, Provider
 from coffea_mljec.corrections.record import stored
+from coffea_mljec.corrections.suitability import DEDICATED, Made, check_kind, warn_of_runs
+from coffea_mljec.corrections.systematics import SystematicOptions
 from coffea_mljec.errors import InputError, MissingBranchError
 from coffea_mljec.layouts import Layout, raw_jets
 from coffea_mljec.layouts.adapter import JET_QUANTITIES
@@ -24,9 +25,6 @@ __all__ = ["NanoRegression"]
 
 AnyPayload: TypeAlias = "Payload | FactorizedJEC"
 Selection: TypeAlias = "tuple[str, float]"
-
-DEDICATED = re.compile(r"(?P<jets>AK\d+PF[A-Za-z]*?)(?P<network>PNet|UParT)\w*?Regression(?P<neutrino>PlusNeutrino)?")
-"""Algorithms of the payloads for regressed jets: ``AK4PFPuppiPNetRegressionPlusNeutrino``."""
 
 
 class NanoRegression(Provider):
@@ -63,8 +61,10 @@ class NanoRegression(Provider):
         PNet 0) or not finite. Without one they keep the pT of the file. ``mljec_status`` says so.
     name : str, optional
         What tables and plots call it.
-    **options
-        See `Provider`.
+    closure, residual, **systematics
+        Levels on top, uncertainties and smearing: see `Provider` and `SystematicOptions`. The payload has its own
+        residual; uncertainties, resolution and scale factors for regressed jets are in the same file, others need
+        ``standard_jets=True``.
 
     Raises
     ------
@@ -86,6 +86,9 @@ class NanoRegression(Provider):
         selection: Selection | None = None,
         fallback: Provider | None = None,
         name: str | None = None,
+        closure: Payload | None = None,
+        residual: Payload | None = None,
+        **systematics: Unpack[SystematicOptions],
     ) -> None:
         if regression not in REGRESSIONS:
             raise InputError(f"no stored regression {regression!r}; expected one of {', '.join(REGRESSIONS)}.")
@@ -93,11 +96,35 @@ class NanoRegression(Provider):
         self.selection = _checked_selection(selection)
         self.neutrino = self._checked_neutrino(neutrino)
         self.payloads = self._checked_payloads(payload)
-        super().__init__(name or self._default_name(), fallback)
+        super().__init__(name or self._default_name(), fallback, closure=closure, residual=residual, **systematics)
 
     def __repr__(self) -> str:
         payloads = [f"{one.tag} {one.algorithm}" for one in self.payloads.values()]
         return f"NanoRegression({', '.join([repr(self.name), *payloads])})"
+
+    @property
+    def algorithm(self) -> str | None:
+        """The jets that the payload is for; None without one."""
+        return next((payload.algorithm for payload in self.payloads.values()), None)
+
+    def _own_payloads(self) -> tuple[Made, ...]:
+        return tuple(self.payloads.values())
+
+    def _measured_on_own_jets(self, algorithm: str) -> bool:
+        what = DEDICATED.fullmatch(algorithm)
+        if what is None or what["network"] != self._network:
+            return False
+        return self.selection is not None or (what["neutrino"] is not None) == self.neutrino
+
+    @property
+    def _network(self) -> str:
+        """Its name in those of payloads."""
+        return "UParT" if self.regression.startswith("UParT") else self.regression
+
+    def _check_collection(self, layout: Layout) -> None:
+        super()._check_collection(layout)
+        for payload in self.payloads.values():
+            check_kind(payload.is_data, layout, f"{self._user} with {payload.tag} {payload.algorithm}")
 
     @property
     def _on_corrected(self) -> bool:
@@ -162,15 +189,14 @@ class NanoRegression(Provider):
                     f"{payload.algorithm}. Read the plain one ({what['jets']})."
                 )
             return
-        network = "UParT" if self.regression.startswith("UParT") else self.regression
-        wanted = f"{network}Regression{'PlusNeutrino' if variant == 'neutrino' else ''}"
+        wanted = f"{self._network}Regression{'PlusNeutrino' if variant == 'neutrino' else ''}"
         if what is None:
             raise InputError(
                 f"{payload.tag} {payload.algorithm} is the plain JEC: it must not be applied on top of "
                 f"{self._user}, which corrects for the same effects. Read the payload for {payload.algorithm}{wanted} "
                 "(jet_jerc_PNet.json.gz), or give none."
             )
-        if what["network"] != network or (what["neutrino"] is not None) != (variant == "neutrino"):
+        if what["network"] != self._network or (what["neutrino"] is not None) != (variant == "neutrino"):
             raise InputError(
                 f"{payload.tag} {payload.algorithm} is for another regression than {self.regression} "
                 f"{'with' if variant == 'neutrino' else 'without'} neutrinos. Read the payload for "
@@ -200,15 +226,23 @@ class NanoRegression(Provider):
                     f"tags that it has: {', '.join(field for field in has if field.startswith('btag')) or 'none'}."
                 )
             paths.append((collection, self.selection[0]))
-        inputs = {name for payload in self.payloads.values() for name in payload.inputs} - {"pt_raw"}
-        sources = [source for name in sorted(inputs) for source in JET_QUANTITIES[name]]
+        sources = [source for name in self._inputs for source in JET_QUANTITIES[name]]
         return [*paths, *(layout.require(kind, quantity, self._user) for kind, quantity in sources)]
+
+    @property
+    def _inputs(self) -> tuple[str, ...]:
+        """Canonical names of what the payloads read beyond pT, and the run of data."""
+        payloads = self.payloads.values()
+        names = {name for payload in payloads for name in payload.inputs} - {"pt_raw"}
+        return tuple(sorted(names | {"run" for payload in payloads if payload.is_data}))
 
     def _factor(self, events: Any, layout: Layout) -> Factors:
         jets = events[layout.collection]
         self._paths(layout)  # says what the file lacks
-        inputs = dict.fromkeys(("pt_raw", *(name for one in self.payloads.values() for name in one.inputs)))
-        columns, _ = raw_jets(events, layout, inputs, self._user)
+        columns, _ = raw_jets(events, layout, ("pt_raw", *self._inputs), self._user)
+        for payload in self.payloads.values():
+            if payload.is_data:
+                warn_of_runs(payload, columns["run"])
         pt_raw = columns["pt_raw"].astype(np.float64)
         above = None
         if self.selection is not None:

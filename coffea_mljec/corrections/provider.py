@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Unpack
 
 import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.assignment import allow_dask_assignment
-from coffea_mljec.corrections.record import corrected_jets, corrected_jets_meta, stored
+from coffea_mljec.corrections.levels_on_top import OnTop
+from coffea_mljec.corrections.payloads import Payload
+from coffea_mljec.corrections.record import corrected_jets_meta, correction_columns, stored
+from coffea_mljec.corrections.suitability import (
+    Made,
+    check_algorithm,
+    check_same_era,
+    check_unchanged,
+    warn_standard_jets,
+)
+from coffea_mljec.corrections.systematics import SystematicOptions, Systematics
+from coffea_mljec.corrections.variation_record import (
+    stale_fields,
+    varied_columns,
+    varied_meta,
+    with_variations,
+    without_fields,
+)
 from coffea_mljec.errors import InputError
 from coffea_mljec.layouts import Layout, detect, raw_jets
+from coffea_mljec.layouts.jagged import with_columns
 from coffea_mljec.layouts.layout import is_dask
 from coffea_mljec.status import Status, mark
 
@@ -23,12 +42,28 @@ Path = tuple[str, ...]
 Factors = tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]
 
 
+@dataclass(frozen=True)
+class _Resolved:
+    """The jets of a chunk, corrected once: everything that any variation needs."""
+
+    raw: dict[str, Any]
+    factor: npt.NDArray[np.float64]
+    kept: npt.NDArray[np.bool_]
+    status: npt.NDArray[np.uint8]
+
+    def columns(self, jets: ak.Array) -> dict[str, npt.NDArray[Any]]:
+        """Columns of the corrected collection, not smeared."""
+        return correction_columns(
+            jets, self.raw["pt_raw"], self.raw["mass_raw"], self.factor, self.kept, self.status
+        )
+
+
 class Provider(ABC):
     """A jet energy correction: an object with `apply`.
 
-    Subclasses say which quantities they read and give a factor and a status per jet; reading raw jets, the fallback,
-    the record and the modes (eager, virtual, dask) are done here. Providers are picklable, callable and keep no state
-    of the events.
+    Subclasses say which quantities they read and give a factor and a status per jet; reading raw jets, levels on top,
+    the fallback, variations, the record and the modes (eager, virtual, dask) are done here. Providers are picklable,
+    callable and keep no state of the events.
 
     Parameters
     ----------
@@ -37,9 +72,24 @@ class Provider(ABC):
     fallback : Provider, optional
         Corrects the jets that this provider cannot treat. Without one they keep the pT that the file had; their status
         says so.
+    closure : Payload, optional
+        One level as a function of eta and this provider's corrected pT, multiplied on top: what is left of the bias of
+        the response in simulation (``python -m training derive`` makes it).
+    residual : Payload, optional
+        The residual level, multiplied on top for data only. Those of public payloads were measured on standard jets.
+    **systematics
+        Uncertainties and smearing, see `SystematicOptions`.
     """
 
-    def __init__(self, name: str, fallback: Provider | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        fallback: Provider | None = None,
+        *,
+        closure: Payload | None = None,
+        residual: Payload | None = None,
+        **systematics: Unpack[SystematicOptions],
+    ) -> None:
         if fallback is not None and not isinstance(fallback, Provider):
             raise InputError(
                 "fallback must be a provider, such as FactorizedJEC.from_txt([...]) for the standard path, or None; "
@@ -47,6 +97,9 @@ class Provider(ABC):
             )
         self.name = name
         self.fallback = fallback
+        self.on_top = OnTop(closure, residual)
+        self.systematics = Systematics(**systematics)
+        self._check_jets_of_payloads()
 
     @abstractmethod
     def _paths(self, layout: Layout) -> Iterable[Path]:
@@ -57,6 +110,20 @@ class Provider(ABC):
     def _factor(self, events: Any, layout: Layout) -> Factors:
         """Factor (corrected/raw) and `Status` bits of all jets of a concrete chunk, flat; a factor counts where
         APPLIED is set."""
+
+    @property
+    @abstractmethod
+    def algorithm(self) -> str | None:
+        """The jets that it is for, such as ``AK4PFPuppi``; None where the file decides."""
+
+    @abstractmethod
+    def _measured_on_own_jets(self, algorithm: str) -> bool:
+        """Whether a payload for this algorithm was measured on jets corrected by this provider."""
+
+    @property
+    def _user(self) -> str:
+        """What messages call it."""
+        return f"the correction {self.name!r}"
 
     def apply(self, events: Any, collection: str = "Jet") -> Any:
         """Return the corrected jet collection.
@@ -76,6 +143,11 @@ class Provider(ABC):
             (corrected/raw); ``rawFactor`` refreshed; ``mljec_status`` (`coffea_mljec.Status`). Correcting corrected
             jets starts from ``pt_raw`` again.
 
+            With uncertainties or a resolution also coffea's ``pt_jec``, ``pt_jer``, ``jet_energy_resolution``, ... and
+            records of varied jets, ``JES_<source>.up``, ``JER.down``, whose ``pt``, ``mass`` and ``rawFactor`` are
+            evaluated when they are read; the correction itself is evaluated once. ``pt`` is then the smeared one and
+            ``jet_energy_correction`` is ``pt_jec`` over raw.
+
         Raises
         ------
         InputError
@@ -83,18 +155,41 @@ class Provider(ABC):
         MissingBranchError
             If the file lacks something that the provider reads (and there is no fallback).
         JetsChangedError
-            If the jets were cut or sorted before the correction.
+            If the jets were cut or sorted before the correction, or corrected by something else.
         """
         if is_dask(events):
             return self._in_dask(events, collection, "apply")
-        layout = detect(events, collection)
+        layout = self._detect(events, collection)
         if ak.backend(events) == "typetracer":
-            self._touch(events, layout)
-            return corrected_jets_meta(events[collection])
-        columns, factor, kept, status = self._resolve(events, layout)
-        return corrected_jets(events[collection], columns["pt_raw"], columns["mass_raw"], factor, kept, status)
+            return self._meta(events, layout)
+        jets = events[collection]
+        columns = self._resolve(events, layout).columns(jets)
+        if not self.systematics.payloads:
+            return with_columns(jets, columns, without=stale_fields(jets))
+        shifted = self.systematics.at(events, layout, columns["pt"], self._user)
+        return with_variations(jets, columns, shifted, self.systematics.names(layout))
 
     __call__ = apply
+
+    def variations(self, events: Any, collection: str = "Jet") -> Iterator[tuple[str, Any]]:
+        """Yield ``("nominal", jets)``, then ``("JER_up", jets)``, ``("JES_<source>_down", jets)``, ... one at a time.
+
+        The correction is evaluated once, each variation when it is asked for, and only one is in memory. The jets are
+        those of `apply` without the records of varied jets. Parameters and errors are those of `apply`.
+        """
+        if is_dask(events):
+            corrected = self.apply(events, collection)
+            yield "nominal", corrected
+            for name in self.systematics.names(detect(events, collection)):
+                for direction in ("up", "down"):
+                    yield f"{name}_{direction}", corrected[name][direction]
+            return
+        layout = self._detect(events, collection)
+        jets = events[collection]
+        columns = self._resolve(events, layout).columns(jets)
+        shifted = self.systematics.at(events, layout, columns["pt"], self._user)
+        for name, varied in varied_columns(columns, shifted, self.systematics.names(layout)):
+            yield name, with_columns(jets, varied, without=stale_fields(jets))
 
     def correction(self, events: Any, collection: str = "Jet") -> Any:
         """Return only the factor, corrected/raw, float32, in the shape of the collection (n_events, variable).
@@ -103,7 +198,11 @@ class Provider(ABC):
         """
         if is_dask(events):
             return self._in_dask(events, collection, "correction")
-        return self.apply(events, collection)["jet_energy_correction"]
+        layout = self._detect(events, collection)
+        if ak.backend(events) == "typetracer":
+            return self._meta(events, layout)["jet_energy_correction"]
+        jets = events[collection]
+        return with_columns(jets, self._resolve(events, layout).columns(jets))["jet_energy_correction"]
 
     def required_branches(self, events: Any, collection: str = "Jet") -> tuple[str, ...]:
         """List the branches of this file that `apply` reads, counters included, sorted.
@@ -113,7 +212,7 @@ class Provider(ABC):
         MissingBranchError
             If the file lacks one.
         """
-        layout = detect(events, collection)
+        layout = self._detect(events, collection)
         branches = set()
         for path in self._all_paths(layout):
             branches.add("_".join(path))
@@ -123,7 +222,11 @@ class Provider(ABC):
 
     def _all_paths(self, layout: Layout) -> set[Path]:
         collection = layout.collection
-        paths: set[Path] = set(self._own_or_fallback_paths(layout))
+        paths: set[Path] = {
+            *self._own_or_fallback_paths(layout),
+            *self.on_top.paths(layout, self._user),
+            *(self.systematics.paths(layout, self._user) if self.systematics.payloads else ()),
+        }
         jet_fields = layout.fields[collection]
         for name in ("pt", "mass"):
             if f"{name}_raw" in jet_fields:
@@ -134,15 +237,54 @@ class Provider(ABC):
 
     def _own_or_fallback_paths(self, layout: Layout) -> Iterable[Path]:
         paths = list(self._paths(layout))
-        return paths if self.fallback is None else [*paths, *self.fallback._paths(layout)]
+        return paths if self.fallback is None else [*paths, *self.fallback._own_or_fallback_paths(layout)]
 
-    def _resolve(self, events: Any, layout: Layout) -> tuple[dict[str, Any], npt.NDArray[np.float64], Any, Any]:
-        """Raw jets, factor, which jets keep the file's pT, and status, after the fallback."""
-        columns, _ = raw_jets(events, layout, ("pt_raw", "mass_raw"), self.name)
+    def _detect(self, events: Any, collection: str) -> Layout:
+        """The layout, and whether this provider is for these jets at all."""
+        layout = detect(events, collection)
+        check_unchanged(layout)
+        self._check_collection(layout)
+        if self.fallback is not None:
+            self.fallback._check_collection(layout)
+        return layout
+
+    def _check_collection(self, layout: Layout) -> None:
+        """Refuse or warn of jets that this provider is not for."""
+        if self.algorithm is not None:
+            check_algorithm(self.algorithm, layout, self._user)
+
+    def _own_payloads(self) -> tuple[Made, ...]:
+        """Payloads that the provider itself consists of."""
+        return ()
+
+    def _check_jets_of_payloads(self) -> None:
+        """What was measured on standard jets needs permission; a resolution must be this provider's own."""
+        given = self.systematics.payloads | self.on_top.measured
+        if everything := [*self._own_payloads(), *given.values()]:
+            check_same_era(everything[0], everything[1:])
+        for name, made in given.items():
+            if self._measured_on_own_jets(made.algorithm):
+                continue
+            if name == "resolution":
+                raise InputError(
+                    f"the resolution {made.tag} {made.algorithm} is not that of the jets of {self._user}: smearing "
+                    "needs the resolution of the jets that it smears. Derive one on this provider's response and name "
+                    "it after its jets."
+                )
+            warn_standard_jets(name, made, self.systematics.standard_jets, self._user)
+
+    def _corrected(self, events: Any, layout: Layout) -> Factors:
+        """The provider's own factor with the levels on top."""
         factor, status = self._factor(events, layout)
+        return self.on_top.multiply(events, layout, factor, status, self._user)
+
+    def _resolve(self, events: Any, layout: Layout) -> _Resolved:
+        """Correct the jets, after the fallback."""
+        columns, _ = raw_jets(events, layout, ("pt_raw", "mass_raw"), self.name)
+        factor, status = self._corrected(events, layout)
         applied = (status & np.uint8(Status.APPLIED)) != 0
         if self.fallback is not None and not np.all(applied):
-            second, second_status = self.fallback._factor(events, layout)
+            second, second_status = self.fallback._corrected(events, layout)
             rescued = ~applied & ((second_status & np.uint8(Status.APPLIED)) != 0)
             factor = np.where(rescued, second, factor)
             mark(status, rescued, Status.FALLBACK)
@@ -153,23 +295,28 @@ class Provider(ABC):
             with np.errstate(invalid="ignore", divide="ignore"):
                 ratio = stored(events[layout.collection], "pt")[kept] / columns["pt_raw"][kept].astype(np.float64)
             factor[kept] = np.where(np.isfinite(ratio), ratio, 1.0)
-        return columns, factor, kept, status
+        return _Resolved(columns, factor, kept, status)
 
-    def _touch(self, events: Any, layout: Layout) -> None:
-        """Tell dask-awkward which columns `apply` will read; a network never runs on a tracer."""
+    def _meta(self, events: Any, layout: Layout) -> ak.Array:
+        """The type of what `apply` returns. A network never runs on a tracer: dask-awkward is told which columns will
+        be read."""
         for path in self._all_paths(layout):
             column = events
             for name in path:
                 column = column[name]
             ak.typetracer.touch_data(column)
+        jets = events[layout.collection]
+        corrected = corrected_jets_meta(without_fields(jets, stale_fields(jets)))
+        if not self.systematics.payloads:
+            return corrected
+        return varied_meta(corrected, self.systematics, layout, self.systematics.names(layout))
 
     def _in_dask(self, events: Any, collection: str, method: str) -> Any:
         import dask_awkward
 
         allow_dask_assignment()
         # Errors that need no data come now, at the user's line, not later on a worker.
-        layout = detect(events, collection)
-        self._all_paths(layout)
+        self._all_paths(self._detect(events, collection))
         return dask_awkward.map_partitions(_OnPartition(self, collection, method), events, label=f"mljec-{method}")
 
 

@@ -8,9 +8,9 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from coffea_mljec.layouts.jagged import flat_column, with_columns
+from coffea_mljec.layouts.jagged import flat_column
 
-__all__ = ["CORRECTION_FIELDS", "corrected_jets", "corrected_jets_meta", "stored"]
+__all__ = ["CORRECTION_FIELDS", "corrected_jets_meta", "correction_columns", "refreshed_raw_factor", "stored"]
 
 CORRECTION_FIELDS: dict[str, Any] = {
     "pt": np.float32,
@@ -33,15 +33,24 @@ def stored(jets: ak.Array, name: str) -> npt.NDArray[np.float32]:
     return flat_column(jets[field], field).astype(np.float32)
 
 
-def corrected_jets(
+def refreshed_raw_factor(pt: npt.NDArray[np.float32], pt_raw: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return rawFactor so that ``pt * (1 - rawFactor)`` gives raw pT back to float precision; 0 where it cannot."""
+    usable = np.isfinite(pt) & (pt > 0) & np.isfinite(pt_raw)
+    raw_factor = np.zeros(len(pt), np.float64)
+    np.divide(pt_raw, pt, out=raw_factor, where=usable, casting="same_kind", dtype=np.float64)
+    raw_factor[usable] = 1.0 - raw_factor[usable]
+    return raw_factor.astype(np.float32)
+
+
+def correction_columns(
     jets: ak.Array,
     pt_raw: npt.NDArray[np.float32],
     mass_raw: npt.NDArray[np.float32],
     factor: npt.NDArray[np.float64],
     kept: npt.NDArray[np.bool_],
     status: npt.NDArray[np.uint8],
-) -> ak.Array:
-    """Build the corrected collection.
+) -> dict[str, npt.NDArray[Any]]:
+    """Return the columns of the corrected collection.
 
     Parameters
     ----------
@@ -57,22 +66,17 @@ def corrected_jets(
 
     Returns
     -------
-    ak.Array
-        The collection with `CORRECTION_FIELDS` set.
+    dict of str to ndarray, shape (n_jets,)
+        `CORRECTION_FIELDS`, for `coffea_mljec.layouts.jagged.with_columns`.
     """
     pt_orig, mass_orig = stored(jets, "pt"), stored(jets, "mass")
     with np.errstate(invalid="ignore", over="ignore"):
         pt = np.where(kept, pt_orig, (pt_raw * factor).astype(np.float32))
         mass = np.where(kept, mass_orig, (mass_raw * factor).astype(np.float32))
-    # Relative to the stored float32 pt, so that pt * (1 - rawFactor) gives pt_raw back to float precision.
-    usable = np.isfinite(pt) & (pt > 0) & np.isfinite(pt_raw)
-    raw_factor = np.zeros(len(pt), np.float64)
-    np.divide(pt_raw, pt, out=raw_factor, where=usable, casting="same_kind", dtype=np.float64)
-    raw_factor[usable] = 1.0 - raw_factor[usable]
     columns = {
         "pt": pt,
         "mass": mass,
-        "rawFactor": raw_factor,
+        "rawFactor": refreshed_raw_factor(pt, pt_raw),
         "pt_raw": pt_raw,
         "mass_raw": mass_raw,
         "pt_orig": pt_orig,
@@ -80,12 +84,11 @@ def corrected_jets(
         "jet_energy_correction": factor,
         "mljec_status": status,
     }
-    typed = {name: np.asarray(columns[name], dtype=dtype) for name, dtype in CORRECTION_FIELDS.items()}
-    return with_columns(jets, typed)
+    return {name: np.asarray(columns[name], dtype=dtype) for name, dtype in CORRECTION_FIELDS.items()}
 
 
 def corrected_jets_meta(jets: ak.Array) -> ak.Array:
-    """The same collection for a typetracer: the types of `corrected_jets` without any values."""
+    """The same collection for a typetracer: the types of `correction_columns` without any values."""
     like = jets["pt"]
     for name, dtype in CORRECTION_FIELDS.items():
         jets = ak.with_field(jets, ak.values_astype(like, dtype), name)

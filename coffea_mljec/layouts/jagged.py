@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import awkward as ak
@@ -57,7 +57,9 @@ def offsets_of(collection: ak.Array, what: str) -> npt.NDArray[np.int64]:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
 
 
-def with_columns(collection: ak.Array, columns: Mapping[str, npt.NDArray[Any]]) -> ak.Array:
+def with_columns(
+    collection: ak.Array, columns: Mapping[str, npt.NDArray[Any] | ak.contents.Content], without: Container[str] = ()
+) -> ak.Array:
     """Return a copy of a jagged collection with flat columns set, everything else shared with the input.
 
     Fields that are not set are neither copied nor read (virtual columns stay virtual); record name, behaviours,
@@ -67,8 +69,10 @@ def with_columns(collection: ak.Array, columns: Mapping[str, npt.NDArray[Any]]) 
     ----------
     collection : ak.Array
         Jagged collection of records, shape (n_events, variable).
-    columns : mapping of str to ndarray, shape (n_records,)
+    columns : mapping of str to ndarray or awkward content, length n_records
         New or replaced fields, in the order of the flattened records.
+    without : container of str
+        Fields to leave out.
     """
     layout = ak.to_layout(collection)
     if layout.is_indexed and not layout.is_option:
@@ -78,14 +82,16 @@ def with_columns(collection: ak.Array, columns: Mapping[str, npt.NDArray[Any]]) 
     layout = layout.to_ListOffsetArray64(True)
     offsets = layout.offsets
     content = layout.content[: int(offsets[-1])]
-    fields = {name: _field(content, name) for name in content.fields}
+    fields = {name: _field(content, name) for name in content.fields if name not in without}
     if content.is_indexed and not content.is_option:
         record_parameters = (content.content.parameters or {}) | (content.parameters or {})
     elif content.is_record:
         record_parameters = content.parameters
     else:
         raise _not_jagged(collection, "the collection")
-    fields |= {name: ak.contents.NumpyArray(np.ascontiguousarray(values)) for name, values in columns.items()}
+    for name, values in columns.items():
+        is_content = isinstance(values, ak.contents.Content)
+        fields[name] = values if is_content else ak.contents.NumpyArray(np.ascontiguousarray(values))
     record = ak.contents.RecordArray(
         list(fields.values()), list(fields), length=int(offsets[-1]), parameters=record_parameters
     )
