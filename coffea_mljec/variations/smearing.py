@@ -67,8 +67,10 @@ def generator_pt(
     InputError
         The jets and the generator jets are of different numbers of events, or the radius is not positive.
     """
-    columns = [np.asarray(column) for column in (eta, phi, offsets, gen_eta, gen_phi, gen_offsets)]
-    partner = match_flat(*columns, max_dr=radius / 2)
+    partner = match_flat(
+        np.asarray(eta), np.asarray(phi), np.asarray(offsets),
+        np.asarray(gen_eta), np.asarray(gen_phi), np.asarray(gen_offsets), max_dr=radius / 2,
+    )  # fmt: skip
     generated = np.append(np.asarray(gen_pt, dtype=np.float64), NO_MATCH)  # -1, no partner, is the last
     return generated[partner]
 

@@ -13,7 +13,7 @@ import correctionlib
 import numpy as np
 import pytest
 
-from coffea_mljec.corrections.payloads import read_json
+from coffea_mljec.corrections.payloads import correctionlib_json, read_json
 from coffea_mljec.corrections.payloads.correctionlib_json import LibraryLevel
 from coffea_mljec.corrections.payloads.table import FormulaTable
 from coffea_mljec.errors import InputError, PayloadError
@@ -163,6 +163,21 @@ def test_what_tables_cannot_hold_is_left_to_correctionlib(toy: Path) -> None:
     assert payload.evaluate({name: column[:0] for name, column in columns.items()})[0].size == 0
 
 
+def test_runs_in_bins_are_a_table_that_refuses_other_runs(tmp_path: Path) -> None:
+    inner = [binning("JetEta", [-5.191, 5.191], [formula("[0]+1/x", ["JetPt"], [p])]) for p in (1.1, 1.2)]
+    data = binning("run", [3.0, 5.0, 9.0], inner, "error")
+    path = write(tmp_path / "runs.json.gz", [correction("L2L3Residual", ["run", "JetEta", "JetPt"], data)])
+    payload = read_json(path, TAG, ALGORITHM, "L2L3Residual")
+    assert isinstance(payload.stack[0], FormulaTable)
+    columns = jets(100)
+    columns["run"] = np.where(columns["run"] < 3, 3, columns["run"])
+    name = f"{TAG}_L2L3Residual_{ALGORITHM}"
+    np.testing.assert_allclose(payload.evaluate(columns)[0], library(path, name, columns), rtol=1e-14)
+    columns["run"][7] = 9
+    with pytest.raises(PayloadError, match="L2L3Residual is for run 3 to 9; the jets are of run 9 to 9: take the pay"):
+        payload.evaluate(columns)
+
+
 def test_a_jet_that_correctionlib_refuses_is_named(toy: Path) -> None:
     columns = jets(3)
     columns["run"][1] = 99
@@ -230,6 +245,56 @@ def test_real_compounds_equal_correctionlib(real_data: Path, stem: str, tag: str
     assert valid.all()
     assert payload.is_data == tag.endswith("DATA")
     np.testing.assert_allclose(got, library(path, f"{tag}_L1L2L3Res_{algorithm}", columns), rtol=1e-12)
+
+
+FILES = [
+    "2017_UL_jet_jerc", "2017_UL_fatJet_jerc", "2022_Summer22_jet_jerc", "2022_Summer22_jet_jerc_PNet",
+    "2023_Summer23BPix_jet_jerc", "2023_Summer23BPix_jet_jerc_PNet",
+]  # fmt: skip
+
+
+def edge_jets(n: int) -> dict[str, np.ndarray]:
+    """Random jets, then jets at and beyond the edges of eta, phi, pT, rho and area."""
+    columns = jets(n)
+    edges = {
+        "pt_raw": [1e-3, 1.0, 9.0, 10.0, 5000.0, 1e5], "eta": [-5.191, -5.19, -2.5, 0.0, 2.5, 5.19],
+        "phi": [-3.1415, -1.2, -0.8, 0.0, 3.1415], "area": [0.0, 0.5, 10.0, 12.0], "rho": [0.0, 200.0, 300.0],
+    }  # fmt: skip
+    for name, values in edges.items():
+        for value in values:
+            more = jets(5, seed=len(columns["eta"])) | {name: np.full(5, value)}
+            columns = {key: np.concatenate([columns[key], more[key]]) for key in columns}
+    columns["run"] = np.full(columns["eta"].size, 369_870)
+    return columns
+
+
+@pytest.mark.parametrize("stem", FILES)
+def test_every_real_level_equals_correctionlib(real_data: Path, stem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Single levels, of data and simulation, of every algorithm; with jets beyond every edge."""
+    path = real_data / "jec" / f"{stem}.json.gz"
+    monkeypatch.setattr(correctionlib_json, "load", cache(correctionlib_json.load))
+    columns = edge_jets(500)
+    levels = [name.rsplit("_", 2) for name in library_file(path) if name.rsplit("_", 2)[1] in LEVELS]
+    assert len(levels) >= 8
+    for tag, level, algorithm in levels:
+        payload = read_json(path, tag, algorithm, level)
+        got, valid = payload.evaluate(columns)
+        with np.errstate(all="ignore"):
+            want = library(path, f"{tag}_{level}_{algorithm}", columns)
+        covered = (columns["eta"] >= -5.191) & (columns["eta"] < 5.191)
+        np.testing.assert_array_equal(valid, covered & np.isfinite(want) & (want > 0))
+        np.testing.assert_allclose(got[valid], want[valid], rtol=1e-12)
+
+
+def test_a_run_that_the_residual_was_not_made_for(real_data: Path) -> None:
+    path = real_data / "jec" / "2023_Summer23BPix_jet_jerc.json.gz"
+    payload = read_json(path, "Summer23BPixPrompt23_V3_DATA", "AK4PFPuppi")
+    columns = jets(10)
+    columns["run"] = np.full(10, 362_760)
+    with pytest.raises(
+        PayloadError, match="L2L3Residual is for run 369803 to 372415; the jets are of run 362760 to 362760: take the"
+    ):
+        payload.evaluate(columns)
 
 
 def test_real_file_names_what_it_has(real_data: Path) -> None:
