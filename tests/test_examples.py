@@ -39,7 +39,7 @@ def test_dijet_mass_of_real_jets(dijet_mass, real_data):
 
 
 def test_dijet_mass_of_the_sample_from_its_command_line(monkeypatch, capsys):
-    payloads = [part for path in sorted((DATA / "jec").glob("*.txt")) for part in ("--jec", str(path))]
+    payloads = [part for path in sorted((DATA / "jec").glob("*.jec.txt")) for part in ("--jec", str(path))]
     monkeypatch.setattr(sys, "argv", ["processor.py", str(SAMPLE), *payloads])
     runpy.run_path(str(ROOT / "examples" / "processor.py"), run_name="__main__")
     printed = capsys.readouterr().out

@@ -43,7 +43,7 @@ def demo(
     folder = output_folder(output)
     with as_file(files("coffea_mljec") / "data") as data:
         sample = data / SAMPLE
-        payloads = sorted((data / "jec").glob("*.txt"))
+        payloads = sorted((data / "jec").glob("*.jec.txt"))
         if not sample.is_file() or not payloads:
             raise InputError(f"the sample or its corrections are not in {data}: install coffea-mljec again.")
         standard = FactorizedJEC.from_txt(payloads)

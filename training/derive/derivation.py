@@ -144,9 +144,7 @@ def _inversions(jets: MatchedJets, weight: Floats, pt: Floats) -> list[Inversion
     inversions = []
     for row, (low, high) in enumerate(pairwise(ETA_EDGES)):
         try:
-            inversions.append(
-                invert(surface.curve(row), LOWEST_PT, min(HIGHEST_PT, BEAM_ENERGY / float(np.cosh(low))))
-            )
+            inversions.append(invert(surface.curve(row), LOWEST_PT, min(HIGHEST_PT, BEAM_ENERGY / float(np.cosh(low)))))
         except InputError as error:
             raise InputError(f"{low:g} < |eta| < {high:g}: {error}") from None
     return inversions
