@@ -1,7 +1,7 @@
 """numba kernels on a tile of edges: what surrounds the matrix products of `training.networks.edge_pass`.
 
-Arrays: ``own``, ``other`` [N, C] per row; ``source`` int64 [E] and ``starts`` int64 [N + 1] as in `Edges`; ``z``, ``y``,
-``g`` [edges of the rows first to last, C]. A batch norm with ReLU is ``max(0, z gain + bias)``; sums are float64 [C].
+Arrays: ``own``, ``other`` [N, C] per row; ``source`` int64 [E] and ``starts`` int64 [N + 1] as in `Edges`; ``z``,
+``y`` and ``g`` [edges of the rows first to last, C]. A batch norm with ReLU is ``max(0, z gain + bias)``; sums are float64 [C].
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ def add_sums(z: Any, total: Any, squares: Any) -> None:
 @njit()
 def activate(z: Any, gain: Any, bias: Any, y: Any) -> None:
     """Set y to max(0, z gain + bias); a NaN stays one."""
+    zero = z.dtype.type(0)  # in z's own precision: a plain 0 would make doubles of all
     for e in range(z.shape[0]):
         for c in range(z.shape[1]):
             value = z[e, c] * gain[c] + bias[c]
-            y[e, c] = 0 if value < 0 else value
+            y[e, c] = zero if value < zero else value
 
 
 @njit()
@@ -63,21 +64,24 @@ def spread(gradient: Any, starts: Any, first: int, last: int, g: Any) -> None:
     """Set g to the gradient [N, C] of the mean, shared by the edges of every row."""
     begin = starts[first]
     for i in range(first, last):
-        degree = starts[i + 1] - starts[i]
+        share = gradient.dtype.type(1.0 / (starts[i + 1] - starts[i]))
         for e in range(starts[i], starts[i + 1]):
             for c in range(g.shape[1]):
-                g[e - begin, c] = gradient[i, c] / degree
+                g[e - begin, c] = gradient[i, c] * share
 
 
 @njit()
-def relu_gradient(z: Any, gain: Any, bias: Any, centre: Any, width: Any, g: Any, shift: Any, scale: Any) -> None:
-    """Set g to 0 where the ReLU is closed; add what it gives bias (shift) and gain (scale) of the norm."""
+def relu_gradient(z: Any, gain: Any, bias: Any, g: Any, total: Any, products: Any) -> None:
+    """Set g to 0 where the ReLU is closed; add the sums of g and of g z."""
+    zero = z.dtype.type(0)
     for e in range(z.shape[0]):
         for c in range(z.shape[1]):
-            value = g[e, c] if z[e, c] * gain[c] + bias[c] > 0 else 0
-            g[e, c] = value
-            shift[c] += value
-            scale[c] += value * ((z[e, c] - centre[c]) * width[c])
+            g[e, c] = g[e, c] if z[e, c] * gain[c] + bias[c] > zero else zero
+        # In a loop of its own: with all arrays in one, the compiler gives up on vectors.
+        for c in range(z.shape[1]):
+            value = float(g[e, c])
+            total[c] += value
+            products[c] += value * z[e, c]
 
 
 @njit()

@@ -1,4 +1,4 @@
-"""The layers on edges, tile by tile: tiles of edges stay in a core's cache while they pass through norm, ReLU and product.
+"""The layers on edges, tile by tile: a tile of edges stays in a core's cache while it passes norm, ReLU and product.
 
 torch's own operators would go through memory ten times a layer and keep every result for the gradient. Here only what
 enters each norm is kept; what leaves it is computed again on the way back. The plain form, used on a GPU and as the
@@ -140,7 +140,7 @@ class EdgePass(torch.autograd.Function):
             return z
 
         def closed(layer: int, z: Tensor, g: Tensor, sums: NDArray[np.float64]) -> None:
-            kernels.relu_gradient(z.numpy(), *affine[layer], centre[layer], width[layer], g.numpy(), sums[0], sums[1])
+            kernels.relu_gradient(z.numpy(), *affine[layer], g.numpy(), sums[0], sums[1])
 
         def last_sums(tiles: Sequence[Rows]) -> NDArray[np.float64]:
             layer = n_norms - 1
@@ -188,6 +188,8 @@ class EdgePass(torch.autograd.Function):
             kept[n_norms - 1] = own.new_empty(n_edges, len(gains[-1]))
             sums = sum(run(last_sums, ctx.shares))
             for layer in range(n_norms - 1, -1, -1):
+                # Sums of g and g z -> gradients of the norm's bias and gain.
+                sums[1] = (sums[1] - centre[layer] * sums[0]) * width[layer]
                 shifts.append(torch.from_numpy(sums[0]).to(own.dtype))
                 scales.append(torch.from_numpy(sums[1]).to(own.dtype))
                 if layer:

@@ -53,7 +53,7 @@ class EdgeConv(nn.Module):
         edges : Edges
             Their neighbours.
         """
-        own_weight, other_weight = self.dense[0].weight.chunk(2, dim=1)
+        own_weight, other_weight = cast("nn.Linear", self.dense[0]).weight.chunk(2, dim=1)
         own = nn.functional.linear(x, own_weight - other_weight)
         other = nn.functional.linear(x, other_weight)
         heard = self._heard(own, other, edges)
@@ -64,7 +64,7 @@ class EdgeConv(nn.Module):
         if own.device.type != "cpu":
             return self.plain(own, other, edges)
         norms = [cast("BatchNorm", norm) for norm in self.norm]
-        weights = [dense.weight for dense in self.dense[1:]]
+        weights = [cast("nn.Linear", dense).weight for dense in self.dense[1:]]
         if self.training and len(edges.source) > 1:
             parameters = (*(norm.weight for norm in norms), *(norm.bias for norm in norms), *weights)
             means, *statistics = EdgePass.apply(edges, tuple(norm.eps for norm in norms), own, other, *parameters)

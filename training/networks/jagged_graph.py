@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 
-from training.networks.layers import Block
 from training.networks.network import Network
 from training.networks.writer import Writer, folded, standardised_dense, unfolded
 
@@ -54,7 +51,7 @@ class Rows:
 def write_head(write: Writer, network: Network, pooled: list[str]) -> None:
     """Add the head on the pooled collections and the standardised jet features, and the output."""
     jet = network.standardisations["jet"]
-    head = folded(cast("Block", network.head))
+    head = folded(network.head)
     n_pooled = len(head[0][0]) - len(jet.features)
     weight, bias = head[0]
     hidden = standardised_dense(write, "jet", jet, (weight[n_pooled:], bias), relu=False)

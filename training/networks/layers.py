@@ -59,6 +59,7 @@ class BatchNorm(nn.BatchNorm1d):
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
+        assert self.momentum is not None
         with torch.no_grad():
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * (n / (n - 1)), self.momentum)

@@ -7,6 +7,7 @@ each of charged and neutral candidates and of secondary vertices, stay apart unt
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -80,7 +81,7 @@ class ParticleNet(nn.Module):
         """Return the mean over each jet's constituents, [n, width]."""
         x = self.standardise[collection](features)
         points = features[:, self.coordinates[collection]]
-        for convolution in self.convolutions[collection]:
+        for convolution in cast("nn.ModuleList", self.convolutions[collection]):
             x = convolution(x, find_edges(points, offsets, self.architecture.k(collection)))
             points = x
         sums = x.new_zeros(len(offsets) - 1, x.shape[1]).index_add(0, rows_of(offsets), x)
