@@ -80,7 +80,10 @@ def smooth_surface(
         The strengths of the two penalties (powers of ten), chosen or as given.
     """
     first, second = axes
-    penalties: list[Floats] = [np.kron(first.penalty(), np.eye(second.size)), np.kron(np.eye(first.size), second.penalty())]
+    penalties = [
+        np.asarray(np.kron(one, other), np.float64)
+        for one, other in ((first.penalty(), np.eye(second.size)), (np.eye(first.size), second.penalty()))
+    ]
 
     def design(at_x: Floats, at_y: Floats) -> Floats:
         rows = first.design(at_x)[:, :, None] * second.design(at_y)[:, None, :]
