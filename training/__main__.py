@@ -1,4 +1,4 @@
-"""``python -m training``: simulate, derive, calibrate, merge, realism, train, export; run from a checkout."""
+"""``python -m training``, from a checkout: from simulated jets to the evaluation of what was trained on them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import sys
 import typer
 
 from coffea_mljec.errors import MLJECError
-from training import commands, export, train
+from training import commands, export, search, train
+from training.evaluate import command as evaluate
 from training.realism import command as realism
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
-    help="Simulate jets, derive their standard correction, train networks on them and export these.",
+    help="Simulate jets, derive their standard correction, train on them, export and evaluate.",
     no_args_is_help=True,
     add_completion=False,
 )
@@ -21,7 +22,9 @@ for command in (commands.simulate, commands.derive, commands.calibrate, commands
     app.command()(command)
 app.command("realism")(realism.command)
 app.command("train")(train.command)
+app.command("search")(search.command)
 app.command("export")(export.command)
+app.command("evaluate")(evaluate.command)
 
 
 def main() -> None:

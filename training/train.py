@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from dataclasses import replace
 from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
@@ -125,6 +126,7 @@ def train(recipe: AnyRecipe, resume: bool = False, progress: bool = True) -> Pat
     lightning.seed_everything(recipe.seed, verbose=False)
     material = gather(recipe, progress)
     rows = _limited(material.rows, recipe)
+    material = replace(material, rows=rows)
     network = make_network(recipe.widths, fit_standardisations(material.jets, rows["train"], material.sampled, recipe))
     module = Regression(network, recipe.learning)
     batches = JetBatches(material.jets, rows["train"], rows["val"], material.sampled, recipe.learning, recipe.seed)

@@ -26,7 +26,7 @@ from coffea_mljec.validation.binning import (
 from coffea_mljec.validation.filling import base_cells, fill_jets, fill_responses
 from coffea_mljec.validation.replicas import poisson_weights, seed_of
 
-__all__ = ["JetCorrector", "ResponseProcessor"]
+__all__ = ["JetCorrector", "Judged", "ResponseProcessor"]
 
 
 class JetCorrector(Protocol):
@@ -38,8 +38,17 @@ class JetCorrector(Protocol):
 
 
 @dataclass(frozen=True)
-class _Judged:
-    """The matched jets of a chunk that enter the histograms; rows are those of the flattened collection."""
+class Judged:
+    """The matched jets of a chunk that enter the histograms.
+
+    Attributes
+    ----------
+    rows, event : int64 arrays [n]
+        Of the flattened collection, and of the chunk.
+    pt_gen, abs_eta_gen : float64 arrays [n]
+    flavour : int64 array [n]
+        Index into `coffea_mljec.validation.binning.FLAVOURS`.
+    """
 
     rows: npt.NDArray[np.int64]
     event: npt.NDArray[np.int64]
@@ -47,8 +56,8 @@ class _Judged:
     abs_eta_gen: npt.NDArray[np.float64]
     flavour: npt.NDArray[np.int64]
 
-    def __getitem__(self, keep: npt.NDArray[np.bool_]) -> _Judged:
-        return _Judged(self.rows[keep], self.event[keep], self.pt_gen[keep], self.abs_eta_gen[keep], self.flavour[keep])
+    def __getitem__(self, keep: npt.NDArray[np.bool_]) -> Judged:
+        return Judged(self.rows[keep], self.event[keep], self.pt_gen[keep], self.abs_eta_gen[keep], self.flavour[keep])
 
 
 class ResponseProcessor(processor.ProcessorABC):
@@ -145,7 +154,7 @@ class ResponseProcessor(processor.ProcessorABC):
         self._check(events)
         dataset = str((getattr(events, "metadata", None) or {}).get("dataset", "events"))
         jet_offsets = offsets_of(events[self.collection], self.collection)
-        judged, counts = self._judge(events, jet_offsets)
+        judged, counts = self.judge(events, jet_offsets)
 
         pt: dict[str, npt.NDArray[np.floating]] = {}
         status: dict[str, npt.NDArray[np.integer]] = {}
@@ -225,7 +234,8 @@ class ResponseProcessor(processor.ProcessorABC):
             )
         return weights
 
-    def _judge(self, events: ak.Array, jet_offsets: npt.NDArray[np.int64]) -> tuple[_Judged, dict[str, int]]:
+    def judge(self, events: ak.Array, jet_offsets: npt.NDArray[np.int64]) -> tuple[Judged, dict[str, int]]:
+        """Match the jets of a chunk; return those that are judged, and what was counted on the way."""
         jets, gen = events[self.collection], events[self.gen_collection]
         gen_offsets = offsets_of(gen, self.gen_collection)
         angles = [
@@ -244,7 +254,7 @@ class ResponseProcessor(processor.ProcessorABC):
         }
         event_of_jet = np.repeat(np.arange(len(events), dtype=np.int64), np.diff(jet_offsets))
         gen_rows = partner[rows]
-        matched = _Judged(
+        matched = Judged(
             rows=rows,
             event=event_of_jet[rows],
             pt_gen=flat_column(gen["pt"], f"{self.gen_collection}.pt")[gen_rows].astype(np.float64),

@@ -1,0 +1,243 @@
+"""The evaluation: one row a jet equals the validation's processor; closures, losses, weights; the whole command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from coffea_mljec import FactorizedJEC
+from coffea_mljec.errors import InputError
+from coffea_mljec.validation.binning import FLAVOURS
+from coffea_mljec.validation.processor import ResponseProcessor
+from training.evaluate import thesis
+from training.evaluate.command import evaluate
+from training.evaluate.judged import JudgedJets, judge
+from training.evaluate.measured import (
+    effective_entries,
+    fill,
+    losses,
+    replicas_of,
+    spectrum_weights,
+    summary_of,
+)
+from training.evaluate.providers import closed, closures, open_providers
+from training.sampling import Sampling, target_density
+
+
+@pytest.fixture(scope="module")
+def jec(sample_jec: list[Path]) -> Path:
+    return sample_jec[0].parent
+
+
+def write_closure(folder: Path, name: str, factor: float) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    text = f"{{1 JetEta 1 JetPt [0] Correction MLClosure}}\n-5.191 5.191 3 1 14000 {factor}\n"
+    (folder / f"MLJECSim-{name}_V1_MC_MLClosure_AK4PFchs.jec.txt").write_text(text)
+
+
+def toy(n: int = 4000, seed: int = 4, process: int | None = None) -> JudgedJets:
+    """Jets in events of several scatters: a standard path of 10 % resolution and a model of 8 %."""
+    rng = np.random.default_rng(seed)
+    pt_gen = np.exp(rng.uniform(np.log(20), np.log(1500), n))
+    core = rng.normal(size=n)
+    columns: dict[str, Any] = {
+        "run": np.ones(n, "i8"), "event": np.arange(n) // 2, "scatter": np.arange(n) // 4 * 4,
+        "process": rng.choice([0, 1], n) if process is None else np.full(n, process), "weight": pt_gen**-4.0,
+        "flavour": rng.integers(0, len(FLAVOURS), n), "pt_gen": pt_gen, "abs_eta_gen": rng.uniform(0, 4.9, n),
+        "pt_raw": (0.8 * pt_gen).astype("f4"), "eta": rng.uniform(-4.9, 4.9, n).astype("f4"),
+    }  # fmt: skip
+    pt = {"standard": pt_gen * (1 + 0.1 * core), "model": pt_gen * (1 + 0.08 * core)}
+    counts = {
+        "events": n // 2,
+        "jets": 2 * n,
+        "gen_jets": n,
+        "matched": n,
+        "unmatched": n,
+        "judged": n,
+        "unknown_flavour": 0,
+    }
+    return JudgedJets(columns, pt, counts, {name: {1: n} for name in pt})
+
+
+def test_one_row_a_jet_gives_what_the_processor_gives(
+    sample: Path, jec: Path, open_nano: Callable[..., Any], tmp_path: Path
+) -> None:
+    standard = FactorizedJEC.from_txt([str(p) for p in sorted(jec.glob("*.jec.txt"))], name="standard")
+    jets = judge([sample], {"standard": standard}, progress=False)
+    ours = fill(jets, jets.pt, replicas_of(jets, 2))
+    theirs = ResponseProcessor({"standard": standard}, replicas=0).process(open_nano(sample))["events"]
+    np.testing.assert_array_equal(ours["jets"].view(flow=True), theirs["jets"].view(flow=True))
+    np.testing.assert_array_equal(ours["response"].view(flow=True)[0], theirs["response"].view(flow=True)[0])
+    for name in ("events", "jets", "matched", "unmatched", "judged", "unknown_flavour"):
+        assert ours["counts"][name] == theirs["counts"][name], name
+    assert ours["counts"]["unknown_flavour"] > 0
+
+
+def test_what_was_computed_is_kept(sample: Path, jec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    providers = open_providers([], jec)
+    first = judge([sample], providers, tmp_path / "cache", progress=False)
+    monkeypatch.setattr("training.evaluate.judged._provided", lambda *a: pytest.fail("computed again"))
+    again = judge([sample], providers, tmp_path / "cache", progress=False)
+    np.testing.assert_array_equal(first.pt["standard"], again.pt["standard"])
+    assert first.counts == again.counts
+    assert not list((tmp_path / "cache").glob("*.part"))
+
+
+def test_events_of_a_scatter_are_resampled_together() -> None:
+    jets = toy(400)
+    weights = replicas_of(jets, 5)
+    assert (weights.reshape(100, 4, 5) == weights.reshape(100, 4, 5)[:, :1]).all()
+    assert weights.std() > 0.5
+
+
+def test_better_resolution_is_a_beta_with_a_paired_error() -> None:
+    jets = toy(20_000)
+    cell = summary_of(fill(jets, jets.pt, replicas_of(jets, 20)), "standard").cell("model", "central", ">30", "all")
+    assert cell.beta is not None
+    assert cell.beta.value == pytest.approx(0.2, abs=0.01)
+    assert cell.beta.error is not None
+    # Paired: the same fluctuation in both; unpaired it would be about 0.8 * sqrt(2) / sqrt(10000).
+    assert cell.beta.error < 0.005
+
+
+def test_a_closure_multiplies_the_providers_pt(tmp_path: Path, jec: Path) -> None:
+    providers = open_providers([], jec)
+    with pytest.raises(InputError, match=r"no closure payload of standard \(\*-standard_\*_MLClosure_\*\.jec\.txt\)"):
+        closures(providers, tmp_path)
+    write_closure(tmp_path, "standard", 1.02)
+    jets = toy(100)
+    jets = JudgedJets(jets.columns, {"standard": jets.pt["standard"]}, jets.counts, jets.status)
+    after = closed(jets, closures(providers, tmp_path))
+    np.testing.assert_allclose(after["standard"], 1.02 * jets.pt["standard"], rtol=1e-6)
+    (tmp_path / "X-standard_V2_MC_MLClosure_AK4PFchs.jec.txt").write_text("{}")
+    with pytest.raises(InputError, match="2 closure payloads of standard"):
+        closures(providers, tmp_path)
+
+
+def test_the_loss_is_the_formula_in_the_sampling_density() -> None:
+    jets = toy(60_000)
+    found = losses(jets, jets.pt, replicas_of(jets, 10), Sampling(largest_weight=1e6))
+    # The twin: flat jets of one flavour, weighted by the density over what is there (flat in log(pt) and eta).
+    weight = target_density(jets["pt_gen"], jets["abs_eta_gen"]) * jets["pt_gen"]
+    for name, pt in jets.pt.items():
+        miss = np.abs(np.log(jets["pt_gen"] / pt))
+        assert found.of[name].value == pytest.approx(np.average(miss, weights=weight), rel=0.03)
+    less = found.less["model", "standard"]
+    assert less.value == pytest.approx(found.of["model"].value - found.of["standard"].value)
+    assert less.error < 0.5 * found.of["standard"].error
+
+
+def test_the_spectrum_is_that_of_the_inclusive_process() -> None:
+    jets = toy(20_000)
+    weight = spectrum_weights(jets)
+    inclusive = jets["process"] == 0
+    plain = jets["weight"]
+    # Every flavour keeps the inclusive sum, over all pt, and more jets carry it.
+    for flavour in range(len(FLAVOURS)):
+        mine = jets["flavour"] == flavour
+        assert weight[mine].sum() == pytest.approx(plain[mine & inclusive].sum(), rel=0.02)
+    assert (weight > 0).sum() > 1.5 * inclusive.sum()
+    np.testing.assert_array_equal(spectrum_weights(toy(50, process=7)), toy(50, process=7)["weight"])
+
+
+def test_effective_entries() -> None:
+    jets = toy(3000)
+    found = effective_entries(jets, np.ones(3000))
+    above = (jets["pt_gen"] > 30) & (jets["abs_eta_gen"] < 2.5)
+    assert found["central"][">30"] == pytest.approx(above.sum())
+    assert effective_entries(jets, jets["weight"])["central"][">30"] < 0.5 * above.sum()
+
+
+def test_the_thesis_stands_beside() -> None:
+    # /work/shared/reference/thesis_reference.json, as the issue quotes it.
+    assert [thesis.beta("pfn-r", "central", f, ">30") for f in ("uds", "c", "b", "g")] == pytest.approx(
+        [11.4, 9.7, 9.9, 8.0], abs=0.05
+    )
+    assert thesis.beta("particlenet-r", "forward", "uds", ">30") == pytest.approx(14.6, abs=0.05)
+    assert thesis.alpha("particlenet-r", "central", ">30") == pytest.approx(68.1, abs=0.05)
+    assert thesis.test_loss("jet-bdt") is None
+    assert "jec-gnn" in thesis.source()
+
+
+def test_the_whole_evaluation(tmp_path: Path, sample: Path, jec: Path) -> None:
+    pytest.importorskip("matplotlib")
+    for name, factor in (("standard", 1.0), ("pfn-r-lite", 1.01)):
+        write_closure(tmp_path / "closures", name, factor)
+    folder = evaluate(
+        [sample], tmp_path / "out", ["pfn-r-lite"], jec, tmp_path / "closures", variants={"again": sample},
+        cache=tmp_path / "cache", replicas=4,
+        progress=False,
+    )  # fmt: skip
+    text = (folder / "report.md").read_text()
+    for piece in (
+        "## Resolution: beta",
+        "physical spectrum",
+        "## Flavour dependence: alpha",
+        "## Closure",
+        "(10.3)",
+        "## Robustness",
+        "have no generator jet",
+        "no known flavour",
+        "Effective entries",
+    ):
+        assert piece in text, piece
+    assert "nan" not in text
+    content = json.loads((folder / "evaluation.json").read_text())
+    assert content["providers"]["pfn-r-lite"]["parameters"] > 1000
+    assert content["providers"]["pfn-r-lite"]["us_per_jet"] > 0
+    assert set(content["summaries"]) == {"after", "before", "spectrum"}
+    assert "curves" in content["summaries"]["after"]
+    card = json.loads((folder / "card.json").read_text())
+    assert list(card) == ["pfn-r-lite"]
+    figures = card["pfn-r-lite"]
+    # The variant is the sample itself: the same jets, the same numbers.
+    assert figures["again_beta_central"] == figures["beta_central_all"]
+    assert figures["again_median_central_standard"] == pytest.approx(1.0, abs=0.05)
+    medians = {
+        when: next(
+            c["median"][0]
+            for c in content["summaries"][when]["cells"]
+            if (c["provider"], c["region"], c["interval"], c["flavour"]) == ("pfn-r-lite", "central", ">30", "all")
+        )
+        for when in ("before", "after")
+    }
+    assert medians["after"] / medians["before"] == pytest.approx(1.01, abs=0.003)
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 1.5e6
+    assert sorted(path.name for path in folder.glob("*.png"))[0] == "flavours_central.png"
+
+
+def test_bad_input_is_refused(tmp_path: Path, sample: Path, jec: Path) -> None:
+    with pytest.raises(InputError, match="is tested on and derived from"):
+        evaluate([sample], tmp_path, [], jec, tmp_path, closure_from=[sample])
+    with pytest.raises(InputError, match=r"no text payloads .*give the folder of the standard correction"):
+        open_providers([], tmp_path)
+    with pytest.raises(InputError, match="two models are called 'pfn-r-lite'"):
+        open_providers(["pfn-r-lite", "pfn-r-lite"], jec)
+    with pytest.raises(InputError, match="no ROOT file at"):
+        judge([tmp_path], open_providers([], jec), progress=False)
+
+
+def test_the_command_reads_its_variants(tmp_path: Path, sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import typer
+    from typer.testing import CliRunner
+
+    import training.evaluate.command as module
+
+    seen: list[Any] = []
+    monkeypatch.setattr(module, "evaluate", lambda *a: seen.extend(a) or tmp_path)
+    app = typer.Typer()
+    app.command()(module.command)
+    options = ["-o", str(tmp_path), "--models", "a,b", "--variant", "pileup50=x/y", "--quiet", "--files", "3"]
+    result = CliRunner().invoke(app, [str(sample), *options])
+    assert result.exit_code == 0, result.output
+    assert seen[2] == ["a", "b"]
+    assert seen[4] == tmp_path / "closures"
+    assert seen[6] == {"pileup50": Path("x/y")}
+    assert (seen[8], seen[-1]) == (3, False)
+    wrong = CliRunner().invoke(app, [str(sample), "-o", str(tmp_path), "--models", "a", "--variant", "pileup50"])
+    assert isinstance(wrong.exception, InputError)

@@ -1,0 +1,1 @@
+"""Evaluation: providers compared on a test production, read through `coffea_mljec`, beside the reference thesis."""

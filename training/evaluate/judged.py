@@ -1,0 +1,238 @@
+"""The jets that providers are judged on: matched once on raw pT, every provider's pT beside, file by file, cached.
+
+One row a jet keeps the histograms, replicas and weightings free: they are filled afterwards, from a few megabytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coffea_mljec.corrections.provider import Provider
+from coffea_mljec.errors import InputError
+from coffea_mljec.io import open_nano, quiet_coffea
+from coffea_mljec.layouts import detect, raw_jets
+from coffea_mljec.layouts.jagged import flat_column, offsets_of
+from coffea_mljec.validation.binning import FLAVOURS
+from coffea_mljec.validation.processor import ResponseProcessor
+from training.dataset.cache import file_digest, shards_of
+from training.derive.provider import digest_of
+
+__all__ = ["COLUMNS", "JudgedJets", "judge"]
+
+#: Column of the judged jets -> type. ``scatter`` is what is resampled: events of one hard scatter are not independent.
+COLUMNS: dict[str, str] = {
+    "run": "i8", "scatter": "i8", "event": "i8", "process": "i4", "weight": "f8", "flavour": "i8", "pt_gen": "f8",
+    "abs_eta_gen": "f8", "pt_raw": "f4", "eta": "f4",
+}  # fmt: skip
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class JudgedJets:
+    """Judged jets of a production.
+
+    Attributes
+    ----------
+    columns : dict of str to array [n]
+        `COLUMNS`: identity of the event, generator weight, flavour (index into `validation.binning.FLAVOURS`),
+        generator and raw jet (GeV).
+    pt : dict of str to float64 array [n]
+        Provider -> corrected pT (GeV).
+    counts : dict of str to int
+        As `ResponseProcessor` counts.
+    status : dict of str to dict of int to int
+        Provider -> status -> jets.
+    files : tuple of Path
+    """
+
+    columns: dict[str, NDArray[Any]]
+    pt: dict[str, NDArray[np.float64]]
+    counts: dict[str, int]
+    status: dict[str, dict[int, int]]
+    files: tuple[Path, ...] = field(default=())
+
+    def __len__(self) -> int:
+        """Return the number of jets."""
+        return len(self.columns["pt_gen"])
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """Return one column."""
+        return self.columns[name]
+
+    def responses(self, pt: Mapping[str, NDArray[np.float64]] | None = None) -> dict[str, NDArray[np.float64]]:
+        """Return corrected over generator pT of every provider."""
+        return {name: values / self.columns["pt_gen"] for name, values in (self.pt if pt is None else pt).items()}
+
+
+def judge(
+    productions: Sequence[Path],
+    providers: Mapping[str, Provider],
+    cache: Path | None = None,
+    max_files: int | None = None,
+    progress: bool = True,
+) -> JudgedJets:
+    """Read a test production through the providers.
+
+    A jet for which a provider gives no finite pT is left out for all of them.
+
+    Parameters
+    ----------
+    productions : sequence of Path
+        Folders with simulated files, or files.
+    providers : mapping of str to Provider
+    cache : Path, optional
+        Keeps what was computed of each file and provider: an interrupted evaluation, or one with a model more, goes on
+        where it was.
+    max_files : int, optional
+        Only so many files, taken evenly from all.
+    progress : bool
+        Whether to show a progress bar.
+
+    Raises
+    ------
+    InputError
+        If there is no file, or no jet.
+    """
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    files = shards_of(productions)
+    if max_files is not None and max_files < len(files):
+        files = [files[int(i)] for i in np.linspace(0, len(files) - 1, max_files)]
+    digests = {name: _digest(provider) for name, provider in providers.items()}
+    tables: list[dict[str, NDArray[Any]]] = []
+    counts: Counter[str] = Counter()
+    shown = (
+        TextColumn("judging jets"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
+        TextColumn("{task.fields[jets]:,} jets, {task.fields[at]}"),
+    )  # fmt: skip
+    with Progress(*shown, disable=not progress) as bar:
+        task = bar.add_task("", total=len(files) * (len(providers) + 1), jets=0, at="")
+        for path in files:
+            kept = _Kept(cache, path)
+            base = kept.table("jets", "judged", lambda path=path: _base(path))
+            counts.update(
+                {name.removeprefix("n_"): int(base.pop(name)) for name in list(base) if name.startswith("n_")}
+            )
+            bar.update(task, advance=1, jets=counts["judged"], at=path.name)
+            for name, provider in providers.items():
+                of = kept.table(name, digests[name], lambda p=provider, path=path: _provided(path, p))
+                # Only now, so that a file's table is the same whatever providers are judged.
+                base |= {f"pt {name}": of["pt"][base["row"]], f"status {name}": of["status"][base["row"]]}
+                bar.update(task, advance=1, at=f"{path.name} {name}")
+            tables.append(base)
+    return _joined(tables, list(providers), dict(counts), tuple(files))
+
+
+def _digest(provider: Provider) -> str:
+    """Return a digest of the numbers that a provider and its fallbacks apply."""
+    own = digest_of(provider)
+    return own if provider.fallback is None else f"{own} {_digest(provider.fallback)}"
+
+
+class _Kept:
+    """What the cache holds of a file."""
+
+    def __init__(self, cache: Path | None, path: Path) -> None:
+        self.folder = cache
+        self.digest = "" if cache is None else file_digest(path)
+
+    def table(self, name: str, digest: str, make: Any) -> dict[str, NDArray[Any]]:
+        if self.folder is None:
+            return dict(make())
+        key = hashlib.sha256(f"{_FORMAT} {self.digest} {digest}".encode()).hexdigest()[:24]
+        path = self.folder / f"{key}.npz"
+        if not path.is_file():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_suffix(".part")
+            with temporary.open("wb") as file:
+                arrays: dict[str, Any] = dict(make())
+                np.savez(file, **arrays)
+            temporary.rename(path)
+        with np.load(path, allow_pickle=False) as content:
+            return {name: content[name] for name in content.files}
+
+
+def _base(path: Path) -> dict[str, Any]:
+    """Return the judged jets of a file, their rows among all jets, and the counts as ``n_...``."""
+    with warnings.catch_warnings(), open_nano(path) as file:
+        quiet_coffea()
+        events = file.events()
+        offsets = offsets_of(events["Jet"], "Jet")
+        judged, counts = _MATCHER.judge(events, offsets)
+        raw, _ = raw_jets(events, detect(events, "Jet"), ("pt_raw", "eta"), "the evaluation")
+
+        known = {"run", "event", "genWeight", "MLJEC_process", "MLJEC_scatter"} & set(file.branches)
+
+        def per_event(name: str, otherwise: Any) -> NDArray[Any]:
+            if name not in known:
+                return np.full(len(judged.rows), otherwise)
+            table, _, column = name.rpartition("_")
+            return np.asarray(events[table][column] if table else events[name])[judged.event]
+
+        columns = {
+            "run": per_event("run", 1), "event": per_event("event", 0), "process": per_event("MLJEC_process", 0),
+            "weight": per_event("genWeight", 1), "flavour": judged.flavour, "pt_gen": judged.pt_gen,
+            "abs_eta_gen": judged.abs_eta_gen, "pt_raw": raw["pt_raw"][judged.rows], "eta": raw["eta"][judged.rows],
+        }  # fmt: skip
+        columns["scatter"] = per_event("MLJEC_scatter", 0) if "MLJEC_scatter" in known else columns["event"]
+    table: dict[str, Any] = {name: np.asarray(columns[name]).astype(kind) for name, kind in COLUMNS.items()}
+    counts["judged"] = len(judged.rows)
+    return table | {"row": judged.rows} | {f"n_{name}": np.int64(number) for name, number in counts.items()}
+
+
+def _provided(path: Path, provider: Provider) -> dict[str, NDArray[Any]]:
+    """Return corrected pT and status of all jets of a file."""
+    with warnings.catch_warnings(), open_nano(path) as file:
+        quiet_coffea()
+        jets = provider.apply(file.events(), "Jet")
+        return {
+            "pt": flat_column(jets["pt"], "pt").astype(np.float32),
+            "status": flat_column(jets["mljec_status"], "mljec_status"),
+        }
+
+
+def _joined(
+    tables: Sequence[dict[str, NDArray[Any]]], names: Sequence[str], counts: dict[str, int], files: tuple[Path, ...]
+) -> JudgedJets:
+    joined = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+    finite = np.ones(len(joined["pt_gen"]), np.bool_)
+    for name in names:
+        finite &= np.isfinite(joined[f"pt {name}"]) & (joined[f"pt {name}"] > 0)
+    if not finite.any():
+        raise InputError(f"no jet of {len(files)} files can be judged: {counts}; give a simulated test production")
+    unknown = finite & (joined["flavour"] == FLAVOURS.index("unknown"))
+    counts |= {"judged": int(finite.sum()), "not_finite": int((~finite).sum()), "unknown_flavour": int(unknown.sum())}
+    return JudgedJets(
+        {name: joined[name][finite] for name in COLUMNS},
+        {name: joined[f"pt {name}"][finite].astype(np.float64) for name in names},
+        counts,
+        {name: dict(Counter(joined[f"status {name}"][finite].tolist())) for name in names},
+        files,
+    )
+
+
+class _Nobody:
+    """A provider that is never asked: the processor matches jets without one, but wants one."""
+
+    def apply(self, events: Any, collection: str = "Jet") -> Any:
+        """Return the jets as they are."""
+        return events[collection]
+
+
+_MATCHER = ResponseProcessor({"none": _Nobody()}, replicas=0)

@@ -1,0 +1,122 @@
+"""The providers of an evaluation, and the closure payload that follows each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coffea_mljec import MLJEC, FactorizedJEC
+from coffea_mljec.corrections.payloads import Payload, read_text
+from coffea_mljec.corrections.provider import Provider
+from coffea_mljec.errors import InputError
+from training.derive.level import CLOSURE
+from training.derive.provider import slug
+from training.evaluate.judged import JudgedJets
+
+__all__ = ["STANDARD", "closed", "closures", "open_providers"]
+
+#: The standard path's name in tables.
+STANDARD = "standard"
+ALGORITHM = "AK4PFchs"
+
+
+def open_providers(models: Sequence[str], jec: Path) -> dict[str, Provider]:
+    """Return the standard path, and the models with it as their fallback, by name.
+
+    Parameters
+    ----------
+    models : sequence of str
+        Bundled names or model folders.
+    jec : Path
+        Folder with the standard path's text payloads.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no payloads, or two models have one name.
+    """
+    levels = sorted(file for file in jec.glob("*.jec.txt") if CLOSURE not in file.name) if jec.is_dir() else []
+    if not levels:
+        raise InputError(f"no text payloads (*.jec.txt) in {jec}: give the folder of the standard correction")
+    standard = FactorizedJEC.from_txt([str(path) for path in levels], name=STANDARD)
+    found: dict[str, Provider] = {STANDARD: standard}
+    for text in models:
+        model = MLJEC(text, fallback=standard)
+        if model.name in found:
+            raise InputError(f"two models are called {model.name!r}: export one of them under another name")
+        found[model.name] = model
+    return found
+
+
+def closures(
+    providers: Mapping[str, Provider],
+    folder: Path,
+    training: Sequence[Path] = (),
+    cache: Path | None = None,
+    progress: bool = True,
+) -> dict[str, Payload]:
+    """Return each provider's closure payload, derived where it is not there.
+
+    Parameters
+    ----------
+    providers : mapping of str to Provider
+    folder : Path
+        With ``*-<provider>_*_MLClosure_*.jec.txt``, as ``python -m training derive --provider`` writes them.
+    training : sequence of Path
+        Training production that missing ones are derived from, into ``folder``. Never the test production.
+    cache : Path, optional
+        Keeps the jets that are read for it.
+    progress : bool
+        Whether to show progress.
+
+    Raises
+    ------
+    InputError
+        If one is missing and there is nothing to derive it from, or two are there.
+    """
+    found: dict[str, Payload] = {}
+    for name, provider in providers.items():
+        paths = _there(folder, provider)
+        if len(paths) > 1:
+            raise InputError(
+                f"{folder} has {len(paths)} closure payloads of {name}: {[p.name for p in paths]}; keep one"
+            )
+        if not paths:
+            if not training:
+                raise InputError(
+                    f"{folder} has no closure payload of {name} (*-{slug(provider)}_*_{CLOSURE}_*.jec.txt): derive it "
+                    "with python -m training derive --provider, or give --closure-from a training production"
+                )
+            _derive(provider, folder, training, cache, progress)
+            paths = _there(folder, provider)
+        found[name] = read_text([paths[0]])
+    return found
+
+
+def closed(jets: JudgedJets, payloads: Mapping[str, Payload]) -> dict[str, NDArray[np.float64]]:
+    """Return every provider's pT (GeV) after its closure; where a payload does not reach, pT stays."""
+    result = {}
+    for name, pt in jets.pt.items():
+        factor, valid = payloads[name].evaluate({"pt_raw": pt, "eta": jets["eta"].astype(np.float64)})
+        result[name] = np.where(valid, pt * factor, pt)
+    return result
+
+
+def _there(folder: Path, provider: Provider) -> list[Path]:
+    return sorted(folder.glob(f"*-{slug(provider)}_*_{CLOSURE}_*.jec.txt")) if folder.is_dir() else []
+
+
+def _derive(provider: Provider, folder: Path, training: Sequence[Path], cache: Path | None, progress: bool) -> None:
+    from training.derive.derivation import derive_closure
+    from training.derive.sample import read_jets
+
+    # Jets that a network hands to its fallback say nothing of the network.
+    alone = copy(provider)
+    alone.fallback = None
+    jets = read_jets(training, alone, cache, progress)
+    about = f"{provider.name} on {len(jets)} jets of the parametrised simulation of coffea-mljec"
+    derive_closure(jets, folder, f"MLJECSim-{slug(provider)}_V1_MC", ALGORITHM, about)
