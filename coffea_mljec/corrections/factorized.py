@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path as FilePath
 from typing import Any, Unpack
 
 import numpy as np
 
+from coffea_mljec.corrections.coffea_stack import read_stack
 from coffea_mljec.corrections.payloads import Payload, read_json, read_text
 from coffea_mljec.corrections.provider import Factors, Path, Provider
 from coffea_mljec.corrections.suitability import DEDICATED, Made, check_kind, warn_of_runs
@@ -129,6 +131,36 @@ class FactorizedJEC(Provider):
             If the file is unreadable or has no such tag, algorithm or level; the message names the nearest that it has.
         """
         return cls(read_json(FilePath(path), tag, algorithm, levels), name, closure=closure, **systematics)
+
+    @classmethod
+    def from_coffea(cls, stack: Any, name_map: Mapping[str, str | None], name: str = "standard") -> FactorizedJEC:
+        """Take over coffea's ``JECStack`` (or ``CorrectionLibJECStack``) and the name map of its factory.
+
+        The numbers are those of ``CorrectedJetsFactory(name_map, stack).build(jets)``: levels, uncertainties,
+        resolution and scale factors are evaluated by coffea's own objects. Other than there, random numbers do not
+        depend on the chunk; jets keep the pT of the file where no payload reaches (|eta| > 5.191, pT not positive);
+        and if the jets do not carry the field that ``ptGenJet`` maps to, their generator jets are found here (nearest
+        first within half the radius).
+
+        Parameters
+        ----------
+        stack : JECStack or CorrectionLibJECStack
+        name_map : mapping of str to str
+            Not changed. ``JetPt`` and ``JetMass`` must be ``pt`` and ``mass``; raw pT comes from rawFactor, rho from
+            the event, whatever their fields are called.
+        name : str
+            What tables and plots call it.
+
+        Raises
+        ------
+        InputError
+            Not a stack, no correction in it, or a name map that lacks what the stack reads.
+        """
+        payload, systematics = read_stack(stack, name_map)
+        field = systematics.pop("generator_pt_field", None)
+        provider = cls(payload, name, **systematics)
+        provider.systematics = replace(provider.systematics, generator_pt_field=field)
+        return provider
 
     def __repr__(self) -> str:
         payload = self.payload
