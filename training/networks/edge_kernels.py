@@ -1,7 +1,8 @@
 """numba kernels on a tile of edges: what surrounds the matrix products of `training.networks.edge_pass`.
 
 Arrays: ``own``, ``other`` [N, C] per row; ``source`` int64 [E] and ``starts`` int64 [N + 1] as in `Edges`; ``z``,
-``y`` and ``g`` [edges of the rows first to last, C]. A batch norm with ReLU is ``max(0, z gain + bias)``; sums are float64 [C].
+``y`` and ``g`` [edges of the rows first to last, C]. A batch norm with ReLU is ``max(0, z gain + bias)``; sums are
+float64 [C].
 """
 
 from __future__ import annotations

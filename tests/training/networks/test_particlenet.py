@@ -25,6 +25,8 @@ from training.networks.layers import parameter_count  # noqa: E402
 from training.networks.neighbours import find_edges  # noqa: E402
 from training.networks.network import make_network  # noqa: E402
 from training.networks.particlenet import ParticleNet  # noqa: E402
+from training.recipe import Recipe  # noqa: E402
+from training.run import read_network, write_run  # noqa: E402
 
 SMALL = ParticleNetArchitecture(
     blocks_candidate=((5, 6), (7, 4, 3)), blocks_vertex=((4,), (3, 2)), k_candidate=3, k_vertex=2, head=(6, 5)
@@ -273,3 +275,24 @@ def test_tiles_equal_torchs_own_operators(
         torch.set_num_threads(before)
     for name, wanted in results[1].items():
         torch.testing.assert_close(results[0][name], wanted, rtol=1e-4, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
+
+
+def test_a_run_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    arrays = batch_of(FEW, COUNTS)
+    network = settled(SMALL, FEW, arrays)
+    write_run(tmp_path, network, {})
+    again = read_network(tmp_path)
+    assert isinstance(again, ParticleNet)
+    assert again.architecture == network.architecture
+    with torch.no_grad():
+        assert torch.equal(again(tensors(arrays)), network(tensors(arrays)))
+
+
+def test_recipes_resolve_the_names_and_the_widths() -> None:
+    fields = {"name": "x", "description": "x", "sample": "x", "fast_simulation": True, "productions": ["x"]}
+    for name in ("pfn-r", "pfn-r-lite", "particlenet-r", "particlenet-r-lite"):
+        assert Recipe.model_validate(fields | {"architecture": name}).widths == ARCHITECTURES[name]
+    spelt = SMALL.model_dump(mode="json")
+    assert Recipe.model_validate(fields | {"architecture": spelt}).widths == SMALL
+    with pytest.raises(ValueError, match="unknown architecture 'particle-net': choose one of pfn-r-lite, pfn-r, part"):
+        Recipe.model_validate(fields | {"architecture": "particle-net"})
