@@ -296,3 +296,18 @@ def test_recipes_resolve_the_names_and_the_widths() -> None:
     assert Recipe.model_validate(fields | {"architecture": spelt}).widths == SMALL
     with pytest.raises(ValueError, match="unknown architecture 'particle-net': choose one of pfn-r-lite, pfn-r, part"):
         Recipe.model_validate(fields | {"architecture": "particle-net"})
+
+
+def test_validation_under_inference_mode_uses_several_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Lightning validates; the mode belongs to a thread, and the tiles have threads of their own."""
+    monkeypatch.setattr("training.networks.edge_pass._TILE", 64)
+    arrays = batch_of(FEW, COUNTS)
+    network = settled(SMALL, FEW, arrays)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with torch.inference_mode():
+            got = network(tensors(arrays)).numpy()
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_allclose(got, Twin(network, training=False)(arrays), rtol=0, atol=1e-5)
