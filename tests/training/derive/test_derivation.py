@@ -11,6 +11,7 @@ import pytest
 from coffea_mljec import FactorizedJEC
 from coffea_mljec.errors import InputError
 from tests.training.derive.toy import RHO_0, resolution, toy, true_response, true_slope
+from training.derive import command
 from training.derive.closure import closure_table, plot_closure, summary, write_closure
 from training.derive.derivation import ETA_EDGES, Derived, corrected, derive, derive_closure
 from training.derive.offset import fit_offset, subtracted
@@ -131,6 +132,33 @@ def test_closure_files(derived: Derived, tmp_path: Path) -> None:
     assert all(error > 0 for entry in content["one"]["bins"] for error in entry["error"])
     assert (tmp_path / "closure.png").read_bytes()[:4] == b"\x89PNG"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["closure.json", "closure.png"]
+
+
+def test_the_command(training: MatchedJets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = tmp_path / "one.root", tmp_path / "two.root"
+    for path in (one, two):
+        path.write_bytes(b"")
+    samples = {one: training, two: toy(2, 60_000)}
+    monkeypatch.setattr(command, "read_jets", lambda inputs, *_, **__: samples[inputs[0]])
+    found = command.run([one], tmp_path / "jec", None, "AK4PFchs", [two], report=tmp_path / "report")
+    assert sorted(path.name for path in (tmp_path / "jec").iterdir()) == [
+        "MLJECSim_V1_MC_AK4PFchs.json.gz", "MLJECSim_V1_MC_L1FastJet_AK4PFchs.jec.txt",
+        "MLJECSim_V1_MC_L2Relative_AK4PFchs.jec.txt", "MLJECSim_V1_MC_L3Absolute_AK4PFchs.jec.txt",
+        "MLJECSim_V1_MC_PtResolution_AK4PFchs.jr.txt", "MLJECSim_V1_MC_SF_AK4PFchs.jersf.txt",
+    ]  # fmt: skip
+    assert {path.parent for path in (*found.texts, found.library)} == {tmp_path / "jec"}
+    tables = json.loads((tmp_path / "report" / "MLJECSim_V1_MC_AK4PFchs_closure.json").read_text())
+    assert list(tables) == [
+        "same events", "other events, raw pT", "other events", "other events, flavours as they are",
+    ]  # fmt: skip
+    chi2 = {name: table["above_30_GeV"]["chi2_per_bin"] for name, table in tables.items()}
+    assert chi2["other events"] < 3.0 < chi2["other events, raw pT"]
+    # The default of FactorizedJEC.from_json: the residual of simulation is 1.
+    jets = samples[two]
+    columns = {name: jets[name] for name in ("pt_raw", "eta", "area", "rho")}
+    standard = FactorizedJEC.from_json(found.library, "MLJECSim_V1_MC", "AK4PFchs")
+    assert standard.payload.levels[-1] == "L2L3Residual"
+    assert standard.payload.evaluate(columns)[0] == pytest.approx(found.payload.evaluate(columns)[0], rel=1e-6)
 
 
 def test_bad_input(training: MatchedJets, tmp_path: Path) -> None:

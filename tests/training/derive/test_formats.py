@@ -15,6 +15,12 @@ from coffea.lookup_tools import extractor
 from correctionlib.schemav2 import CorrectionSet
 
 from coffea_mljec import FactorizedJEC
+from coffea_mljec.corrections.payloads import (
+    read_resolution_json,
+    read_resolution_text,
+    read_scale_factor_json,
+    read_scale_factor_text,
+)
 from training.derive.inversion import invert, inverted_level
 from training.derive.level import unit_level
 from training.derive.library import write_library
@@ -117,6 +123,25 @@ def test_resolutions_and_scale_factors(folder: Path, resolution: Resolution) -> 
         rows = [line.split() for line in (folder / f"{TAG}_SF_{ALGORITHM}.jersf.txt").read_text().splitlines()[1:]]
         assert {float(row[3 + column]) for row in rows} == set(np.round(expected, 6))
     assert np.sort(np.asarray(factors), axis=1) == pytest.approx(np.stack([1 - shift, 1 + 0 * shift, 1 + shift], 1))
+
+
+def test_the_package_reads_its_own_companions(folder: Path, resolution: Resolution) -> None:
+    columns = dict(jets())
+    columns["pt"] = columns["pt_raw"]
+    expected = predicted(resolution, np.abs(columns["eta"]), columns["rho"], columns["pt_raw"])
+    shift = np.where(np.abs(columns["eta"]) < 2.5, 0.05, 0.10)
+    library = folder / "jerc.json.gz"
+    for found in (
+        read_resolution_text(folder / f"{TAG}_PtResolution_{ALGORITHM}.jr.txt"),
+        read_resolution_json(library, TAG, ALGORITHM),
+    ):
+        assert found.evaluate(columns)[0] == pytest.approx(expected, rel=1e-6)
+    for factor in (
+        read_scale_factor_text(folder / f"{TAG}_SF_{ALGORITHM}.jersf.txt"),
+        read_scale_factor_json(library, TAG, ALGORITHM),
+    ):
+        for name, value in (("nominal", 1.0), ("up", 1.0 + shift), ("down", 1.0 - shift)):
+            assert factor.evaluate(columns, name)[0] == pytest.approx(np.broadcast_to(value, shift.shape), rel=1e-9)
 
 
 def test_the_library_is_of_the_schema_and_reproducible(folder: Path, tmp_path: Path) -> None:
