@@ -40,6 +40,7 @@ def command(
     runs: Annotated[Path | None, typer.Option(help="Folder for runs, in place of the recipe's.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads of torch, in place of the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed, in place of the recipe's.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of run and model, in place of the recipe's.")] = None,
     quiet: Annotated[bool, typer.Option(help="No progress bars.")] = False,
 ) -> None:
     """Train a network, or boosted trees, as the recipe says; the run's folder is RUNS/NAME."""
@@ -51,6 +52,8 @@ def command(
         changes["runs"] = runs
     if seed is not None:
         changes["seed"] = seed
+    if name is not None:
+        changes["name"] = name
     limits = {name: value for name, value in (("max_minutes", max_minutes), ("threads", threads)) if value is not None}
     if isinstance(read, TreesRecipe):
         if "max_minutes" in limits:

@@ -57,7 +57,8 @@ def toy_columns_and_features(
     event = np.sort(rng.integers(0, n_events or max(n // 3, 1), n))
     columns = {
         "run": np.ones(n, "i8"), "luminosityBlock": np.ones(n, "i8"), "event": event.astype("i8"),
-        "scatter": event.astype("i8"), "jet": np.arange(n, dtype="i4"), "flavour": rng.choice([1, 2, 3, 4, 5, 21], n).astype("i4"),
+        "scatter": event.astype("i8"), "jet": np.arange(n, dtype="i4"),
+        "flavour": rng.choice([1, 2, 3, 4, 5, 21], n).astype("i4"),
         "pt_raw": pt_raw.astype("f4"), "eta": eta.astype("f4"), "rho": known["rho"].astype("f4"),
         "n_pv": known["n_pv"].astype("f4"), "pt_gen": pt_gen.astype("f4"), "eta_gen": eta.astype("f4"),
         "target": np.log(pt_gen / pt_raw).astype("f4"),

@@ -302,6 +302,7 @@ def test_the_command_passes_its_changes_on(tmp_path: Path, monkeypatch: pytest.M
     app.command()(module.command)
     tiny(tmp_path).write(tmp_path / "r.yaml")
     options = ["--resume", "--quiet", "--seed", "9", "--threads", "3", "--max-minutes", "2.5", "--production", "a.root"]
+    options += ["--name", "tiny-9"]
     result = CliRunner().invoke(
         app, [str(tmp_path / "r.yaml"), *options, "--production", "b", "--runs", str(tmp_path / "other")]
     )
@@ -311,4 +312,5 @@ def test_the_command_passes_its_changes_on(tmp_path: Path, monkeypatch: pytest.M
     assert (recipe.seed, recipe.learning.threads, recipe.learning.max_minutes) == (9, 3, 2.5)
     assert recipe.productions == (Path("a.root"), Path("b"))
     assert recipe.learning.batch_size == 64
+    assert recipe.name == "tiny-9"
     assert "python -m training export" in result.output.replace("\n", " ")

@@ -19,9 +19,10 @@ from coffea_mljec.status import Status
 from coffea_mljec.validation.binning import REGIONS
 from coffea_mljec.validation.plots import draw
 from coffea_mljec.validation.summary import Measured, Summary
-from training.evaluate.judged import JudgedJets, judge
+from training.evaluate.judged import JudgedJets, judge, spread
 from training.evaluate.measured import (
     Losses,
+    closure_weights,
     effective_entries,
     fill,
     losses,
@@ -61,6 +62,10 @@ def command(
         Path | None, typer.Option(help="Keeps what was computed of each file: an evaluation can go on.")
     ] = None,
     files: Annotated[int | None, typer.Option(min=1, help="Only so many files of each sample.")] = None,
+    closure_files: Annotated[
+        int | None,
+        typer.Option(min=1, help="Derive closure payloads from only so many files: a slow network takes long."),
+    ] = None,
     replicas: Annotated[int, typer.Option(min=2, help="Bootstrap resamples behind the errors.")] = 30,
     quiet: Annotated[bool, typer.Option(help="No progress bars.")] = False,
 ) -> None:
@@ -74,7 +79,7 @@ def command(
     names = [name for name in models.split(",") if name]
     folder = evaluate(
         productions, output, names, jec, closure or output / "closures", closure_from or [], samples, cache, files,
-        replicas, not quiet,
+        replicas, not quiet, closure_files,
     )  # fmt: skip
     typer.echo(f"written: {folder / 'report.md'}, evaluation.json, card.json and figures")
 
@@ -91,6 +96,7 @@ def evaluate(
     max_files: int | None = None,
     replicas: int = 30,
     progress: bool = True,
+    closure_files: int | None = None,
 ) -> Path:
     """Evaluate models on a test production and return the report's folder.
 
@@ -111,16 +117,18 @@ def evaluate(
             f"{sorted(shared)[0]} is tested on and derived from: a closure means something on other events"
         )
     providers = open_providers(models, jec)
-    payloads = closures(providers, closure, closure_from, cache, progress)
+    payloads = closures(providers, closure, spread(closure_from, closure_files), cache, progress)
     jets = judge(productions, providers, cache, max_files, progress)
     replica_weights = replicas_of(jets, replicas)
     after = closed(jets, payloads)
-    physical = spectrum_weights(jets)
+    physical, mix = spectrum_weights(jets), closure_weights(jets)
     filled = fill(jets, after, replica_weights)
     summaries = {
         "after": summary_of(filled, STANDARD),
         "before": summary_of(fill(jets, jets.pt, replica_weights), STANDARD),
         "spectrum": summary_of(fill(jets, after, replica_weights, physical), STANDARD),
+        "mix": summary_of(fill(jets, after, replica_weights, mix), STANDARD),
+        "mix before": summary_of(fill(jets, jets.pt, replica_weights, mix), STANDARD),
     }
     found = losses(jets, jets.pt, replica_weights, Sampling())
     times = _times(jets.files[0], providers)
@@ -138,8 +146,8 @@ def evaluate(
             "spectrum": effective_entries(jets, physical),
         },
         "providers": {name: _described(name, providers[name], jets, found, times) for name in providers},
-        "closure": {name: closure_rows(summaries[name]) for name in ("after", "before")},
-        "summaries": {name: _compact(summary, curves=name == "after") for name, summary in summaries.items()},
+        "closure": {name: closure_rows(summaries[name]) for name in ("mix", "mix before")},
+        "summaries": {name: _compact(summary, curves=name in ("after", "mix")) for name, summary in summaries.items()},
         "variants": others,
     }
     output.mkdir(parents=True, exist_ok=True)
@@ -225,7 +233,7 @@ def _card(
             figures[f"beta_{region}_{flavour}"] = None if beta is None else beta.value
         alpha = summary.flavour_dependence(name, region, ">30").alpha
         figures[f"alpha_{region}"] = None if alpha is None else alpha.value
-    for row in content["closure"]["after"]:
+    for row in content["closure"]["mix"]:
         if row["provider"] == name:
             figures[f"closure_{row['region']}"] = row["largest"]
     for variant, providers in variants.items():

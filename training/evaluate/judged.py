@@ -26,7 +26,7 @@ from coffea_mljec.validation.processor import ResponseProcessor
 from training.dataset.cache import file_digest, shards_of
 from training.derive.provider import digest_of
 
-__all__ = ["COLUMNS", "JudgedJets", "judge"]
+__all__ = ["COLUMNS", "JudgedJets", "judge", "spread"]
 
 #: Column of the judged jets -> type. ``scatter`` is what is resampled: events of one hard scatter are not independent.
 COLUMNS: dict[str, str] = {
@@ -111,9 +111,7 @@ def judge(
         TimeRemainingColumn,
     )
 
-    files = shards_of(productions)
-    if max_files is not None and max_files < len(files):
-        files = [files[int(i)] for i in np.linspace(0, len(files) - 1, max_files)]
+    files = spread(productions, max_files)
     digests = {name: _digest(provider) for name, provider in providers.items()}
     tables: list[dict[str, NDArray[Any]]] = []
     counts: Counter[str] = Counter()
@@ -137,6 +135,14 @@ def judge(
                 bar.update(task, advance=1, at=f"{path.name} {name}")
             tables.append(base)
     return _joined(tables, list(providers), dict(counts), tuple(files))
+
+
+def spread(productions: Sequence[Path], most: int | None) -> list[Path]:
+    """Return the files of productions, at most so many, taken evenly from all; none of no production."""
+    files = shards_of(productions)
+    if most is None or most >= len(files):
+        return files
+    return [files[int(i)] for i in np.linspace(0, len(files) - 1, most)]
 
 
 def _digest(provider: Provider) -> str:

@@ -24,10 +24,20 @@ from coffea_mljec.validation.binning import (
 from coffea_mljec.validation.filling import base_cells, fill_jets, fill_responses
 from coffea_mljec.validation.replicas import poisson_weights
 from coffea_mljec.validation.summary import Measured, Summary, summarise
+from training.derive.mix import mix_weights
 from training.evaluate.judged import JudgedJets
 from training.sampling import Sampling, effective_size, sample
 
-__all__ = ["Losses", "effective_entries", "fill", "losses", "replicas_of", "spectrum_weights", "summary_of"]
+__all__ = [
+    "Losses",
+    "closure_weights",
+    "effective_entries",
+    "fill",
+    "losses",
+    "replicas_of",
+    "spectrum_weights",
+    "summary_of",
+]
 
 INCLUSIVE = 0
 _KNOWN = {1: "d", 2: "u", 3: "s", 4: "c", 5: "b", 21: "g"}
@@ -55,6 +65,18 @@ def spectrum_weights(jets: JudgedJets) -> NDArray[np.float64]:
     wanted = np.bincount(cell[inclusive], weight[inclusive], size)[cell]
     have = np.bincount(cell, weight, size)[cell]
     return weight * np.divide(wanted, have, out=np.zeros_like(weight), where=have > 0)
+
+
+def closure_weights(jets: JudgedJets) -> NDArray[np.float64]:
+    """Return the weights that closure payloads are derived with: the flavour mix of inclusive QCD at every pt_gen."""
+    columns = {name: jets[name].astype(np.float64) for name in ("pt_gen", "process", "weight")}
+    return mix_weights(columns | {"eta_gen": jets["abs_eta_gen"], "flavour": _flavour_codes(jets).astype(np.float64)})
+
+
+def _flavour_codes(jets: JudgedJets) -> NDArray[np.int64]:
+    """Return PDG ids without sign, 0 for an unknown flavour."""
+    codes = {name: code for code, name in _KNOWN.items()}
+    return np.array([codes.get(name, 0) for name in FLAVOURS])[jets["flavour"]]
 
 
 def fill(
@@ -125,8 +147,7 @@ def losses(
     sampling : Sampling
         The target density.
     """
-    codes = {FLAVOURS.index(name): code for code, name in _KNOWN.items()}
-    code = np.array([codes.get(i, 0) for i in range(len(FLAVOURS))])[jets["flavour"]]
+    code = _flavour_codes(jets)
     known = np.flatnonzero(code > 0)
     sampled = sample(jets["pt_gen"][known], jets["abs_eta_gen"][known], code[known], sampling)
     share = (sampled.weight * sampled.acceptance).astype(np.float64)

@@ -25,7 +25,8 @@ def report(
     content : mapping
         What `training.evaluate.command` writes as ``evaluation.json``.
     summaries : mapping of str to Summary
-        ``after`` and ``before`` the closure on the sampled mix, ``spectrum`` after it on the physical spectrum.
+        ``after`` and ``before`` the closure on the sampled mix, ``spectrum`` after it on the physical spectrum, ``mix``
+        and ``mix before`` in the flavour mix of the closure.
     variants : mapping
         Name of a variant -> provider -> its numbers.
     """
@@ -49,8 +50,9 @@ def report(
         "## Median response by flavour, pt_gen > 30 GeV",
         _medians(after, before),
         "## Closure",
-        f"Largest |median - 1| of the fine bins of pt_gen above {_CLOSURE_FROM:g} GeV whose median is known to 0.5 %.",
-        _closure(after, before),
+        f"Largest |median - 1| of the fine bins of pt_gen above {_CLOSURE_FROM:g} GeV whose median is known to 0.5 %, "
+        "in the flavour mix that the payloads were derived in (inclusive QCD at every pt_gen).",
+        _closure(summaries["mix"], summaries["mix before"]),
     ]
     if variants:
         parts += ["## Robustness: the same corrections and closures on other samples", _variants(variants)]

@@ -44,10 +44,10 @@ def trees_graph(booster: Any, n_features: int) -> bytes:
     leaves: dict[str, list[Any]] = {"target_treeids": [], "target_nodeids": [], "target_weights": []}
     for number, tree in enumerate(booster.dump_model(num_iteration=booster.best_iteration)["tree_info"]):
         _add(number, tree["tree_structure"], nodes, leaves)
+    attributes: dict[str, Any] = {"target_ids": [0] * len(leaves["target_treeids"]), **nodes, **leaves}
     ensemble = helper.make_node(
         "TreeEnsembleRegressor", ["jet_features"], ["column"], name="trees", domain="ai.onnx.ml", n_targets=1,
-        aggregate_function="SUM", post_transform="NONE", target_ids=[0] * len(leaves["target_treeids"]),
-        **nodes, **leaves,
+        aggregate_function="SUM", post_transform="NONE", **attributes,
     )  # fmt: skip
     flatten = helper.make_node("Reshape", ["column", "shape"], ["log_correction"], name="log_correction")
     graph = helper.make_graph(

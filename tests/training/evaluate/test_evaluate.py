@@ -16,8 +16,9 @@ from coffea_mljec.validation.binning import FLAVOURS
 from coffea_mljec.validation.processor import ResponseProcessor
 from training.evaluate import thesis
 from training.evaluate.command import evaluate
-from training.evaluate.judged import JudgedJets, judge
+from training.evaluate.judged import JudgedJets, judge, spread
 from training.evaluate.measured import (
+    closure_weights,
     effective_entries,
     fill,
     losses,
@@ -88,6 +89,14 @@ def test_what_was_computed_is_kept(sample: Path, jec: Path, tmp_path: Path, monk
     assert not list((tmp_path / "cache").glob("*.part"))
 
 
+def test_files_are_taken_evenly(tmp_path: Path) -> None:
+    for number in range(10):
+        (tmp_path / f"{number}.root").touch()
+    assert [path.stem for path in spread([tmp_path], 3)] == ["0", "4", "9"]
+    assert len(spread([tmp_path], None)) == len(spread([tmp_path], 99)) == 10
+    assert spread([], 3) == []
+
+
 def test_events_of_a_scatter_are_resampled_together() -> None:
     jets = toy(400)
     weights = replicas_of(jets, 5)
@@ -145,6 +154,18 @@ def test_the_spectrum_is_that_of_the_inclusive_process() -> None:
     np.testing.assert_array_equal(spectrum_weights(toy(50, process=7)), toy(50, process=7)["weight"])
 
 
+def test_closure_is_looked_at_in_the_mix_that_it_was_derived_in() -> None:
+    jets = toy(30_000)
+    weight = closure_weights(jets)
+    inclusive = jets["process"] == 0
+    here = (jets["pt_gen"] > 100) & (jets["pt_gen"] < 130) & (jets["abs_eta_gen"] < 1.3)
+    for flavour in (1, 5):
+        mine = jets["flavour"] == flavour
+        share = weight[here & mine].sum() / weight[here].sum()
+        wanted = (here & mine & inclusive).sum() / (here & inclusive).sum()
+        assert share == pytest.approx(wanted, abs=0.05)
+
+
 def test_effective_entries() -> None:
     jets = toy(3000)
     found = effective_entries(jets, np.ones(3000))
@@ -190,7 +211,7 @@ def test_the_whole_evaluation(tmp_path: Path, sample: Path, jec: Path) -> None:
     content = json.loads((folder / "evaluation.json").read_text())
     assert content["providers"]["pfn-r-lite"]["parameters"] > 1000
     assert content["providers"]["pfn-r-lite"]["us_per_jet"] > 0
-    assert set(content["summaries"]) == {"after", "before", "spectrum"}
+    assert set(content["summaries"]) == {"after", "before", "spectrum", "mix", "mix before"}
     assert "curves" in content["summaries"]["after"]
     card = json.loads((folder / "card.json").read_text())
     assert list(card) == ["pfn-r-lite"]
@@ -232,12 +253,24 @@ def test_the_command_reads_its_variants(tmp_path: Path, sample: Path, monkeypatc
     monkeypatch.setattr(module, "evaluate", lambda *a: seen.extend(a) or tmp_path)
     app = typer.Typer()
     app.command()(module.command)
-    options = ["-o", str(tmp_path), "--models", "a,b", "--variant", "pileup50=x/y", "--quiet", "--files", "3"]
+    options = [
+        "-o",
+        str(tmp_path),
+        "--models",
+        "a,b",
+        "--variant",
+        "pileup50=x/y",
+        "--quiet",
+        "--files",
+        "3",
+        "--closure-files",
+        "7",
+    ]
     result = CliRunner().invoke(app, [str(sample), *options])
     assert result.exit_code == 0, result.output
     assert seen[2] == ["a", "b"]
     assert seen[4] == tmp_path / "closures"
     assert seen[6] == {"pileup50": Path("x/y")}
-    assert (seen[8], seen[-1]) == (3, False)
+    assert (seen[8], seen[-2], seen[-1]) == (3, False, 7)
     wrong = CliRunner().invoke(app, [str(sample), "-o", str(tmp_path), "--models", "a", "--variant", "pileup50"])
     assert isinstance(wrong.exception, InputError)

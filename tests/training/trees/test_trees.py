@@ -16,10 +16,11 @@ import pytest
 
 from coffea_mljec import MLJEC, Status
 from coffea_mljec.corrections.mljec import FastSimulationWarning
-from coffea_mljec.errors import InputError
+from coffea_mljec.errors import InputError, ModelError
 from coffea_mljec.features import JETS, compute
 from coffea_mljec.layouts import flatten
 from coffea_mljec.models import open_folder
+from coffea_mljec.models.onnx_guard import refuse_external_data
 from training.export import export
 from training.recipe import TreesRecipe, parse_recipe
 from training.trees.graph import parameter_count, single_below, trees_graph
@@ -146,6 +147,21 @@ def test_the_model_folder_has_the_same_contract(model: Path) -> None:
     assert folder.card.output == "log_correction"
     assert folder.card.training.seed == 3
     assert folder.card.parameters > 60
+
+
+def test_the_guard_reads_trees_and_what_they_hold(grown: Path) -> None:
+    """The standard domain of trees is let through; a tensor of theirs that lies in another file is not."""
+    import onnx
+
+    graph = trees_graph(read_trees(grown), len(JETS.jet))
+    refuse_external_data(graph, "trees")
+    changed = onnx.load_from_string(graph)
+    tensor = onnx.helper.make_tensor("base", onnx.TensorProto.FLOAT, [1], [0.0])
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../elsewhere")
+    changed.graph.node[0].attribute.append(onnx.helper.make_attribute("base_values_as_tensor", tensor))
+    with pytest.raises(ModelError, match="trees keeps tensors in files outside itself"):
+        refuse_external_data(changed.SerializeToString(), "trees")
 
 
 def test_it_corrects_jets_of_the_sample(model: Path, sample: Path, open_nano: Callable[..., Any]) -> None:
