@@ -6,6 +6,7 @@ rho and pt_gen; the thesis's are (Q75 - Q25) / median, so ours is that too. Both
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -15,36 +16,112 @@ from numpy.typing import NDArray
 from coffea_mljec.validation.plots import COLOURS
 from training.realism.drawing import TARGET, centres, head, panels, pt_axis, text_inside
 from training.realism.jets import Sample
-from training.realism.row import FEW, MISS, Part, Row
-from training.realism.spread import GAUSSIAN, Spread, fill, measure
+from training.realism.row import FEW, PASS, Part, Row
+from training.realism.spread import GAUSSIAN, Binned, Spread, fill, measure
 from training.realism.targets import JER_ETA_EDGES, jer, targets
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["against_cms", "against_thesis", "cms_cells", "thesis_cells"]
+__all__ = ["against_cms", "against_thesis", "cms_ratio", "in_units_of_cms", "thesis_cells"]
 
 LIMIT = 0.15
-RHO_WINDOWS = ((2.5, 7.5), (7.5, 12.5), (15.0, 25.0), (25.0, 35.0))
-PT_POINTS = (30.0, 50.0, 100.0, 200.0, 300.0, 500.0, 1000.0)
-#: A point stands for pt_gen within this factor.
-_WIDTH = 1.2
+RHO_EDGES = np.array([2.5, 15.0, 25.0, 35.0])
+PT_EDGES = np.array([30.0, 50.0, 100.0, 200.0, 500.0, 1000.0])
+#: Width that a response as wide as CMS's is scaled to, so that the response's binning suits it.
+_UNIT = 0.1
 _REGIONS = {"central": (0.0, 2.5), "forward": (2.5, 5.0)}
 
 
-def cms_cells(jets: Sample) -> tuple[NDArray[np.int64], tuple[int, int, int]]:
-    """Return the cell (rho, |eta|, pt_gen) of every jet, -1 outside, and the numbers of bins."""
-    shape = (len(RHO_WINDOWS), len(JER_ETA_EDGES) - 1, len(PT_POINTS))
-    rho, pt = jets["rho"], jets["pt_gen"]
-    eta_bin = np.digitize(np.abs(jets["eta"]), JER_ETA_EDGES) - 1
-    rho_bin, pt_bin = (np.full(len(jets), -1) for _ in range(2))
-    for number, (low, high) in enumerate(RHO_WINDOWS):
-        rho_bin[(rho >= low) & (rho < high)] = number
-    for number, point in enumerate(PT_POINTS):
-        pt_bin[(pt >= point / _WIDTH) & (pt < point * _WIDTH)] = number
-    inside = (rho_bin >= 0) & (pt_bin >= 0) & (eta_bin < shape[1])
-    cell = (rho_bin * shape[1] + eta_bin) * shape[2] + pt_bin
-    return np.where(inside, cell, -1), shape
+def in_units_of_cms(jets: Sample) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return 1 + 0.1 (response - 1) / sigma, and the cell (rho, |eta|, pt_gen) of every jet, -1 outside.
+
+    sigma is CMS's at the jet's own rho, |eta| and pt_gen: in any group of jets, the width of this quantity over 0.1 is
+    our resolution over CMS's at equal rho, |eta| and pT, whatever their distributions.
+    """
+    n_eta, n_pt = len(JER_ETA_EDGES) - 1, len(PT_EDGES) - 1
+    rho, pt, eta_bin = jets["rho"], jets["pt_gen"], np.digitize(np.abs(jets["eta"]), JER_ETA_EDGES) - 1
+    rho_bin, pt_bin = (np.digitize(values, edges) - 1 for values, edges in ((rho, RHO_EDGES), (pt, PT_EDGES)))
+    inside = (rho_bin >= 0) & (rho_bin < len(RHO_EDGES) - 1) & (pt_bin >= 0) & (pt_bin < n_pt) & (eta_bin < n_eta)
+    sigma = np.full(len(jets), np.nan)
+    for number in range(n_eta):
+        rows = np.flatnonzero(inside & (eta_bin == number))
+        sigma[rows] = jer().of_jets(number, rho[rows], pt[rows])
+    inside &= np.isfinite(sigma)
+    cell = (rho_bin * n_eta + eta_bin) * n_pt + pt_bin
+    return 1.0 + _UNIT * (jets["response"] - 1.0) / sigma, np.where(inside, cell, -1)
+
+
+def cms_ratio(scaled: Spread, plain: Spread) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return our Gaussian core over CMS's, its error, and the same of IQR / 1.349, from the spreads of the quantity of
+    `in_units_of_cms` and of the plain response in the same cells (its median: CMS's sigma is relative).
+    """
+    scale = scaled.median / (_UNIT * plain.median)
+    return scaled.core * scale, scaled.core_error * scale, scaled.iqr * scale / GAUSSIAN
+
+
+def against_cms(jets: Sample) -> Part:
+    """Compare the Gaussian core with CMS's resolution, 30 GeV to 1 TeV."""
+    value, cell = in_units_of_cms(jets)
+    shape = (len(RHO_EDGES) - 1, len(JER_ETA_EDGES) - 1, len(PT_EDGES) - 1)
+    n = int(np.prod(shape))
+    # The last entry in rho is all of them.
+    scaled, plain = (
+        measure(_with_all(fill(column, jets["mix"], cell, n), shape)) for column in (value, jets["response"])
+    )
+    ratio, error, wide = (part.reshape(shape[0] + 1, *shape[1:]) for part in cms_ratio(scaled, plain))
+    part = Part(
+        "Resolution against CMS",
+        "Gaussian core (matched moments within two sigma, iterated) of pT(corrected) / pt_gen, relative to the median, "
+        f"against {jer().tag} ({jer().source}), which is a Gaussian core too. Each jet's response is taken in units of "
+        "CMS's sigma at its own rho, |eta| (CMS's bins) and pt_gen, so a ratio of 1 means equal resolution at equal "
+        "rho, |eta| and pT; rho from 2.5 to 35 GeV. A row of the table is the worst of an |eta| bin's intervals of pT "
+        "that are measured to a third of the limit or better; all are below. IQR / 1.349 is quoted with each, not "
+        "judged: tails make it wider than the core.",
+    )
+    lines = []
+    for eta_bin in range(shape[1]):
+        rows = []
+        for pt_bin, (low, high) in enumerate(pairwise(PT_EDGES)):
+            for rho_bin in range(shape[0] + 1):
+                at = (rho_bin, eta_bin, pt_bin)
+                if not np.isfinite(ratio[at]):
+                    continue
+                everything = rho_bin == shape[0]
+                rho = "all" if everything else f"{RHO_EDGES[rho_bin]:g}-{RHO_EDGES[rho_bin + 1]:g}"
+                where = f"{_eta_text(eta_bin)}, pt_gen {low:g}-{high:g} GeV"
+                row = Row.within(
+                    "Gaussian core / CMS", where, float(ratio[at]), float(error[at]), 1.0, LIMIT, source=jer().tag,
+                )  # fmt: skip
+                if everything:
+                    rows.append(row)
+                lines.append([
+                    where, rho, f"{row.measured:.3f} +- {row.error:.3f}", f"{wide[at]:.3f}", row.verdict,
+                ])  # fmt: skip
+        part.rows.append(_worst(eta_bin, rows))
+    known = ratio[-1][error[-1] < LIMIT / 3.0] - 1.0
+    if len(known):
+        part.text += (
+            f"\n\nOver all {len(known)} intervals of |eta| and pT measured well enough: mean deviation "
+            f"{100 * known.mean():+.1f} %, {100 * np.mean(np.abs(known) <= LIMIT):.0f} % of them within 15 %."
+        )
+    header = ["jets", "rho (GeV)", "Gaussian core / CMS", "IQR / 1.349 / CMS", "verdict"]
+    part.tables.append((f"All {len(lines)} intervals", header, lines))
+    shown = np.where(error < LIMIT / 2.0, ratio - 1.0, np.nan)
+    part.figures += [
+        ("resolution_cms", "Resolution at rho 15 to 25 against CMS; the band is +-15 %.", lambda: _draw_curves(jets)),
+        ("resolution_deviation", "Deviation of the Gaussian core from CMS, per cent.", lambda: _draw_map(shown)),
+    ]
+    return part
+
+
+def _with_all(content: Binned, shape: tuple[int, ...]) -> Binned:
+    """Append the sum over the first axis of the cells."""
+    both = []
+    for part in (content.weights, content.squares):
+        cells = part.reshape(*shape, -1)
+        both.append(np.concatenate([cells, cells.sum(axis=0, keepdims=True)]).reshape(-1, cells.shape[-1]))
+    return Binned(*both)
 
 
 def _means(values: NDArray[np.float64], weight: NDArray[np.float64], cell: NDArray[np.int64], n: int) -> Any:
@@ -54,61 +131,6 @@ def _means(values: NDArray[np.float64], weight: NDArray[np.float64], cell: NDArr
     return np.divide(total, sums, out=np.full(n, np.nan), where=sums > 0)
 
 
-def against_cms(jets: Sample) -> Part:
-    """Compare the Gaussian core with CMS's resolution, 30 GeV to 1 TeV."""
-    cell, shape = cms_cells(jets)
-    n = int(np.prod(shape))
-    spread = measure(fill(jets["response"], jets["mix"], cell, n))
-    mean_rho = _means(jets["rho"], jets["mix"], cell, n)
-    mean_pt = np.exp(_means(np.log(jets["pt_gen"]), jets["mix"], cell, n))
-    cms = jer()
-    part = Part(
-        "Resolution against CMS",
-        "Gaussian core (matched moments within two sigma, iterated) of pT(corrected) / pt_gen, sigma over mean, "
-        f"against {cms.tag} ({cms.source}), which is a Gaussian core too. Bins: |eta| as in CMS's payload, pt_gen "
-        "within a factor 1.2 of the point; the target is taken at the bin's mean rho and pt_gen. A row of the table is "
-        "the worst of an |eta| bin's points that are measured to a third of the limit or better; all points are below. "
-        "IQR / 1.349 / median is quoted with each, not judged: tails make it wider than the core.",
-    )
-    lines = []
-    points: dict[int, list[Row]] = {}
-    deviation = np.full(shape, np.nan)
-    for index in np.ndindex(*shape):
-        flat = int(np.ravel_multi_index(index, shape))
-        eta_bin = index[1]
-        target = cms.at(eta_bin, mean_rho[flat], mean_pt[flat]) if spread.effective[flat] > 0 else np.nan
-        if not np.isfinite(target) or not np.isfinite(spread.core[flat]):
-            continue
-        where = f"{_eta_text(eta_bin)}, rho {mean_rho[flat]:.1f}, pT {mean_pt[flat]:.0f} GeV"
-        row = Row.within(
-            "Gaussian core", where, float(spread.core[flat]), float(spread.core_error[flat]), target, LIMIT,
-            relative=True, source=cms.tag, digits=4,
-        )  # fmt: skip
-        points.setdefault(eta_bin, []).append(row)
-        if row.verdict != FEW and row.deviation is not None:
-            deviation[index] = row.deviation
-        lines.append([
-            where, f"{row.target:.4f}", f"{row.measured:.4f} +- {row.error:.4f}",
-            f"{spread.iqr[flat] / GAUSSIAN:.4f} +- {spread.iqr_error[flat] / GAUSSIAN:.4f}",
-            f"{100 * (row.deviation or 0.0):+.1f} %", row.verdict,
-        ])  # fmt: skip
-    for eta_bin in range(shape[1]):
-        part.rows.append(_worst(eta_bin, points.get(eta_bin, [])))
-    judged = deviation[np.isfinite(deviation)]
-    if len(judged):
-        part.text += (
-            f"\n\nOver all {len(judged)} points measured well enough: mean deviation {100 * judged.mean():+.1f} %, "
-            f"{100 * np.mean(np.abs(judged) <= LIMIT):.0f} % of them within 15 %."
-        )
-    header = ["point", "CMS", "Gaussian core", "IQR / 1.349 / median", "deviation", "verdict"]
-    part.tables.append((f"All {len(lines)} points", header, lines))
-    part.figures += [
-        ("resolution_cms", "Resolution at rho 15 to 25 against CMS; the band is +-15 %.", lambda: _draw_curves(jets)),
-        ("resolution_deviation", "Deviation of the Gaussian core from CMS, per cent.", lambda: _draw_map(deviation)),
-    ]
-    return part
-
-
 def _eta_text(eta_bin: int) -> str:
     return f"\\|eta\\| {JER_ETA_EDGES[eta_bin]:g}-{JER_ETA_EDGES[eta_bin + 1]:g}"
 
@@ -116,17 +138,13 @@ def _eta_text(eta_bin: int) -> str:
 def _worst(eta_bin: int, rows: list[Row]) -> Row:
     judged = [row for row in rows if row.verdict != FEW]
     if not judged:
-        return Row(
-            "resolution, Gaussian core", f"{_eta_text(eta_bin)}: no point measured well enough", float("nan"),
-            source=jer().tag, low=float("nan"), high=float("nan"),
+        return Row.within(
+            "Gaussian core / CMS", f"{_eta_text(eta_bin)}: no interval measured well enough", float("nan"), None, 1.0,
+            LIMIT, source=jer().tag,
         )  # fmt: skip
     worst = max(judged, key=lambda row: abs(row.deviation or 0.0))
-    missed = sum(row.verdict == MISS for row in judged)
-    where = f"{worst.where}: worst of {len(judged)} points, {len(judged) - missed} within 15 %"
-    return Row(
-        "resolution, Gaussian core", where, worst.measured, worst.error, worst.target, worst.low, worst.high,
-        worst.source, relative=True, digits=4,
-    )  # fmt: skip
+    good = sum(row.verdict == PASS for row in judged)
+    return replace(worst, where=f"{worst.where}: worst of {len(judged)} intervals, {good} within 15 %")
 
 
 def _curves(jets: Sample, eta_bin: int, edges: NDArray[np.float64]) -> tuple[Spread, NDArray[np.float64]]:
@@ -175,25 +193,23 @@ def _draw_curves(jets: Sample) -> Figure:
 
 
 def _draw_map(deviation: NDArray[np.float64]) -> Figure:
-    figure, grid = panels(1, len(RHO_WINDOWS), (17.0, 5.6), sharey=True)
-    for number, axes in enumerate(grid[0]):
-        image = axes.imshow(100 * deviation[number], cmap="RdBu_r", vmin=-30, vmax=30, aspect="auto", origin="lower")
-        for eta_bin, pt_bin in np.argwhere(np.isfinite(deviation[number])):
-            value = 100 * deviation[number, eta_bin, pt_bin]
+    figure, grid = panels(1, len(RHO_EDGES), (17.0, 5.6), sharey=True)
+    names = [rf"$\rho$ {low:g} to {high:g} GeV" for low, high in pairwise(RHO_EDGES)]
+    for axes, content, name in zip(grid[0], np.roll(deviation, 1, axis=0), [r"all $\rho$", *names], strict=True):
+        image = axes.imshow(100 * content, cmap="RdBu_r", vmin=-30, vmax=30, aspect="auto", origin="lower")
+        for eta_bin, pt_bin in np.argwhere(np.isfinite(content)):
+            value = 100 * content[eta_bin, pt_bin]
             axes.text(
                 pt_bin, eta_bin, f"{value:+.0f}", ha="center", va="center", fontsize=11,
                 color="white" if abs(value) > 20 else "black",
             )  # fmt: skip
-        axes.set_xticks(range(len(PT_POINTS)), [f"{point:g}" for point in PT_POINTS])
-        axes.set_yticks(
-            range(len(JER_ETA_EDGES) - 1),
-            [f"{low:g}-{high:g}" for low, high in pairwise(JER_ETA_EDGES)],
-        )
+        intervals = [f"{low:g}-\n{high:g}" for low, high in pairwise(PT_EDGES)]
+        axes.set_xticks(range(len(intervals)), intervals, fontsize=12)
+        axes.set_yticks(range(len(JER_ETA_EDGES) - 1), [f"{low:g}-{high:g}" for low, high in pairwise(JER_ETA_EDGES)])
         axes.minorticks_off()
         axes.set_xlabel(r"$p_{\mathrm{T}}^{\mathrm{gen}}$ (GeV)")
-        head(axes, rf"$\rho$ {RHO_WINDOWS[number][0]:g} to {RHO_WINDOWS[number][1]:g} GeV")
-        if number:
-            axes.set_title("", loc="left")
+        axes.set_title(name, loc="right", fontsize=13)
+    head(grid[0, 0], r"all $\rho$")
     grid[0, 0].set_ylabel(r"|$\eta$|")
     figure.colorbar(image, ax=grid[0].tolist(), label="core / CMS - 1 (per cent)")
     return figure

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 __all__ = ["FEW", "MISS", "PASS", "SHOWN", "Part", "Row"]
 
 PASS, MISS, FEW, SHOWN = "pass", "MISS", "too few jets", "shown"
-#: A row is judged only if its statistical error is below this part of the limit.
-_PRECISE = 1.0 / 3.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,8 @@ class Row:
     unit : str
     digits : int
         After the point.
+    precise : float
+        The row is judged only if its statistical error is below this part of the limit.
     """
 
     what: str
@@ -51,6 +51,7 @@ class Row:
     relative: bool = False
     unit: str = ""
     digits: int = 3
+    precise: float = 1.0 / 3.0
 
     @classmethod
     def within(
@@ -82,7 +83,7 @@ class Row:
         if not math.isfinite(self.measured) or (self.error is not None and not math.isfinite(self.error)):
             return FEW
         both = self.error is not None and self.low is not None and self.high is not None
-        if both and self.error > _PRECISE * 0.5 * (self.high - self.low):  # type: ignore[operator]
+        if both and self.error > self.precise * 0.5 * (self.high - self.low):  # type: ignore[operator]
             return FEW
         return PASS if self.excess <= 0.0 else MISS
 

@@ -38,13 +38,28 @@ class Resolution:
     sigma: NDArray[np.float64]
 
     def at(self, eta_bin: int, rho: float, pt: float) -> float:
-        """Return sigma between the points: linear in ln(sigma) against ln(pt), then in rho; held beyond the ends."""
+        """Return sigma at one point; see `of_jets`."""
+        return float(self.of_jets(eta_bin, np.array([rho]), np.array([pt]))[0])
+
+    def of_jets(
+        self, eta_bin: int, rho: NDArray[np.float64], pt: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return sigma in one bin of |eta|, arrays [n] in GeV.
+
+        ln(sigma) is linear in ln(pt) between the points, sigma then linear in rho, held beyond the ends; NaN more than
+        a fifth above the last pT.
+        """
         curves = self.sigma[:, eta_bin]
         known = np.isfinite(curves).all(axis=0)
-        if not known.any() or pt > 1.2 * self.pt[known][-1]:
-            return float("nan")
-        at_pt = [np.exp(np.interp(np.log(pt), np.log(self.pt[known]), np.log(row[known]))) for row in curves]
-        return float(np.interp(rho, self.rho, at_pt))
+        if not known.any():
+            return np.full(len(pt), np.nan)
+        x, ends = np.log(pt), np.log(self.pt[known])
+        at_pt = np.stack([np.exp(np.interp(x, ends, np.log(row[known]))) for row in curves])
+        low = np.clip(np.searchsorted(self.rho, rho) - 1, 0, len(self.rho) - 2)
+        share = np.clip((rho - self.rho[low]) / (self.rho[low + 1] - self.rho[low]), 0.0, 1.0)
+        column = np.arange(len(pt))
+        sigma = (1.0 - share) * at_pt[low, column] + share * at_pt[low + 1, column]
+        return np.where(x > ends[-1] + np.log(1.2), np.nan, sigma)
 
 
 @cache

@@ -110,15 +110,18 @@ def test_closure_names_the_bin_that_does_not_close() -> None:
     rng = np.random.default_rng(14)
     n = 300_000
     eta, pt = rng.uniform(-5, 5, n), np.exp(rng.uniform(np.log(15.0), np.log(300.0), n))
-    off = (np.abs(eta) > 2.5) & (np.abs(eta) < 2.8) & (pt > 60) & (pt < 100)
+    off = (np.abs(eta) > 2.5) & (np.abs(eta) < 2.8) & (pt > 50) & (pt < 100)
     jets = toy_sample(n, pt_gen=pt, eta_gen=eta, response=rng.normal(1.0 + 0.02 * off, 0.05))
     rows = closure(jets, independent=True).rows
     missed = [row for row in rows if row.verdict == MISS]
     assert len(missed) == 1
-    assert "2.5-2.8, pt_gen 60-100" in missed[0].where
+    assert "2.5-2.8, pt_gen 50-100" in missed[0].where
+    whole = next(row for row in rows if row.what == "closure above 30 GeV" and "2.5-2.8" in row.where)
+    inside = (np.abs(eta) > 2.5) & (np.abs(eta) < 2.8) & (pt > 30)
+    assert whole.measured == pytest.approx(np.median(jets["response"][inside]), abs=2e-4)
     assert missed[0].measured == pytest.approx(1.02, abs=0.002)
     assert {row.verdict for row in rows} == {PASS, MISS}
-    few = closure(toy_sample(200), independent=False)
+    few = closure(toy_sample(200, response=rng.normal(1.0, 0.2, 200)), independent=False)
     assert {row.verdict for row in few.rows} == {FEW}
     assert "No test sample was given" in few.text
 
