@@ -170,7 +170,8 @@ class Systematics:
         return tuple(sorted(needed))
 
     def at(self, events: Any, layout: Layout, pt: npt.NDArray[np.float32], user: str) -> Shifted:
-        """Bind to the jets of a chunk, with their corrected pT before smearing."""
+        """Bind to the jets of a chunk, with their corrected pT before smearing; raises MissingBranchError."""
+        tuple(self.paths(layout, user))
         columns, _ = raw_jets(events, layout, self._quantities(layout), user)
         smears = self.smears(layout)
         pt_gen = self._generator_pt(events, layout, columns) if smears and self.smearing != "stochastic" else None

@@ -1,0 +1,377 @@
+"""Variations on the record: their numbers, their names, and that they do not depend on how the events come."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import pytest
+
+from coffea_mljec.corrections import (
+    MLJEC,
+    FactorizedJEC,
+    MismatchWarning,
+    NanoRegression,
+    StandardJetsWarning,
+    suitability,
+)
+from coffea_mljec.corrections.payloads import (
+    read_json,
+    read_resolution_json,
+    read_scale_factor_json,
+    read_text,
+    read_uncertainties_json,
+)
+from coffea_mljec.corrections.payloads.resolution_files import read_resolution_text, read_scale_factor_text
+from coffea_mljec.corrections.payloads.uncertainty_files import read_uncertainties_text
+from coffea_mljec.errors import InputError, JetsChangedError, MissingBranchError
+from coffea_mljec.variations import generator_pt, smear_factor, standard_normal
+from tests.models import toy
+
+L2 = "{1 JetEta 1 JetPt [0] Correction L2Relative}\n-5.191 0 3 1 6500 1.1\n0 5.191 3 1 6500 1.2\n"
+SOURCES = "[Scale]\n{1 JetEta 1 JetPt \"\" Correction JECSource}\n-5.4 5.4 6 10 0.02 0.04 100 0.01 0.03\n" \
+    "[Flavour]\n{1 JetEta 1 JetPt \"\" Correction JECSource}\n-5.4 5.4 6 10 0.05 0.05 100 0.05 0.05\n"  # fmt: skip
+RESOLUTION = "{1 JetEta 1 JetPt [0] Resolution}\n-5.191 5.191 3 1 6500 0.1\n"
+SCALE_FACTOR = "{1 JetEta 0 None ScaleFactor}\n-5.191 5.191 3 1.2 1.1 1.3\n"
+
+
+class Toys:
+    """Payloads of 1.1 or 1.2, two sources, a resolution of 10 % and scale factors of 1.2, 1.1 and 1.3."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+    def jec(self, algorithm: str = "AK4PFPuppi", level: str = "L2Relative", text: str = L2, kind: str = "MC") -> Path:
+        return self.write(f"Toy1_V1_{kind}_{level}_{algorithm}.jec.txt", text.replace("L2Relative", level))
+
+    def options(self, algorithm: str = "AK4PFPuppi") -> dict[str, Any]:
+        files = {
+            "uncertainties": (read_uncertainties_text, "UncertaintySources", "junc", SOURCES),
+            "resolution": (read_resolution_text, "PtResolution", "jr", RESOLUTION),
+            "scale_factor": (read_scale_factor_text, "SF", "jersf", SCALE_FACTOR),
+        }
+        return {
+            key: read(self.write(f"Toy1_V1_MC_{kind}_{algorithm}.{suffix}.txt", text))
+            for key, (read, kind, suffix, text) in files.items()
+        }
+
+    def standard(self, **changed: Any) -> FactorizedJEC:
+        return FactorizedJEC.from_txt([self.jec()], **(self.options() | changed))
+
+
+@pytest.fixture
+def toys(tmp_path: Path) -> Toys:
+    return Toys(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def warnings_afresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What warns once warns in each test."""
+    monkeypatch.setattr(suitability, "_warned", set())
+
+
+def flat(array: Any) -> np.ndarray:
+    return ak.to_numpy(ak.flatten(array))
+
+
+def all_varied(jets: Any) -> dict[str, np.ndarray]:
+    """Every variation's pt, mass and rawFactor by name."""
+    names = [name for name in jets.fields if name.startswith(("JES_", "JER"))]
+    return {
+        f"{name}_{direction}.{field}": flat(jets[name][direction][field])
+        for name in names for direction in ("up", "down") for field in ("pt", "mass", "rawFactor")
+    }  # fmt: skip
+
+
+def test_by_hand(toys: Toys, tiny_nano: Path, open_nano: Any) -> None:
+    events = open_nano(tiny_nano)
+    jets = toys.standard()(events)
+    assert [name for name in jets.fields if name.startswith("JE")] == ["JER", "JES_Scale", "JES_Flavour"]
+    level = np.where(flat(jets.eta) < 0, 1.1, 1.2)
+    corrected = flat(jets.pt_raw) * level
+    np.testing.assert_allclose(flat(jets.pt_jec), corrected, rtol=1e-6)
+    np.testing.assert_allclose(flat(jets.jet_energy_correction), level, rtol=1e-6)
+    np.testing.assert_allclose(flat(jets.jet_energy_resolution), 0.1, rtol=1e-6)
+    scales = flat(jets.jet_energy_resolution_scale_factor)
+    np.testing.assert_allclose(scales, [[1.2, 1.3, 1.1]] * len(corrected), rtol=1e-6)
+
+    def event_column(name: str) -> np.ndarray:
+        return np.repeat(np.asarray(events[name]), ak.num(events.Jet))
+
+    gen = [flat(events.GenJet[name]) for name in ("pt", "eta", "phi")]
+    offsets = [np.concatenate([[0], np.cumsum(ak.num(one))]) for one in (events.Jet, events.GenJet)]
+    pt_gen = generator_pt(flat(events.Jet.eta), flat(events.Jet.phi), offsets[0], *gen, offsets[1], 0.4)
+    normal = standard_normal(
+        event_column("run"), event_column("luminosityBlock"), event_column("event"), flat(jets.eta), flat(jets.phi)
+    )
+    n = len(corrected)
+    for scale, varied in ((1.2, jets), (1.3, jets.JER.up), (1.1, jets.JER.down)):
+        expected = smear_factor(flat(jets.pt_jec), flat(jets.eta), np.full(n, 0.1), np.full(n, scale), normal, pt_gen)
+        np.testing.assert_allclose(flat(varied.pt), corrected * expected, rtol=1e-6)
+        np.testing.assert_allclose(flat(varied.mass), flat(jets.mass_jec) * expected, rtol=1e-6)
+    nominal = flat(jets.pt)
+    np.testing.assert_array_equal(flat(jets.pt_jer), nominal)
+    np.testing.assert_allclose(flat(jets.JES_Flavour.up.pt), nominal * 1.05, rtol=1e-6)
+    np.testing.assert_allclose(flat(jets.JES_Flavour.down.mass), flat(jets.mass) * 0.95, rtol=1e-6)
+    # At the smeared pT: 2 % at 10 GeV falling to 1 % at 100 GeV, down 4 % to 3 %.
+    shift = np.interp(nominal, [10, 100], [0.02, 0.01])
+    np.testing.assert_allclose(flat(jets.JES_Scale.up.pt), nominal * (1 + shift), rtol=1e-6)
+    np.testing.assert_allclose(flat(jets.JES_Scale.down.pt), nominal * (1 - shift - 0.02), rtol=1e-6)
+    np.testing.assert_allclose(flat(jets.jet_energy_uncertainty_Scale)[:, 0], 1 + shift, rtol=1e-6)
+    assert jets.JES_Scale.layout.purelist_parameter("__record__") == "JetSystematic"
+    assert type(jets.JES_Scale.up) is type(events.Jet)
+    for varied in (jets, jets.JER.up, jets.JES_Scale.up, jets.JES_Flavour.down):
+        raw = flat(varied.pt * (1 - varied.rawFactor))
+        np.testing.assert_allclose(raw, flat(jets.pt_raw), rtol=2e-6)
+
+
+def test_nothing_is_evaluated_before_it_is_read(toys: Toys, tiny_nano: Path, open_nano: Any) -> None:
+    calls = []
+    corrector = toys.standard()
+    uncertainties = corrector.systematics.uncertainties
+    assert uncertainties is not None
+
+    class Watched:
+        tag, algorithm, sources = uncertainties.tag, uncertainties.algorithm, uncertainties.sources
+        inputs = ("pt", "eta")
+
+        def at(self, columns: Any) -> Any:
+            bound = uncertainties.at(columns)
+
+            class Bound:
+                def evaluate(self, source: str) -> Any:
+                    calls.append(source)
+                    return bound.evaluate(source)
+
+            return Bound()
+
+    corrector = FactorizedJEC(corrector.payload, uncertainties=Watched())  # type: ignore[arg-type]
+    corrections = []
+    evaluate = corrector._factor
+    corrector._factor = lambda *given: corrections.append(1) or evaluate(*given)  # type: ignore[method-assign]
+    jets = corrector(open_nano(tiny_nano))
+    assert calls == []
+    jets.JES_Flavour.up.pt[:1].tolist()
+    jets.JES_Flavour.down.mass[:1].tolist()
+    assert calls == ["Flavour"]
+    steps = corrector.variations(open_nano(tiny_nano))
+    assert next(steps)[0] == "nominal"
+    assert calls == ["Flavour"]
+    assert [name for name, _ in steps] == ["JES_Scale_up", "JES_Scale_down", "JES_Flavour_up", "JES_Flavour_down"]
+    assert len(corrections) == 2
+
+
+def test_one_at_a_time_gives_the_same(toys: Toys, tiny_nano: Path, open_nano: Any) -> None:
+    corrector = toys.standard()
+    jets = corrector(open_nano(tiny_nano))
+    expected = all_varied(jets)
+    assert len(expected) == 18
+    seen = 0
+    for name, varied in corrector.variations(open_nano(tiny_nano)):
+        assert not [field for field in varied.fields if field.startswith("JE")]
+        for field in ("pt", "mass", "rawFactor"):
+            reference = flat(jets[field]) if name == "nominal" else expected[f"{name}.{field}"]
+            np.testing.assert_array_equal(flat(varied[field]), reference)
+        seen += 1
+    assert seen == 7
+
+
+@pytest.mark.parametrize("smearing", ["hybrid", "stochastic"])
+def test_any_chunking_pickling_and_cut_gives_the_same(
+    toys: Toys, tiny_nano: Path, open_nano: Any, smearing: str
+) -> None:
+    corrector = toys.standard(smearing=smearing, seed=3)
+    whole = corrector(open_nano(tiny_nano))
+    expected = all_varied(whole)
+    away = pickle.loads(pickle.dumps(corrector))
+    parts = [
+        all_varied(away(open_nano(tiny_nano, entry_start=start, entry_stop=stop)))
+        for start, stop in ((0, 7), (7, 8), (8, 8), (8, 40))
+    ]
+    for name, values in expected.items():
+        np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), values)
+    hard = whole[whole.pt > 60]
+    np.testing.assert_array_equal(flat(hard.JES_Scale.up.pt), flat(whole.JES_Scale.up.pt)[flat(whole.pt) > 60])
+    other = all_varied(toys.standard(smearing=smearing, seed=4)(open_nano(tiny_nano)))
+    assert not np.array_equal(other["JER_up.pt"], expected["JER_up.pt"])
+
+
+@pytest.mark.parametrize("mode", ["eager", pytest.param("dask", marks=pytest.mark.filterwarnings("ignore"))])
+def test_modes_agree_and_read_what_they_declare(toys: Toys, tiny_nano: Path, open_nano: Any, mode: str) -> None:
+    corrector = toys.standard(qualified=True)
+    log: list[Any] = []
+    events = open_nano(tiny_nano, access_log=log)
+    declared = set(corrector.required_branches(events))
+    expected = all_varied(corrector(events))
+    assert {entry.branch for entry in log} == declared
+    assert "JES_Scale_AK4PFPuppi_up.pt" in expected
+    events = open_nano(tiny_nano, mode=mode) if mode == "eager" else None
+    if mode == "dask":
+        dask_awkward = pytest.importorskip("dask_awkward", reason="dask mode needs dask-awkward ([dask-awkward])")
+        events = open_nano(tiny_nano, mode="dask")
+        events.Jet = corrector.apply(events)
+        shifted = events.Jet.JES_Scale_AK4PFPuppi.up.pt
+        (touched,) = dask_awkward.necessary_columns(shifted).values()
+        assert set(touched) == declared
+        np.testing.assert_array_equal(flat(shifted.compute()), expected["JES_Scale_AK4PFPuppi_up.pt"])
+        one = dict(corrector.variations(open_nano(tiny_nano, mode="dask")))["JER_AK4PFPuppi_down"]
+        np.testing.assert_array_equal(flat(one.mass.compute()), expected["JER_AK4PFPuppi_down.mass"])
+        jets = events[events.event > 0].Jet.compute()
+    else:
+        jets = corrector(events)
+    found = all_varied(jets)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values)
+
+
+def test_a_second_apply_leaves_nothing_stale(toys: Toys, tiny_nano: Path, open_nano: Any) -> None:
+    events = open_nano(tiny_nano)
+    corrector = toys.standard()
+    once = corrector(events)
+    events["Jet"] = once
+    assert {name: values.tolist() for name, values in all_varied(corrector(events)).items()} == {
+        name: values.tolist() for name, values in all_varied(once).items()
+    }
+    nominal = FactorizedJEC(corrector.payload)(events)
+    assert not [name for name in nominal.fields if name.startswith("JE") or name in ("pt_jec", "pt_jer")]
+
+
+def test_jets_of_data_are_not_smeared(toys: Toys, tiny_data: Path, open_nano: Any) -> None:
+    events = open_nano(tiny_data)
+    corrector = toys.standard()
+    jets = corrector(events)
+    assert "pt_jer" not in jets.fields
+    assert [name for name in jets.fields if name.startswith("JE")] == ["JES_Scale", "JES_Flavour"]
+    np.testing.assert_array_equal(flat(jets.pt), flat(jets.pt_jec))
+    assert "Jet_event" not in corrector.required_branches(events)
+
+
+def test_residual_on_data_only_and_closure_on_both(
+    toys: Toys, tiny_nano: Path, tiny_data: Path, open_nano: Any
+) -> None:
+    closure = read_text([toys.jec("AK4PFPuppi", text=L2.replace("1.1", "1.02").replace("1.2", "1.02"))])
+    text = "{1 JetEta 1 JetPt 1+10/x Correction L2Relative}\n-5.191 5.191 2 1 6500\n"
+    residual = read_text([toys.jec("AK4PFPuppiPNetRegression", "L2L3Residual", text, "DATA")])
+    corrector = NanoRegression("PNet", closure=closure, residual=residual)
+    simulated = NanoRegression("PNet")(open_nano(tiny_nano))
+    np.testing.assert_allclose(flat(corrector(open_nano(tiny_nano)).pt), flat(simulated.pt) * 1.02, rtol=1e-6)
+    events = open_nano(tiny_data)
+    plain = flat(NanoRegression("PNet")(events).pt) * 1.02
+    # The residual sees the pT after the closure.
+    np.testing.assert_allclose(flat(corrector(events).pt), plain * (1 + 10 / plain), rtol=1e-6)
+    with pytest.raises(InputError, match="residual must hold the residual level alone"):
+        NanoRegression("PNet", residual=closure, standard_jets=True)
+    offset = "{1 JetEta 2 JetPt Rho 1-y/x Correction L2Relative}\n-5.191 5.191 4 1 6500 0 100\n"
+    with pytest.raises(InputError, match=r"closure must be one level of eta and corrected pT.*rho"):
+        NanoRegression("PNet", closure=read_text([toys.jec(text=offset)]))
+    with pytest.raises(InputError, match="closure must be a payload"):
+        NanoRegression("PNet", closure="closure.txt")  # type: ignore[arg-type]
+
+
+def test_payloads_of_standard_jets_need_permission(toys: Toys, tmp_path: Path) -> None:
+    model = toy.write(tmp_path / "model")
+    standard, own = toys.options("AK4PFchs"), toys.options("AK4PFchsToy")
+    for make in (lambda **given: MLJEC(model, **given), lambda **given: NanoRegression("PNet", **given)):
+        with pytest.raises(InputError, match=r"uncertainties of Toy1_V1_MC AK4PFchs .*standard_jets=True"):
+            make(uncertainties=standard["uncertainties"])
+        with pytest.warns(StandardJetsWarning, match="an approximation"):
+            make(uncertainties=standard["uncertainties"], standard_jets=True)
+        with pytest.raises(InputError, match=r"resolution .* is not that of the jets of .*Derive one"):
+            make(**(standard | {"uncertainties": None}), standard_jets=True)
+    assert MLJEC(model, **own).systematics.scale_factor is own["scale_factor"]
+    residual = read_text([toys.jec("AK4PFchs", "L2L3Residual", kind="DATA")])
+    with pytest.raises(InputError, match=r"residual of Toy1_V1_DATA AK4PFchs .*standard_jets=True"):
+        MLJEC(model, residual=residual)
+
+
+def test_what_does_not_go_together(toys: Toys, tmp_path: Path) -> None:
+    options = toys.options()
+    for lacking in ("resolution", "scale_factor"):
+        with pytest.raises(InputError, match=f"without {lacking}: smearing needs both"):
+            toys.standard(**{lacking: None})
+    with pytest.raises(InputError, match="smearing must be 'hybrid', 'stochastic' or a JERSmear; got 'gaussian'"):
+        toys.standard(smearing="gaussian")
+    with pytest.raises(InputError, match="uncertainties must be read first"):
+        toys.standard(uncertainties="jet_jerc.json.gz")
+    with pytest.raises(InputError, match="jets of different radius"):
+        FactorizedJEC.from_txt([toys.jec("AK8PFPuppi")], **options)
+    with pytest.warns(MismatchWarning, match="for different jets"):
+        FactorizedJEC.from_txt([toys.jec("AK4PFchs")], **options)
+    named = read_uncertainties_text(toys.write("Summer22_V1_MC_UncertaintySources_AK4PFPuppi.junc.txt", SOURCES))
+    other = toys.write("Summer23_V1_MC_L2Relative_AK4PFPuppi.jec.txt", L2)
+    with pytest.warns(MismatchWarning, match=r"Summer23_V1_MC .* Summer22_V1_MC .* different years"):
+        FactorizedJEC.from_txt([other], uncertainties=named)
+
+
+def test_payloads_for_other_jets_warn_once(toys: Toys, tiny_nano: Path, tiny_data: Path, open_nano: Any) -> None:
+    chs = FactorizedJEC.from_txt([toys.jec("AK4PFchs")])
+    events = open_nano(tiny_nano)
+    with pytest.warns(MismatchWarning, match=r"is for chs jets \(AK4PFchs\), and the Jet of these events are Puppi"):
+        chs(events)
+    chs(events)
+    with pytest.warns(MismatchWarning, match="has a tag for DATA, and these events are simulation"):
+        FactorizedJEC.from_txt([toys.jec(kind="DATA")])(events)
+    late = FactorizedJEC.from_txt([toys.write("Summer23_V1_DATA_L2Relative_AK4PFPuppi.jec.txt", L2)])
+    with pytest.warns(MismatchWarning, match=r"for data of 2023 .* from runs 355900 to 355900"):
+        late(open_nano(tiny_data))
+    with pytest.raises(InputError, match=r"is for regressed jets.*NanoRegression\('PNet', neutrino=False"):
+        FactorizedJEC.from_txt([toys.jec("AK4PFPuppiPNetRegression")])(events)
+
+
+def test_jets_corrected_by_something_else_are_refused(toys: Toys, tiny_nano: Path, open_nano: Any) -> None:
+    events = open_nano(tiny_nano)
+    events["Jet"] = ak.with_field(ak.with_field(events.Jet, events.Jet.pt, "pt_orig"), events.Jet.pt * 1.1, "pt")
+    with pytest.raises(JetsChangedError, match="corrected before, by something else"):
+        toys.standard()(events)
+
+
+def test_no_generator_jets_in_simulation(toys: Toys, tiny_data: Path, open_nano: Any) -> None:
+    events = open_nano(tiny_data)
+    events["genWeight"] = np.ones(len(events))
+    with pytest.raises(MissingBranchError, match=r"needs GenJet_pt, .*smearing='stochastic' does without"):
+        toys.standard()(events)
+    assert "JER" in toys.standard(smearing="stochastic")(events).fields
+
+
+def test_unsmeared_region(toys: Toys, tiny_nano: Path, open_nano: Any) -> None:
+    jets = toys.standard(smearing="stochastic", unsmeared_eta=(1.0, 2.0))(open_nano(tiny_nano))
+    inside = (abs(flat(jets.eta)) > 1) & (abs(flat(jets.eta)) < 2)
+    assert 0 < inside.sum() < len(inside)
+    np.testing.assert_array_equal(flat(jets.pt)[inside], flat(jets.pt_jec)[inside])
+    assert np.all(flat(jets.pt)[~inside] != flat(jets.pt_jec)[~inside])
+
+
+# --- real files
+
+
+def test_everything_without_truth_runs_on_data(real_data: Path, open_nano: Callable[..., Any]) -> None:
+    events = open_nano(real_data / "nano" / "nanoaod_v13_egamma2022e_data.root")
+    path = real_data / "jec" / "2022_Summer22_jet_jerc_PNet.json.gz"
+    era, simulation = "Summer22_22Sep2023_RunCD_V2_DATA", "Summer22_22Sep2023_V2_MC"
+    smearing = "Summer22_22Sep2023_JRV1_MC"
+    for algorithm in ("AK4PFPuppi", "AK4PFPuppiPNetRegression"):
+        payload = FactorizedJEC(read_json(path, era, algorithm))
+        options: dict[str, Any] = {
+            "uncertainties": read_uncertainties_json(path, simulation, algorithm, ["Total", "FlavorQCD"]),
+            "resolution": read_resolution_json(path, smearing, algorithm),
+            "scale_factor": read_scale_factor_json(path, smearing, algorithm),
+        }
+        if algorithm == "AK4PFPuppi":
+            corrector: Any = FactorizedJEC(payload.payload, **options)
+        else:
+            standard = FactorizedJEC.from_json(path, era, "AK4PFPuppi")
+            corrector = NanoRegression("PNet", payload=payload, fallback=standard, **options)
+        jets = corrector(events)
+        assert [name for name in jets.fields if name.startswith("JE")] == ["JES_Total", "JES_FlavorQCD"]
+        shift = flat(jets.JES_Total.up.pt / jets.pt) - 1
+        assert np.all((shift > 0) & (shift < 0.2))
+        assert len(dict(corrector.variations(events))) == 5
