@@ -107,16 +107,18 @@ THESIS = FeatureSet(
 """The reference networks' inputs: 11 jet, 25 charged, 11 neutral and 10 vertex features."""
 
 PFNANO = FeatureSet(
-    jet=THESIS.jet,
+    # Without the area: CMS's active areas fluctuate, the simulation's stay where ghosts put them on average
+    # (training/reports/realism), and a network would take the difference for information.
+    jet=tuple(name for name in THESIS.jet if name != "area"),
     charged=tuple(name for name in THESIS.charged if name not in ("n_hits", "n_pixel_hits")),
     neutral=tuple(name for name in THESIS.neutral if name != "hcal_frac"),
     sv=THESIS.sv,
 )
-"""What plain PFNano (v2) supplies: the thesis set without track hits and HCAL fraction."""
+"""What plain PFNano (v2) supplies: the thesis set without track hits and HCAL fraction, nor the jet's area."""
 
 JETS = FeatureSet(
     jet=(
-        "pt", "abs_eta", "mass", "area", "rho", "n_pv", "charged_hadron_fraction", "neutral_hadron_fraction",
+        "pt", "abs_eta", "mass", "rho", "n_pv", "charged_hadron_fraction", "neutral_hadron_fraction",
         "charged_em_fraction", "neutral_em_fraction", "muon_fraction", "n_constituents",
     )
 )  # fmt: skip
