@@ -113,7 +113,7 @@ def test_jets_alone_equal_the_columns_of_the_file(open_events: Any) -> None:
     jets = events.Jet
     stored = {
         "pt": jets.pt * (1 - jets.rawFactor), "abs_eta": abs(jets.eta), "mass": jets.mass * (1 - jets.rawFactor),
-        "area": jets.area, "charged_hadron_fraction": jets.chHEF, "neutral_hadron_fraction": jets.neHEF,
+        "charged_hadron_fraction": jets.chHEF, "neutral_hadron_fraction": jets.neHEF,
         "charged_em_fraction": jets.chEmEF, "neutral_em_fraction": jets.neEmEF, "muon_fraction": jets.muEF,
         "n_constituents": jets.nConstituents,
     }  # fmt: skip
