@@ -10,10 +10,28 @@ from importlib.metadata import version
 from typing import Any
 
 from coffea_mljec.assignment import allow_assignment
-from coffea_mljec.corrections import MLJEC, FactorizedJEC, FastSimulationWarning, NanoRegression, Provider
+from coffea_mljec.corrections import (
+    MLJEC,
+    FactorizedJEC,
+    FastSimulationWarning,
+    MismatchWarning,
+    NanoRegression,
+    Provider,
+    StandardJetsWarning,
+)
 from coffea_mljec.status import Status
 
-__all__ = ["MLJEC", "FactorizedJEC", "FastSimulationWarning", "NanoRegression", "Provider", "Status", "apply"]
+__all__ = [
+    "MLJEC",
+    "FactorizedJEC",
+    "FastSimulationWarning",
+    "MismatchWarning",
+    "NanoRegression",
+    "Provider",
+    "StandardJetsWarning",
+    "Status",
+    "apply",
+]
 
 __version__ = version("coffea-mljec")
 

@@ -350,7 +350,40 @@ def test_unsmeared_region(toys: Toys, tiny_nano: Path, open_nano: Any) -> None:
     assert np.all(flat(jets.pt)[~inside] != flat(jets.pt_jec)[~inside])
 
 
+def test_a_network_is_evaluated_once(toys: Toys, tmp_path: Path, sample: Path, open_nano: Any) -> None:
+    events = open_nano(sample, entry_stop=60)
+    network = MLJEC(toy.write(tmp_path / "model"), **toys.options("AK4PFchsToy"))
+    passes = []
+    infer = network._infer
+    network._infer = lambda flat_jets: passes.append(1) or infer(flat_jets)  # type: ignore[method-assign]
+    jets = network(events)
+    np.testing.assert_allclose(flat(jets.JES_Flavour.up.pt), flat(jets.pt) * 1.05, rtol=1e-6)
+    assert not np.allclose(flat(jets.JER.up.pt), flat(jets.JER.down.pt), rtol=1e-3)
+    assert len(passes) == 1
+    assert len(dict(network.variations(events))) == 7
+    assert len(passes) == 2
+
+
 # --- real files
+
+
+def test_large_jets_with_their_generator_jets(real_data: Path, open_nano: Callable[..., Any]) -> None:
+    events = open_nano(real_data / "nano" / "pfnano_ul17_mc.root")
+    path = real_data / "jec" / "2017_UL_fatJet_jerc.json.gz"
+    corrector = FactorizedJEC.from_json(
+        path,
+        "Summer19UL17_V5_MC",
+        "AK8PFPuppi",
+        uncertainties=read_uncertainties_json(path, "Summer19UL17_V5_MC", "AK8PFPuppi", ["Total"]),
+        resolution=read_resolution_json(path, "Summer19UL17_JRV2_MC", "AK8PFPuppi"),
+        scale_factor=read_scale_factor_json(path, "Summer19UL17_JRV2_MC", "AK8PFPuppi"),
+        qualified=True,
+    )
+    assert "GenJetAK8_pt" in corrector.required_branches(events, "FatJet")
+    up = corrector.apply(events, "FatJet").JES_Total_AK8PFPuppi.up
+    assert type(up) is type(events.FatJet)
+    assert up.matched_gen.pt.tolist() == events.FatJet.matched_gen.pt.tolist()
+    assert ak.all(up.pt > corrector.apply(events, "FatJet").pt)
 
 
 def test_everything_without_truth_runs_on_data(real_data: Path, open_nano: Callable[..., Any]) -> None:
