@@ -227,7 +227,7 @@ def _legend(content: Mapping[str, Any]) -> str:
         "the standard path; SAE = sum over u, d, s, c, b, g of |median - mean of the six|; alpha = 1 - SAE / that of "
         f"the standard path. Errors: {content['replicas']} bootstrap resamples of the hard scatters, the same for "
         "every provider. test loss: mean |ln(pt_gen / pt)| in the sampling density of DESIGN section 4, jets with "
-        "|ln(pt_gen / pt_raw)| >= 1 contributing 0. us/jet: the whole of apply, one core, "
+        "|ln(pt_gen / pt_raw)| >= 1 contributing 0. us/jet: processor time of the whole of apply, "
         "the branches being read already. too few: not enough jets for the number to mean something. "
         f"{thesis.source()}"
     )
