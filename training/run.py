@@ -1,4 +1,4 @@
-"""The folder of a training run: ``recipe.yaml``, ``network.npz`` (arrays, no pickle) or ``trees.txt``, and ``run.json``."""
+"""The folder of a run: ``recipe.yaml``, ``network.npz`` (arrays, no pickle) or ``trees.txt``, and ``run.json``."""
 
 from __future__ import annotations
 
