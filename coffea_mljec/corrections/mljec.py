@@ -23,9 +23,6 @@ from coffea_mljec.status import Status, mark
 
 __all__ = ["MLJEC", "FastSimulationWarning"]
 
-BATCH = 1024
-"""Jets a batch: features and activations of one batch stay in the cache, and memory does not grow with the chunk."""
-
 _UNTREATABLE = (
     Status.OUT_OF_DOMAIN
     | Status.NO_CONSTITUENTS
@@ -192,13 +189,14 @@ class MLJEC(Provider):
     def _infer(self, flat: FlatJets) -> npt.NDArray[np.float64]:
         """exp(log_correction) of all jets, in fixed batches."""
         out = np.empty(len(flat), np.float64)
+        size = self.card.batch_size
 
         def batch(start: int) -> None:
-            stop = min(start + BATCH, len(flat))
+            stop = min(start + size, len(flat))
             arrays = feature_room.compute(flat, self.card.feature_set, start, stop)
             out[start:stop] = models.run(self.model, arrays)
 
-        starts = range(0, len(flat), BATCH)
+        starts = range(0, len(flat), size)
         if self.threads == 1:
             for start in starts:
                 batch(start)

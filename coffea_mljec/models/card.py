@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from coffea_mljec.errors import InputError, ModelError
 from coffea_mljec.features import FeatureSet
 
-__all__ = ["SCHEMA_VERSION", "Domain", "Features", "ModelCard", "Training"]
+__all__ = ["SCHEMA_VERSION", "Cloud", "Domain", "Features", "ModelCard", "Training"]
 
 SCHEMA_VERSION = 1
 
@@ -67,13 +67,25 @@ class Training(_Strict):
     )
 
 
+class Cloud(_Strict):
+    """One collection's part of a ParticleNet: nearest neighbours of a constituent, and the layers of each block."""
+
+    k: int = Field(ge=1)
+    blocks: tuple[Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)], ...] = Field(min_length=1)
+
+
 class ModelCard(_Strict):
     """The content of ``card.json``.
 
     Attributes
     ----------
-    engine : {"onnx"}
-        How the graph is run.
+    engine : {"onnx", "edgeconv"}
+        How the graph is run: by onnxruntime, or, for a ParticleNet, by this package on flat edges, which is faster.
+    clouds : dict of str to Cloud
+        Neighbours and layers of a ParticleNet, by collection of constituents; for the engine ``edgeconv``.
+    batch_size : int
+        Jets a batch. Features and activations of one batch should stay in the cache; memory does not grow with the
+        chunk.
     target, inverse : str
         What was regressed and how the output becomes a correction.
     output : {"log_correction"}
@@ -90,7 +102,9 @@ class ModelCard(_Strict):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     description: str
     licence: str
-    engine: Literal["onnx"]
+    engine: Literal["onnx", "edgeconv"]
+    clouds: dict[str, Cloud] = {}
+    batch_size: int = Field(default=1024, ge=1)
     features: Features
     dtype: Literal["float32"]
     target: Literal["log(pt_gen / pt_raw)"]
@@ -104,6 +118,19 @@ class ModelCard(_Strict):
     metrics: dict[str, float]
     opset: int
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+    @pydantic.model_validator(mode="after")
+    def _clouds_of_the_collections(self) -> ModelCard:
+        names = self.feature_set.names()
+        expected = set(self.feature_set.constituents) if self.engine == "edgeconv" else set()
+        if set(self.clouds) != expected:
+            raise ValueError(
+                f"engine {self.engine!r} needs clouds of {sorted(expected) or 'nothing'}; got {sorted(self.clouds)}"
+            )
+        for name in expected:
+            if missing := {"rel_eta", "rel_phi"} - set(names[name]):
+                raise ValueError(f"engine 'edgeconv' looks for neighbours in {sorted(missing)}, no {name} features")
+        return self
 
     @property
     def feature_set(self) -> FeatureSet:

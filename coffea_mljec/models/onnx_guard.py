@@ -6,9 +6,8 @@ could make it read any file. The check walks the protobuf wire format down to th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from coffea_mljec.errors import ModelError
+from coffea_mljec.models.wire import fields
 
 __all__ = ["refuse_external_data"]
 
@@ -47,45 +46,10 @@ def refuse_external_data(graph: bytes, where: str) -> None:
 
 def _has_external(data: memoryview, message: str) -> bool:
     children = _CHILDREN[message]
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if message == "Tensor" and (number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value == 1)):
             return True
         child = children.get(number)
         if child is not None and isinstance(value, memoryview) and _has_external(value, child):
             return True
     return False
-
-
-def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    position = 0
-    while position < len(data):
-        key, position = _varint(data, position)
-        number, wire = key >> 3, key & 7
-        if wire == 0:
-            value, position = _varint(data, position)
-            yield number, value
-            continue
-        if wire == 2:
-            length, position = _varint(data, position)
-        elif wire in (1, 5):
-            length = 8 if wire == 1 else 4
-        else:
-            raise ValueError(f"wire type {wire}")
-        if position + length > len(data):
-            raise ValueError("truncated")
-        yield number, data[position : position + length]
-        position += length
-
-
-def _varint(data: memoryview, position: int) -> tuple[int, int]:
-    value = 0
-    shift = 0
-    while True:
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7
-        if shift > 63:
-            raise ValueError("varint")

@@ -1,9 +1,9 @@
-"""onnxruntime sessions: one a process and graph, behind a lock, with one thread."""
+"""What runs a network: one a process and graph, behind a lock, with one thread."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,13 @@ import numpy.typing as npt
 
 from coffea_mljec.errors import ModelError
 from coffea_mljec.models.card import Features
+from coffea_mljec.models.edgeconv import EdgeConvNetwork
 from coffea_mljec.models.folder import ModelFolder
 
 __all__ = ["run", "session"]
 
 _SESSIONS: dict[str, Any] = {}
+_NETWORKS: dict[Hashable, EdgeConvNetwork] = {}
 _CHECKED: set[tuple[str, Features]] = set()
 _LOCK = threading.Lock()
 
@@ -56,10 +58,27 @@ def run(model: ModelFolder, arrays: Mapping[str, npt.NDArray[Any]]) -> npt.NDArr
     -------
     ndarray of float32, shape (n_jets,)
         ``log_correction``: ln(corrected pT / raw pT).
+
+    Raises
+    ------
+    ModelError
+        If the graph cannot be run, or is not what the card says.
     """
+    if model.card.engine == "edgeconv":
+        return _network(model)(arrays)
     (output,) = session(model).run([model.card.output], dict(arrays))
     result: npt.NDArray[np.float32] = output
     return result
+
+
+def _network(model: ModelFolder) -> EdgeConvNetwork:
+    """Return this process's flat ParticleNet of a model, made on first use."""
+    card = model.card
+    key = (card.sha256, card.features, *sorted(card.clouds.items()))
+    with _LOCK:
+        if key not in _NETWORKS:
+            _NETWORKS[key] = EdgeConvNetwork(model)
+        return _NETWORKS[key]
 
 
 def _make(model: ModelFolder) -> Any:

@@ -126,13 +126,13 @@ def test_dask_gives_the_same_and_touches_what_it_declares(model: Path, sample: P
         np.testing.assert_array_equal(flat(computed, field), flat(concrete, field))
 
 
-def test_pickled_and_in_batches_and_in_threads(model: Path, events: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pickled_and_in_batches_and_in_threads(model: Path, events: Any, tmp_path: Path) -> None:
     corrector = mljec.MLJEC(model)
     reference = flat(corrector(events), "pt")
     np.testing.assert_array_equal(flat(pickle.loads(pickle.dumps(corrector))(events), "pt"), reference)
     for batch, threads in ((1, 1), (7, 1), (7, 3)):
-        monkeypatch.setattr(mljec_module, "BATCH", batch)
-        np.testing.assert_allclose(flat(mljec.MLJEC(model, threads=threads)(events), "pt"), reference, rtol=1e-6)
+        batched = toy.write(tmp_path / str(batch), batch_size=batch)
+        np.testing.assert_allclose(flat(mljec.MLJEC(batched, threads=threads)(events), "pt"), reference, rtol=1e-6)
 
 
 @pytest.mark.parametrize("selection", ["no events", "no jets", "first event"])
