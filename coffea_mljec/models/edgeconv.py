@@ -27,8 +27,8 @@ __all__ = ["COORDINATES", "EdgeConvNetwork"]
 COORDINATES = ("rel_eta", "rel_phi")
 """Features in which the first neighbours are looked for."""
 
-_TILE = 2**15
-"""Numbers in a tile of edges: 128 kB, so that two of them stay in a core's second-level cache beside the weights."""
+_TILE = 2**16
+"""Numbers in a tile of edges: 256 kB, so that a tile and its successor about fill a core's second-level cache."""
 
 Array = npt.NDArray[np.float32]
 
