@@ -12,12 +12,14 @@ from typing import Any
 import awkward as ak
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import coffea_mljec as mljec
 from coffea_mljec import models
 from coffea_mljec.errors import ModelError
 from coffea_mljec.features import PFNANO, FeatureSet, compute
 from coffea_mljec.layouts import flatten
+from coffea_mljec.models.blas import one_blas_thread
 from coffea_mljec.models.edge_kernels import convolve
 from coffea_mljec.models.neighbours import nearest_neighbours
 from tests.models import toy
@@ -154,17 +156,19 @@ def test_threads_and_pickle_give_the_same(lite: Path) -> None:
     np.testing.assert_array_equal(got, wanted)
 
 
-def test_blas_threads_are_given_back(lite: Path) -> None:
-    from threadpoolctl import threadpool_info, threadpool_limits
-
+def test_one_blas_thread_while_anybody_needs_it_and_then_as_before() -> None:
     def threads() -> set[int]:
         return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
 
-    model, arrays = models.open_folder(lite), batch_of(PFNANO, COUNTS)
-    models.run(model, arrays)
+    with one_blas_thread():  # loads the libraries
+        pass
     with threadpool_limits(2, user_api="blas"):
         before = threads()
-        models.run(model, arrays)
+        with one_blas_thread():
+            assert threads() == {1}
+            with one_blas_thread():
+                assert threads() == {1}
+            assert threads() == {1}
         assert threads() == before
 
 

@@ -20,6 +20,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: pip install
 pytest.importorskip("onnx", reason="onnx is not installed: pip install 'coffea-mljec[train]'")
 import onnxruntime  # noqa: E402
 
+from tests.training.networks import jets  # noqa: E402
 from training.export import card_fields, export  # noqa: E402
 from training.networks import ARCHITECTURES, fit_standardisation  # noqa: E402
 from training.networks.graph import OPSET, network_graph  # noqa: E402
@@ -175,6 +176,21 @@ def test_export_writes_a_model_folder_that_applies(tmp_path: Path, toy_jets: Cal
     with torch.no_grad():
         wanted = network({name: torch.from_numpy(values) for name, values in arrays.items()}).numpy()
     np.testing.assert_allclose(run_model(model, arrays), wanted, rtol=0, atol=1e-5)
+
+
+def test_export_of_a_particlenet_says_how_it_runs(tmp_path: Path) -> None:
+    for name, batch_size in (("particlenet-r-lite", 1024), ("particlenet-r", 64)):
+        arrays = jets.batch_of(PFNANO, jets.COUNTS)
+        network = jets.settled(name, PFNANO, arrays)
+        write_run(tmp_path / name, network, record_of(network, PFNANO))
+        export(tmp_path / name, tmp_path / f"{name}-model")
+        model = open_folder(tmp_path / f"{name}-model")
+        assert (model.card.engine, model.card.batch_size) == ("edgeconv", batch_size)
+        assert [model.card.clouds[c].k for c in PFNANO.constituents] == [16, 16, 8]
+        assert difference(session_of(model.graph), network, arrays) < 1e-5
+        with torch.no_grad():
+            wanted = network(jets.tensors(arrays)).numpy()
+        np.testing.assert_allclose(run_model(model, arrays), wanted, rtol=0, atol=1e-5)
 
 
 def test_a_run_is_read_back_as_it_was_written(tmp_path: Path, toy_jets: Callable[..., Any]) -> None:
