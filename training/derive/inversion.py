@@ -64,7 +64,7 @@ def invert(response: Callable[[Floats], Floats], lowest: float, highest: float) 
     InputError
         If the median rises nowhere.
     """
-    from scipy.interpolate import PchipInterpolator  # type: ignore[import-untyped]
+    from scipy.interpolate import PchipInterpolator
 
     n_nodes = max(3, round(np.log(highest / lowest) / np.log(_STEP)) + 1)
     generated = np.geomspace(lowest, highest, n_nodes)

@@ -137,7 +137,7 @@ def _widths(
 
 def _fit(pt: Floats, width: Floats, count: Floats, rho: NDArray[np.int64]) -> Floats:
     """Return N of every bin of rho (a smooth sequence where jets are few), S, C and the power."""
-    from scipy.optimize import least_squares  # type: ignore[import-untyped]
+    from scipy.optimize import least_squares
 
     n_rho = len(_RHO_EDGES)
 

@@ -16,9 +16,9 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import BSpline  # type: ignore[import-untyped]
-from scipy.linalg import cho_factor, cho_solve  # type: ignore[import-untyped]
-from scipy.linalg.lapack import dpotri  # type: ignore[import-untyped]
+from scipy.interpolate import BSpline
+from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg.lapack import dpotri
 
 __all__ = ["Axis", "smooth_curve", "smooth_surface"]
 

@@ -67,11 +67,11 @@ def _forward_only(parton_eta: float) -> Any:
 
     Pythia holds the C++ half of it only: it vetoes nothing, silently, once Python has dropped the other.
     """
-    pythia8 = _pythia8()
+    hooks: Any = _pythia8().UserHooks
 
-    class ForwardOnly(pythia8.UserHooks):  # type: ignore[misc]  # the base is known at run time only
+    class ForwardOnly(hooks):
         def __init__(self) -> None:
-            pythia8.UserHooks.__init__(self)
+            hooks.__init__(self)
 
         def canVetoProcessLevel(self) -> bool:
             return True
