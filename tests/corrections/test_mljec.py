@@ -13,6 +13,7 @@ import pytest
 
 import coffea_mljec as mljec
 from coffea_mljec.corrections import mljec as mljec_module
+from coffea_mljec.corrections.payloads import read_text
 from coffea_mljec.corrections.record import CORRECTION_FIELDS
 from coffea_mljec.errors import InputError, JetsChangedError, MissingBranchError
 from coffea_mljec.status import Status
@@ -278,3 +279,21 @@ def test_fast_simulation_model_warns_once_and_sets_its_bit(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         corrector(events)
+
+
+@pytest.mark.parametrize("name", ["pfn-r-lite", "jet-bdt"])
+def test_the_bundled_closure_follows_its_model(name: str, sample: Path, open_nano: Any) -> None:
+    """It moves the jets of the sample by a few per cent at most where there are many of them, and tells of itself."""
+    (path,) = (sample.parent / "closures").glob(f"MLJECSim-{name}_*_MLClosure_AK4PFchs.jec.txt")
+    closure = read_text([path])
+    assert closure.levels == ("MLClosure",)
+    events = open_nano(sample, entry_stop=200)
+    alone = mljec.MLJEC(name)(events)
+    closed = mljec.MLJEC(name, closure=closure)(events)
+    applied = Status.APPLIED.of(alone) & (abs(alone.eta) < 1.3) & (alone.pt > 100)
+    ratio = ak.flatten((closed.pt / alone.pt)[applied]).to_numpy()
+    assert len(ratio) > 100
+    assert np.abs(ratio - 1).max() < 0.05
+    columns = {"pt_raw": ak.flatten(alone.pt[applied]).to_numpy().astype(float)}
+    columns["eta"] = ak.flatten(alone.eta[applied]).to_numpy().astype(float)
+    np.testing.assert_allclose(ratio, closure.evaluate(columns)[0], rtol=1e-6)
