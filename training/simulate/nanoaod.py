@@ -171,6 +171,12 @@ def read(path: str | os.PathLike[str]) -> EventTables:
         raise InputError(f"{path} could not be read as a file of the simulation: {error}") from None
     if "MLJEC_simulation" not in arrays.fields:
         raise InputError(f"{path} lacks MLJEC_simulation: it was not written by this project's simulation")
+    present = {"": TABLES[""]} | {table: fields for table, fields in TABLES.items() if f"n{table}" in arrays.fields}
+    wanted = [f"{table}_{field}" if table else field for table, fields in present.items() for field in fields]
+    if missing := sorted(set(wanted) - set(arrays.fields)):
+        raise InputError(
+            f"{path} lacks {', '.join(missing[:5])}: an older version of the simulation wrote it; simulate it again"
+        )
     scalars = {name: ak.to_numpy(arrays[name]) for name in TABLES[""]}
     tables: dict[str, Jagged] = {}
     for table, fields in TABLES.items():

@@ -115,8 +115,14 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 def _write_manifest(folder: Path, content: dict[str, Any]) -> None:
     temporary = folder / f".{MANIFEST}.part"
-    temporary.write_text(json.dumps(content, indent=1))
-    temporary.replace(folder / MANIFEST)
+    try:
+        temporary.write_text(json.dumps(content, indent=1))
+        temporary.replace(folder / MANIFEST)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(
+            f"{folder / MANIFEST} could not be written: {error}; free some space, then go on with --resume"
+        ) from None
 
 
 def _versions() -> dict[str, str]:

@@ -203,5 +203,9 @@ def test_bad_input(events: EventTables, tmp_path: Path) -> None:
         file.mktree("Events", {"x": "f4"}).extend({"x": np.zeros(2, "f4")})
     with pytest.raises(InputError, match=r"was not written by this project's simulation"):
         read(tmp_path / "other.root")
+    with uproot.recreate(tmp_path / "older.root") as file:
+        file.mktree("Events", {"MLJEC_simulation": "i4"}).extend({"MLJEC_simulation": np.ones(2, "i4")})
+    with pytest.raises(InputError, match=r"lacks .*: an older version of the simulation wrote it; simulate it again"):
+        read(tmp_path / "older.root")
     with pytest.raises(InputError, match="could not be read"):
         read(tmp_path / "nowhere.root")

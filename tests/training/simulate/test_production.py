@@ -120,6 +120,29 @@ def test_damaged_and_missing_shards_are_made_again(fake: list[int], tmp_path: Pa
     assert same(before, content(tmp_path))
 
 
+def test_a_full_disk_loses_nothing(fake: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    produce(tmp_path / "whole", plan(), console=QUIET)
+    write_text, written = Path.write_text, []
+
+    def fills_up(self: Path, text: str, *args: Any, **options: Any) -> int:
+        written.append(self.name)
+        if len(written) == 4:
+            write_text(self, text[:100])
+            raise OSError(28, "No space left on device")
+        return write_text(self, text, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", fills_up)
+        with pytest.raises(InputError, match=r"manifest\.json could not be written: .*No space left.*--resume"):
+            produce(tmp_path / "full", plan(), console=QUIET)
+    manifest = read_manifest(tmp_path / "full")
+    assert manifest is not None
+    assert len(manifest["shards"]) == 2
+    assert not list((tmp_path / "full").glob(".*.part"))
+    produce(tmp_path / "full", plan(), resume=True, console=QUIET)
+    assert same(content(tmp_path / "full"), content(tmp_path / "whole"))
+
+
 def test_a_production_can_grow_and_stop(fake: list[int], tmp_path: Path) -> None:
     produce(tmp_path, plan(events=12), console=QUIET, deadline=lambda: True)
     assert fake == [0]
