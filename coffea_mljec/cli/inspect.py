@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Annotated, Any
 
 import numpy as np
@@ -118,14 +119,18 @@ def _models_table(sample: Any, collection: str) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    from coffea_mljec import MLJEC
+    from coffea_mljec import MLJEC, MismatchWarning
     from coffea_mljec.models import bundled
 
     table = Table("bundled model", "runs?", box=None, pad_edge=False)
     for name in bundled():
         try:
-            branches = MLJEC(name).required_branches(sample, collection)
-            answer = Text(f"yes, reading {len(branches)} branches", style="green")
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always", MismatchWarning)
+                branches = MLJEC(name).required_branches(sample, collection)
+            text = f"yes, reading {len(branches)} branches"
+            # What it was made for against what it would meet: part of the answer here, a warning elsewhere.
+            answer = Text("; but ".join([text, *(str(one.message) for one in told)]), "yellow" if told else "green")
         except MLJECError as error:
             answer = Text(f"no: {error}", style="yellow")
         table.add_row(name, answer)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 REAL = {
@@ -25,6 +27,14 @@ def test_real_files(mljec, real_data, name):
     text = " ".join(printed.split())
     for expected in REAL[name]:
         assert expected in text
+
+
+def test_jets_that_a_model_was_not_made_for_are_part_of_the_answer(mljec, real_data, monkeypatch):
+    monkeypatch.setattr("coffea_mljec.corrections.suitability._warned", set())
+    status, printed, said = mljec("inspect", real_data / "nano" / "nanoaod_v12_tt_mc.root", "--collection", "Jet")
+    assert status == 0, said
+    text = " ".join(printed.split())
+    assert re.search(r"jet-bdt yes, reading \d+ branches; but model 'jet-bdt' is for chs jets", text)
 
 
 def test_a_file_without_constituents(mljec, nano):
