@@ -119,8 +119,6 @@ class Systematics:
                 )
         if not isinstance(self.smearing, JERSmear) and self.smearing not in get_args(Method):
             raise InputError(f"smearing must be 'hybrid', 'stochastic' or a JERSmear; got {self.smearing!r}.")
-        if isinstance(self.smearing, JERSmear) and self.unsmeared_eta is not None:
-            raise InputError("unsmeared_eta has no effect on the JERC group's own smearing; leave one of them out.")
 
     @property
     def payloads(self) -> dict[str, Made]:
@@ -235,15 +233,15 @@ class Shifted:
         if not self.smears:
             return np.ones(self.pt.size)
         method = self.systematics.smearing
-        if isinstance(method, JERSmear):
-            assert self.pt_gen is not None
-            given = {"pt": self.pt, "pt_gen": self.pt_gen, "sigma": self.resolution}
-            return method.factor({**self.columns, **given, "scale_factor": self.scale_factor(shift)})
         allowed = None
         if self.systematics.unsmeared_eta is not None:
             low, high = self.systematics.unsmeared_eta
             away = np.abs(self.columns["eta"])
             allowed = ~((away > low) & (away < high))
+        if isinstance(method, JERSmear):
+            assert self.pt_gen is not None
+            given = {"pt": self.pt, "pt_gen": self.pt_gen, "sigma": self.resolution}
+            return method.factor({**self.columns, **given, "scale_factor": self.scale_factor(shift)}, allowed)
         return smear_factor(
             self.pt, self.columns["eta"], self.resolution, self.scale_factor(shift), self._normal, self.pt_gen, allowed
         )
