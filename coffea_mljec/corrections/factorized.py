@@ -178,8 +178,8 @@ class FactorizedJEC(Provider):
     def _own_payloads(self) -> tuple[Made, ...]:
         return (self.payload,)
 
-    def _measured_on_own_jets(self, algorithm: str) -> bool:
-        return DEDICATED.fullmatch(algorithm) is None
+    def _measured_on_own_jets(self, made: Made) -> bool:
+        return DEDICATED.fullmatch(made.algorithm) is None
 
     def _check_collection(self, layout: Layout) -> None:
         dedicated = DEDICATED.fullmatch(self.algorithm)

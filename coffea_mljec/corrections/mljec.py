@@ -15,6 +15,7 @@ from coffea_mljec import features as feature_room
 from coffea_mljec import models
 from coffea_mljec.corrections.payloads import Payload
 from coffea_mljec.corrections.provider import Factors, Path, Provider
+from coffea_mljec.corrections.suitability import Made
 from coffea_mljec.corrections.systematics import SystematicOptions
 from coffea_mljec.errors import InputError, MissingBranchError
 from coffea_mljec.layouts import FlatJets, Layout, flatten, required_paths
@@ -56,7 +57,8 @@ class MLJEC(Provider):
     closure, residual, **systematics
         Levels on top, uncertainties and smearing: see `Provider` and `SystematicOptions`. Public payloads were measured
         on standard jets, so residual, uncertainties and scale factors need ``standard_jets=True``, and warn; payloads
-        derived for this network carry its name (``AK4PFchsPfnRLite`` for pfn-r-lite on AK4PFchs jets).
+        derived for this network carry its name: in the tag, as ``python -m training derive --provider`` writes it
+        (``MLJECSim-pfn-r-lite_V1_MC``, ``AK4PFchs``), or in the algorithm (``AK4PFchsPfnRLite``).
 
     Raises
     ------
@@ -91,8 +93,13 @@ class MLJEC(Provider):
         """The jets that the model was trained for."""
         return self.card.algorithm
 
-    def _measured_on_own_jets(self, algorithm: str) -> bool:
-        return _letters(algorithm) == _letters(self.card.algorithm + self.card.name)
+    def _measured_on_own_jets(self, made: Made) -> bool:
+        card = self.card
+        if _letters(made.algorithm) == _letters(card.algorithm + card.name):
+            return True
+        # As ``python -m training derive --provider`` names them: MLJECSim-pfn-r-lite_V1_MC, AK4PFchs.
+        campaign, _, model = made.tag.partition("_")[0].partition("-")
+        return bool(campaign) and made.algorithm == card.algorithm and _letters(model) == _letters(card.name)
 
     @property
     def feature_names(self) -> dict[str, tuple[str, ...]]:

@@ -110,8 +110,8 @@ class NanoRegression(Provider):
     def _own_payloads(self) -> tuple[Made, ...]:
         return tuple(self.payloads.values())
 
-    def _measured_on_own_jets(self, algorithm: str) -> bool:
-        what = DEDICATED.fullmatch(algorithm)
+    def _measured_on_own_jets(self, made: Made) -> bool:
+        what = DEDICATED.fullmatch(made.algorithm)
         if what is None or what["network"] != self._network:
             return False
         return self.selection is not None or (what["neutrino"] is not None) == self.neutrino

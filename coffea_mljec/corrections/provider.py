@@ -117,8 +117,8 @@ class Provider(ABC):
         """The jets that it is for, such as ``AK4PFPuppi``; None where the file decides."""
 
     @abstractmethod
-    def _measured_on_own_jets(self, algorithm: str) -> bool:
-        """Whether a payload for this algorithm was measured on jets corrected by this provider."""
+    def _measured_on_own_jets(self, made: Made) -> bool:
+        """Whether this payload was measured on jets corrected by this provider."""
 
     @property
     def _user(self) -> str:
@@ -263,7 +263,7 @@ class Provider(ABC):
         if everything := [*self._own_payloads(), *given.values()]:
             check_same_era(everything[0], everything[1:])
         for name, made in given.items():
-            if self._measured_on_own_jets(made.algorithm):
+            if self._measured_on_own_jets(made):
                 continue
             if name == "resolution":
                 raise InputError(

@@ -14,6 +14,7 @@ import pytest
 import coffea_mljec as mljec
 from coffea_mljec.corrections import mljec as mljec_module
 from coffea_mljec.corrections.payloads import read_text
+from coffea_mljec.corrections.payloads.resolution_files import read_resolution_text, read_scale_factor_text
 from coffea_mljec.corrections.record import CORRECTION_FIELDS
 from coffea_mljec.errors import InputError, JetsChangedError, MissingBranchError
 from coffea_mljec.status import Status
@@ -297,3 +298,23 @@ def test_the_bundled_closure_follows_its_model(name: str, sample: Path, open_nan
     columns = {"pt_raw": ak.flatten(alone.pt[applied]).to_numpy().astype(float)}
     columns["eta"] = ak.flatten(alone.eta[applied]).to_numpy().astype(float)
     np.testing.assert_allclose(ratio, closure.evaluate(columns)[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["pfn-r-lite", "jet-bdt"])
+def test_a_network_is_smeared_by_its_own_resolution_only(name: str, sample: Path, open_nano: Any) -> None:
+    """What ``derive --provider`` names after a model is that model's; another's, or the standard path's, is refused."""
+    folder = sample.parent / "closures"
+
+    def payloads(of: str, where: Path = folder) -> dict[str, Any]:
+        return {
+            "resolution": read_resolution_text(where / f"{of}_V1_MC_PtResolution_AK4PFchs.jr.txt"),
+            "scale_factor": read_scale_factor_text(where / f"{of}_V1_MC_SF_AK4PFchs.jersf.txt"),
+        }
+
+    events = open_nano(sample, entry_stop=100)
+    jets = mljec.MLJEC(name, **payloads(f"MLJECSim-{name}"))(events)
+    assert (ak.flatten(jets.JER.up.pt) != ak.flatten(jets.pt)).to_numpy().mean() > 0.9
+    other = "jet-bdt" if name == "pfn-r-lite" else "pfn-r-lite"
+    for foreign in (payloads(f"MLJECSim-{other}"), payloads("MLJECSim", sample.parent / "jec")):
+        with pytest.raises(InputError, match="is not that of the jets of model"):
+            mljec.MLJEC(name, **foreign)
