@@ -1,11 +1,11 @@
 """Which vertex a charged candidate belongs to: reconstructed vertices, association quality and CHS.
 
-The rules and cuts are those of CMSSW's PrimaryVertexAssignment (RecoParticleFlow/PFProducer/CommonTools) and of
-`PackedCandidate::fromPV`. Quality 7 and 6: used in a vertex fit with a weight above and below one half; 5: within 1 mm
-and five errors in z; 4: displaced, near the axis of a jet (here: any track above 2 GeV); 0: prompt, yet no vertex
-there; 1: the nearest vertex in z, however far. CHS removes (``fromPV`` 0) what a good other vertex used in its fit,
-and nothing else: in PFNano jets keep pileup tracks of quality 0, 1 and 5. The hard scatter is always the primary
-vertex here.
+The rules and cuts follow CMSSW's PrimaryVertexAssignment (RecoParticleFlow/PFProducer/CommonTools) and
+`PackedCandidate::fromPV` as remembered, not line by line; shares are compared with PFNano in the realism report.
+Quality 7 and 6: used in a vertex fit with a weight above and below one half; 5: within 1 mm and five errors in z; 4:
+displaced, near the axis of a jet (here: any track above 2 GeV); 0: prompt, yet no vertex there; 1: the nearest vertex
+in z, however far. CHS removes (``fromPV`` 0) what a good other vertex used in its fit, and nothing else: in PFNano
+jets keep pileup tracks of quality 0, 1 and 5. The hard scatter is always the primary vertex here.
 """
 
 from __future__ import annotations
