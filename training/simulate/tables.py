@@ -56,7 +56,15 @@ class EventTables:
     tables: dict[str, Jagged]
 
 
-def assemble(batch: RecoBatch, selection: JetSelection, seed: int, first_event: int, block: int) -> EventTables:
+def assemble(
+    batch: RecoBatch,
+    selection: JetSelection,
+    seed: int,
+    first_event: int,
+    block: int,
+    *,
+    all_candidates: bool = False,
+) -> EventTables:
     """Cluster, match and label the jets of a batch, and gather what is written of it; jets are not corrected yet.
 
     Parameters
@@ -69,6 +77,8 @@ def assemble(batch: RecoBatch, selection: JetSelection, seed: int, first_event: 
         Running number of the batch's first event in the production.
     block : int
         ``luminosityBlock``.
+    all_candidates : bool
+        Keep the candidates of no jet too, as CMS does; ten times as many (``tests/benchmarks`` times reading them).
     """
     n = len(batch)
     tables: dict[str, Jagged] = {"GenPart": batch.genpart, "SV": batch.sv}
@@ -83,7 +93,7 @@ def assemble(batch: RecoBatch, selection: JetSelection, seed: int, first_event: 
         gen_fat = generator_jets(batch.gen, selection.ak8_pt_min, 0.8)
         fat, tables["GenJetAK8"] = _label(batch, fat, gen_fat, "genJetAK8Idx", 0.8)
         collections["FatJet"] = (fat, 0.8)
-    used = np.zeros(len(batch.candidates["pt"]), np.bool_)
+    used = np.full(len(batch.candidates["pt"]), all_candidates)
     for found, _ in collections.values():
         used[found.members["row"]] = True
     tables["PFCands"] = batch.candidates.select(used)
