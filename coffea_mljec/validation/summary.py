@@ -41,25 +41,17 @@ from coffea_mljec.validation.binning import (
     REGIONS,
     SIX_FLAVOURS,
 )
-from coffea_mljec.validation.statistics import grouped_jets, quartiles, resolution, sae_and_floor, spread
+from coffea_mljec.validation.measured import Measured, added_counts, added_histograms, chosen_datasets, measured
+from coffea_mljec.validation.statistics import grouped_jets, quartiles, resolution, sae_and_floor
+from coffea_mljec.validation.trend import Closure, Trend
 
 __all__ = ["MAX_FLOOR", "MIN_JETS", "MIN_JETS_CURVE", "Cell", "Curve", "Dependence", "Measured", "Summary", "summarise"]
 
 MIN_JETS = 200
 MIN_JETS_CURVE = 50
 MAX_FLOOR = 1.0 / 3.0
-TOO_FEW = "too few"
 
 _Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A number and its error, or the note that says why there is none (``"too few"``)."""
-
-    value: float | None
-    error: float | None
-    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +112,8 @@ class Summary:
     cells: list[Cell]
     dependence: list[Dependence]
     curves: list[Curve]
+    trends: list[Trend]
+    closures: list[Closure]
 
     def cell(self, provider: str, region: str, interval: str, flavour: str) -> Cell:
         """The cell of this provider, region (``"central"``), interval (``">30"``) and flavour group (``"all"``)."""
@@ -160,18 +154,15 @@ def summarise(
     InputError
         If a dataset or the standard is not there.
     """
-    names = sorted(accumulated) if datasets is None else list(datasets)
-    missing = [name for name in names if name not in accumulated]
-    if missing or not names:
-        raise InputError(f"no accumulated datasets {missing or names}; there are {sorted(accumulated)}.")
+    names = chosen_datasets(accumulated, datasets)
     parts = [accumulated[name] for name in names]
-    response = sum((part["response"] for part in parts[1:]), parts[0]["response"])
+    response = added_histograms(accumulated, names, "response")
     providers = list(response.axes["provider"])
     if standard not in providers:
         raise InputError(f"the standard {standard!r} is not among the providers {providers}; name one of them.")
 
     ranges = [*INTERVALS.values(), *zip(FINE_EDGES[:-1].tolist(), FINE_EDGES[1:].tolist(), strict=True)]
-    jets = grouped_jets(sum((part["jets"] for part in parts[1:]), parts[0]["jets"]), ranges)
+    jets = grouped_jets(added_histograms(accumulated, names, "jets"), ranges)
     quartile = quartiles(response, ranges)
     cells, dependence, curves = [], [], []
     for index, provider in enumerate(providers):
@@ -197,23 +188,16 @@ def summarise(
         providers=providers,
         datasets=names,
         replicas=int(response.axes["replica"].size) - 1,
-        counts=_added(part["counts"] for part in parts),
-        status={name: _named(_added(part["status"].get(name, {}) for part in parts)) for name in providers},
-        non_finite=_added(part["non_finite"] for part in parts),
+        counts=added_counts(part["counts"] for part in parts),
+        status={name: _named(added_counts(part["status"].get(name, {}) for part in parts)) for name in providers},
+        non_finite=added_counts(part["non_finite"] for part in parts),
         fine_edges=FINE_EDGES.tolist(),
         cells=cells,
         dependence=dependence,
         curves=curves,
+        trends=[],
+        closures=[],
     )
-
-
-def _measured(values: _Floats, enough: bool, nominal: float | None = None) -> Measured:
-    """Value of replica 0 with the spread of the others."""
-    value = float(values[0]) if nominal is None else nominal
-    if not enough or not math.isfinite(value):
-        return Measured(None, None, TOO_FEW)
-    error = spread(values[1:])
-    return Measured(value, float(error) if math.isfinite(error) else None)
 
 
 def _statistics(
@@ -221,12 +205,12 @@ def _statistics(
 ) -> tuple[Measured, Measured, Measured, Measured | None]:
     enough = jets >= MIN_JETS
     median, width = here[:, 1], resolution(here)
-    closure = _measured(median, enough, abs(float(median[0]) - 1.0))
+    closure = measured(median, enough, abs(float(median[0]) - 1.0))
     beta = None
     if reference is not None:
         with np.errstate(divide="ignore", invalid="ignore"):
-            beta = _measured(1.0 - width / resolution(reference), enough)
-    return _measured(median, enough), _measured(width, enough), closure, beta
+            beta = measured(1.0 - width / resolution(reference), enough)
+    return measured(median, enough), measured(width, enough), closure, beta
 
 
 def _dependence(
@@ -234,16 +218,16 @@ def _dependence(
 ) -> tuple[Measured, float | None, Measured | None]:
     enough = bool(min(jets[list(FLAVOUR_GROUPS).index(flavour)] for flavour in SIX_FLAVOURS) >= MIN_JETS)
     sae, floor = sae_and_floor(here)
-    measured = _measured(sae, enough)
+    found = measured(sae, enough)
     known_floor = floor if enough and math.isfinite(floor) else None
     if reference is None:
-        return measured, known_floor, None
+        return found, known_floor, None
     sae_standard, floor_standard = sae_and_floor(reference)
     # Without replicas the floor is NaN and nothing can be said about the noise: then only the number of jets decides.
     clear = not max(floor, floor_standard) > MAX_FLOOR * sae_standard[0]
     with np.errstate(divide="ignore", invalid="ignore"):
         alpha = 1.0 - sae / sae_standard
-    return measured, known_floor, _measured(alpha, enough and clear)
+    return found, known_floor, measured(alpha, enough and clear)
 
 
 def _curve(key: tuple[str, str, str], here: _Floats, standard: _Floats, jets: npt.NDArray[np.int64]) -> Curve:
@@ -254,18 +238,10 @@ def _curve(key: tuple[str, str, str], here: _Floats, standard: _Floats, jets: np
     return Curve(
         *key,
         jets=[int(n) for n in jets],
-        median=[_measured(values, ok) for values, ok in zip(here[:, :, 1], enough, strict=True)],
-        resolution=[_measured(values, ok) for values, ok in zip(width, enough, strict=True)],
-        ratio=[_measured(values, ok) for values, ok in zip(ratio, enough, strict=True)],
+        median=[measured(values, ok) for values, ok in zip(here[:, :, 1], enough, strict=True)],
+        resolution=[measured(values, ok) for values, ok in zip(width, enough, strict=True)],
+        ratio=[measured(values, ok) for values, ok in zip(ratio, enough, strict=True)],
     )
-
-
-def _added(parts: Iterable[Mapping[Any, int]]) -> dict[Any, int]:
-    total: dict[Any, int] = {}
-    for part in parts:
-        for key, number in part.items():
-            total[key] = total.get(key, 0) + int(number)
-    return total
 
 
 def _named(status: Mapping[int, int]) -> dict[str, int]:
