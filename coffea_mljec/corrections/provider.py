@@ -313,23 +313,29 @@ class Provider(ABC):
 
     def _in_dask(self, events: Any, collection: str, method: str) -> Any:
         import dask_awkward
+        from dask.base import tokenize
+        from dask.delayed import delayed
 
         allow_dask_assignment()
         # Errors that need no data come now, at the user's line, not later on a worker.
         self._all_paths(self._detect(events, collection))
-        return dask_awkward.map_partitions(_OnPartition(self, collection, method), events, label=f"mljec-{method}")
+        # A task of its own, on which the partitions depend: model and payloads travel once a worker, not once a chunk.
+        provider = delayed(self, name=f"mljec-provider-{tokenize(self)}", traverse=False)
+        function = _OnPartition(collection, method)
+        return dask_awkward.map_partitions(
+            function, events, provider, label=f"mljec-{method}", meta=function(events._meta, self)
+        )
 
 
 class _OnPartition:
-    """One provider's method as a picklable function of the events of a partition."""
+    """A provider's method as a picklable function of the events of a partition."""
 
-    def __init__(self, provider: Provider, collection: str, method: str) -> None:
-        self.provider = provider
+    def __init__(self, collection: str, method: str) -> None:
         self.collection = collection
         self.method = method
 
-    def __call__(self, events: Any) -> Any:
-        return getattr(self.provider, self.method)(events, self.collection)
+    def __call__(self, events: Any, provider: Provider) -> Any:
+        return getattr(provider, self.method)(events, self.collection)
 
 
 def _is_jagged(events: Any, collection: str) -> bool:

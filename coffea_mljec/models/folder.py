@@ -25,7 +25,7 @@ _GRAPH, _CARD = "model.onnx", "card.json"
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A model in memory: its card and its graph. Small enough to travel to workers by pickle.
+    """A model in memory: its card and its graph. Travels to workers by pickle, without its folder.
 
     Attributes
     ----------
@@ -36,6 +36,26 @@ class ModelFolder:
 
     card: ModelCard
     graph: bytes
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _from_pickle, (self.card, self.graph)
+
+
+_GRAPHS: dict[str, bytes] = {}
+"""Graphs that came to this process by pickle, by digest: the chunks of a worker share one."""
+
+
+def _from_pickle(card: ModelCard, graph: bytes) -> ModelFolder:
+    """Take a model that another process sent: checked by its digest when it first comes, shared from then on."""
+    if card.sha256 not in _GRAPHS:
+        digest = hashlib.sha256(graph).hexdigest()
+        if digest != card.sha256:
+            raise ModelError(
+                f"the graph of model {card.name!r} did not reach this process whole: sha256 expected "
+                f"{card.sha256[:12]}..., got {digest[:12]}... Send it again."
+            )
+        _GRAPHS[card.sha256] = graph
+    return ModelFolder(card, _GRAPHS[card.sha256])
 
 
 def open_folder(path: str | os.PathLike[str]) -> ModelFolder:

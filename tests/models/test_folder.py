@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -131,3 +133,16 @@ def test_batches_of_every_size(folder: Path, counts: list[int]) -> None:
 def test_every_bundled_model_opens() -> None:
     for name in models.bundled():
         assert models.open_model(name).card.name == name
+
+
+def test_a_model_travels_without_its_folder_and_is_checked_when_it_arrives(folder: Path) -> None:
+    sent = models.open_folder(folder)
+    travelling = pickle.dumps(sent)
+    shutil.rmtree(folder)
+    first, second = pickle.loads(travelling), pickle.loads(travelling)
+    assert first == sent
+    assert first.graph is second.graph  # one copy a process, whatever arrives
+
+    damaged = models.ModelFolder(sent.card.model_copy(update={"sha256": "0" * 64}), sent.graph)
+    with pytest.raises(ModelError, match=r"'toy' did not reach this process whole: sha256 expected 000000000000"):
+        pickle.loads(pickle.dumps(damaged))
