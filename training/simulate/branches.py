@@ -52,12 +52,20 @@ _JET = {
     "chEmEF": Branch("f4", "fraction of the raw energy in electrons"),
     "neEmEF": Branch("f4", "fraction of the raw energy in photons and electromagnetic HF candidates"),
     "muEF": Branch("f4", "fraction of the raw energy in muons"),
+    "muonSubtrFactor": Branch("f4", "share of the raw pT that muons carry"),
     "nElectrons": Branch("i4", "number of electrons"),
     "nMuons": Branch("i4", "number of muons"),
     "jetId": Branch("i4", "jet ID of UL: bit 1 tight, bit 2 tight and lepton veto"),
     "nBHadrons": Branch("i4", "number of b hadrons"),
     "nCHadrons": Branch("i4", "number of c hadrons"),
     **_FLAVOUR,
+}
+_ISOLATION = {"pfRelIso03_all": Branch("f4", "pT of the other candidates within 0.3, less pileup, over pt")}
+_LEPTON = {
+    **_GENERATOR_JET,
+    **_ISOLATION,
+    "charge": Branch("i4", "electric charge"),
+    "pdgId": Branch("i4", "particle id: -11 or -13 for positive charge"),
 }
 # PFNano repeats the candidate's pt here, a seventh of such a file: left out.
 _LINK = {"pFCandsIdx": Branch("i4", "index in PFCands")}
@@ -85,6 +93,13 @@ TABLES: dict[str, dict[str, Branch]] = {
         "PV_npvs": Branch("i4", "number of reconstructed primary vertices"),
         "PV_npvsGood": Branch("i4", "number of good reconstructed primary vertices"),
         "fixedGridRhoFastjetAll": Branch("f4", "rho in GeV: median of a grid of cells over all candidates, |y| < 5"),
+        "RawMET_pt": Branch("f4", "missing momentum of all particle-flow candidates in GeV", 16),
+        "RawMET_phi": Branch("f4", "its azimuth in radians", 16),
+        "RawMET_sumEt": Branch("f4", "scalar sum of the candidates' pT in GeV"),
+        "MET_pt": Branch("f4", "the same: no type-1 correction", 16),
+        "MET_phi": Branch("f4", "the same: no type-1 correction", 16),
+        "GenMET_pt": Branch("f4", "transverse momentum of the neutrinos in GeV", 16),
+        "GenMET_phi": Branch("f4", "its azimuth in radians", 16),
         "MLJEC_simulation": Branch("i4", "this project's parametrised simulation, not CMS: version of its format"),
         "MLJEC_process": Branch("i4", "process: training.simulate.settings.PROCESSES"),
         "MLJEC_scatter": Branch("u8", "event number of the first event made from the same hard scatter"),
@@ -103,6 +118,11 @@ TABLES: dict[str, dict[str, Branch]] = {
         "statusFlags": Branch("i4", "bits as in NanoAOD: 7 isHardProcess, 8 fromHardProcess, 13 isLastCopy"),
         "genPartIdxMother": Branch("i4", "index of the mother in GenPart, -1 for none"),
     },
+    "Electron": _LEPTON,
+    "Muon": _LEPTON,
+    "Photon": _GENERATOR_JET | _ISOLATION,
+    "GenDressedLepton": {**_GENERATOR_JET, "pdgId": Branch("i4", "PDG id")},
+    "GenIsolatedPhoton": _GENERATOR_JET,
     "PFCands": {
         **_FOUR_VECTOR,
         "pdgId": Branch("i4", "particle id: 211, 130, 22, 11, 13, 1 (hadronic HF), 2 (electromagnetic HF)"),

@@ -15,6 +15,7 @@ from training.simulate.batch import Jagged, RecoBatch, offsets_of
 from training.simulate.branches import FORMAT_VERSION
 from training.simulate.flavour import hadron_flavour, parton_flavour
 from training.simulate.jets import Jets, chs_jets, generator_jets, puppi_jets
+from training.simulate.prompt import missing_momentum, prompt_tables
 from training.simulate.rho import grid_rho
 
 __all__ = ["EVENTS_A_SEED", "EventTables", "JetSelection", "assemble"]
@@ -102,7 +103,8 @@ def assemble(
         tables[name] = _jet_table(found, batch.candidates, None if name == "Jet" else batch.candidates["puppiWeight"])
         tables[name + "PFCands"] = _candidate_links(found, within)
         tables[name + "SVs"] = _vertex_links(found.table, batch.sv, radius)
-    scalars = _scalars(batch, n)
+    tables |= prompt_tables(batch)
+    scalars = _scalars(batch, n) | missing_momentum(batch)
     scalars["luminosityBlock"] = np.full(n, block)
     before = seed * EVENTS_A_SEED + first_event + 1
     scalars["event"] = before + np.arange(n)
@@ -179,6 +181,7 @@ def _jet_table(jets: Jets, candidates: Jagged, weight: NDArray[np.generic] | Non
     fraction, count = _compose(kind.astype(np.int64), energy, jets.members["row"], jets.members.offsets)
     columns = dict(jets.table.columns)
     columns |= dict(zip(("chHEF", "neHEF", "chEmEF", "neEmEF", "muEF"), fraction, strict=True))
+    columns["muonSubtrFactor"] = fraction[4]
     columns |= {"nConstituents": jets.members.counts, "nElectrons": count[2], "nMuons": count[4]}
     columns |= {"rawFactor": np.zeros(len(jets.members)), "jetId": _jet_id(jets.table["eta"], fraction, count)}
     return Jagged(jets.table.offsets, columns)
