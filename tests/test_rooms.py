@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ORDER = ["foundations", "layouts", "features", "models", "variations", "corrections", "io", "validation", "cli"]
+ORDER = ["foundations", "layouts", "features", "models", "variations", "corrections", "io", "validation", "report", "cli"]
 FOUNDATIONS = {"errors", "status", "jit", "geometry", "matching", "quantiles", "assignment", "columns"}
 
 

@@ -37,8 +37,8 @@ def demo(
     mljec demo -o demo-output
     """
     from coffea_mljec import MLJEC, FactorizedJEC
+    from coffea_mljec.report import write_report
     from coffea_mljec.validation.processor import ResponseProcessor
-    from coffea_mljec.validation.report import write_report
 
     folder = output_folder(output)
     with as_file(files("coffea_mljec") / "data") as data:

@@ -82,8 +82,8 @@ def validate(
 
     mljec validate nano.root -o validation --regression PNet --regression UParT
     """
+    from coffea_mljec.report import write_report
     from coffea_mljec.validation.processor import ResponseProcessor
-    from coffea_mljec.validation.report import write_report
 
     standard = standard_path(jec, jec_json, tag, algo)
     providers = _providers(model or [], regression or [], standard)
@@ -122,7 +122,7 @@ def _providers(models: list[str], regressions: list[str], standard: Any) -> dict
 
 
 def print_report(report: Any) -> None:
-    """Print the tables of a `coffea_mljec.validation.report.Report`."""
+    """Print the tables of a `coffea_mljec.report.Report`."""
     from coffea_mljec.validation.table import rich_table
 
     out.print(rich_table(report.summary))

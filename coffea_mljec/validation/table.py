@@ -12,7 +12,7 @@ from coffea_mljec.validation.summary import Cell, Measured, Summary
 if TYPE_CHECKING:
     from rich.console import Group
 
-__all__ = ["Table", "markdown", "rich_table", "tables"]
+__all__ = ["Table", "legend", "markdown", "rich_table", "tables"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def markdown(summary: Summary, interval: str = ">30", intervals: Iterable[str] =
             "",
         ]
         parts.append("\n".join(lines))
-    return "\n".join([*parts, _legend(summary), ""])
+    return "\n".join([*parts, legend(summary), ""])
 
 
 def rich_table(summary: Summary, interval: str = ">30", intervals: Iterable[str] = tuple(INTERVALS)) -> Group:
@@ -82,7 +82,7 @@ def rich_table(summary: Summary, interval: str = ">30", intervals: Iterable[str]
             cells = [Text(cell, style="dim" if cell == "too few" else "") for cell in row]
             grid.add_row(*cells, end_section=last_of_region)
         parts.append(grid)
-    return Group(*parts, Padding(Text(_legend(summary), style="dim"), (0, 1)))
+    return Group(*parts, Padding(Text(legend(summary), style="dim"), (0, 1)))
 
 
 def _by_flavour(summary: Summary, interval: str) -> Table:
@@ -132,7 +132,8 @@ def _response(cell: Cell) -> tuple[str, ...]:
     )
 
 
-def _legend(summary: Summary) -> str:
+def legend(summary: Summary) -> str:
+    """What the columns are, in a few sentences."""
     return (
         "Response of jets matched to generator jets. resol. = (Q75 - Q25) / Q50; closure = |median - 1|; "
         f"beta = 1 - resol. / that of {summary.standard}; SAE = sum over u, d, s, c, b, g of |median - mean of the "

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from coffea_mljec.errors import InputError, MLJECError
-from coffea_mljec.validation.report import write_report
+from coffea_mljec.report import write_report
 
 
 def test_writes_numbers_tables_and_plots(toy: Any, tmp_path: Path) -> None:
     import matplotlib
+    import mplhep  # noqa: F401  (what its import does is not the report's doing)
 
     before = dict(matplotlib.rcParams)
     report = write_report(toy.accumulated, tmp_path / "new" / "folder", formats=("png",))
@@ -26,7 +27,7 @@ def test_writes_numbers_tables_and_plots(toy: Any, tmp_path: Path) -> None:
     assert {path.name for path in report.plots} == names
     assert all(path.read_bytes().startswith(b"\x89PNG\r\n") for path in report.plots)
     written = {path for path in (tmp_path / "new").rglob("*") if path.is_file()}
-    assert written == {report.numbers, report.table, *report.plots}
+    assert written == {report.numbers, report.table, report.page, *report.plots}
 
 
 def test_nothing_filled_makes_empty_plots_and_tables(toy: Any, tmp_path: Path) -> None:
@@ -64,7 +65,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_half_one(
     with pytest.raises(RuntimeError, match="disk full"):
         write_report(toy.accumulated, tmp_path, formats=())
     assert (tmp_path / "numbers.json").read_bytes() == old
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["numbers.json", "table.md"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["numbers.json", "report.html", "table.md"]
 
 
 def test_unknown_format_is_refused_before_anything_is_written(toy: Any, tmp_path: Path) -> None:
