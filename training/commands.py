@@ -48,7 +48,7 @@ def simulate(
     pileup: Annotated[str, typer.Option(help="Mean interactions, or a range of means: 25 or 10,70.")] = "10,70",
     pt_hat: Annotated[str, typer.Option(help="Range of the hard scatter's pT in GeV.")] = "10,3000",
     passes: Annotated[int, typer.Option(help="Times each hard scatter goes through the detector.")] = 1,
-    tune: Annotated[int, typer.Option(help="Tune:pp of Pythia 8.")] = 18,
+    tune: Annotated[int, typer.Option(help="Tune:pp of Pythia 8.")] = 14,
     shower: Annotated[str, typer.Option(help="simple, vincia or dire.")] = "simple",
     hadron_response: Annotated[float, typer.Option(help="Factor on the response to hadrons.")] = 1.0,
     shard_events: Annotated[int, typer.Option(help="Events a file.")] = 500,

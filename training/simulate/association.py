@@ -1,7 +1,7 @@
 """Which vertex a charged candidate belongs to: reconstructed vertices, association quality and CHS.
 
-The rules and cuts follow CMSSW's PrimaryVertexAssignment (RecoParticleFlow/PFProducer/CommonTools) and
-`PackedCandidate::fromPV` as remembered, not line by line; shares are compared with PFNano in the realism report.
+The rules and cuts follow CMSSW's PrimaryVertexAssignment (CommonTools/RecoAlgos, cuts of sortedPFPrimaryVertices) and
+`PackedCandidate::fromPV`; which tracks a fit uses is drawn here, by shares compared with PFNano in the realism report.
 Quality 7 and 6: used in a vertex fit with a weight above and below one half; 5: within 1 mm and five errors in z; 4:
 displaced, near the axis of a jet (here: any track above 2 GeV); 0: prompt, yet no vertex there; 1: the nearest vertex
 in z, however far. CHS removes (``fromPV`` 0) what a good other vertex used in its fit, and nothing else: in PFNano
@@ -79,8 +79,8 @@ def associate(
             chance = detector.vertex_efficiency * (1.0 - math.exp(-support[k + 1] / 2.0))
             found[k + 1] = rng.random() < chance and abs(z[k + 1]) > detector.vertex_merge
             if found[k + 1]:
-                # Good: more than four degrees of freedom, so a handful of tracks.
-                good[k + 1] = rng.random() < 1.0 - math.exp(-support[k + 1] / 4.0)
+                # Good: more than four degrees of freedom, so a handful of tracks; of larger vertices CHS removes all.
+                good[k + 1] = rng.random() < 1.0 - math.exp(-((support[k + 1] / 4.0) ** 2))
                 n_pv[event] += 1
                 n_good[event] += good[k + 1]
         for i in range(offsets[event], offsets[event + 1]):
@@ -94,7 +94,8 @@ def associate(
             pull_xy, pull_z = d0 / tracks[i, _D0_ERR], distance / tracks[i, _DZ_ERR]
             # The adaptive fit: half a weight at a chi2 of about 5 (2.5^2 less the track's own pull), none at 4^2.
             chi2 = pull_xy**2 + (pull_z / detector.vertex_pull) ** 2
-            if chi2 < 16.0 and rng.random() > detector.vertex_unused:
+            unused = detector.vertex_unused if best == 0 else detector.vertex_unused_pileup
+            if chi2 < 16.0 and rng.random() > unused:
                 code = 7 if chi2 < 5.0 else 6
             elif distance < 0.1 and pull_z < 5.0 and tracks[i, _DZ_ERR] < 0.05:
                 code = 5

@@ -266,7 +266,8 @@ def reconstruct_candidates(
                 excess = calibrated - momentum
                 shift = 0.0
                 total = math.sqrt(sigma * sigma + variance)
-                if excess > detector.excess_sigmas * total:
+                wanted = detector.excess_sigmas * (1.0 + math.exp(-calibrated / detector.excess_energy))
+                if excess > wanted * total:
                     photon = min(excess, linked)
                     if photon > ecal_cut:
                         seen = from_vertex(linked_eta, z, detector)

@@ -49,7 +49,7 @@ class PileupPool:
         return len(self.pthat)
 
     @classmethod
-    def build(cls, seed: int, n_events: int = 10_000, energy: float = 13_000.0, tune: int = 18) -> PileupPool:
+    def build(cls, seed: int, n_events: int = 10_000, energy: float = 13_000.0, tune: int = 14) -> PileupPool:
         """Generate a pool (about 5 ms an interaction)."""
         if n_events < 1:
             raise InputError(f"a pileup pool needs at least one interaction, got {n_events}")

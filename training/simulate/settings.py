@@ -92,8 +92,9 @@ class Settings(BaseModel):
     energy : float
         Proton-proton centre-of-mass energy in GeV.
     tune : int
-        ``Tune:pp`` of Pythia 8; 18 is CMS's CUETP8M1 with NNPDF2.3LO (CMS, arXiv:1512.00815), 14 is Monash 2013
-        (Skands, Carrazza, Rojo, arXiv:1404.5630).
+        ``Tune:pp`` of Pythia 8, for hard scatters and pileup alike; 14 is Monash 2013 (Skands, Carrazza, Rojo,
+        arXiv:1404.5630), from which CMS's tunes start; 18 is CMS's CUETP8M1 with NNPDF2.3LO (CMS, arXiv:1512.00815),
+        whose pileup is a tenth softer than that of CMS's UL simulation.
     shower : str
         One of `SHOWERS`.
     passes : int
@@ -113,7 +114,7 @@ class Settings(BaseModel):
     pileup_mean: float | tuple[float, float] = (10.0, 70.0)
     vertex_spread: Annotated[float, Field(gt=0.0, le=20.0)] = 3.7
     energy: Annotated[float, Field(ge=900.0, le=100000.0)] = 13000.0
-    tune: Annotated[int, Field(ge=1, le=40)] = 18
+    tune: Annotated[int, Field(ge=1, le=40)] = 14
     shower: str = "simple"
     passes: Annotated[int, Field(ge=1, le=20)] = 1
     hadron_response_scale: Annotated[float, Field(ge=0.5, le=1.5)] = 1.0

@@ -33,7 +33,7 @@ def test_separated_vertices() -> None:
     assert (from_pv[:500] == 3).mean() == pytest.approx(1.0 - DETECTOR.vertex_unused, abs=0.04)
     removed = from_pv[500:] == 0
     # What is not in the other vertex' fit stays, however close it is to it (CMS: PVLoose).
-    assert removed.mean() == pytest.approx(1.0 - DETECTOR.vertex_unused, abs=0.04)
+    assert removed.mean() == pytest.approx(1.0 - DETECTOR.vertex_unused_pileup, abs=0.04)
     assert set(quality[500:][~removed]) == {5}
 
 
