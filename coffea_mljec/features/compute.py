@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.features import kernels
-from coffea_mljec.features.catalogue import Feature
 from coffea_mljec.features.schema import FeatureSet
 from coffea_mljec.layouts.flat import Constituents, FlatJets
 
 __all__ = ["compute"]
 
-_RELATIVE = {"pt": kernels.relative_pt, "eta": kernels.relative_eta, "phi": kernels.relative_phi}
+_COORDINATES = {"pt": kernels.PT, "eta": kernels.ETA, "phi": kernels.PHI}
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How the columns of one collection are made: the quantities to gather, and what `kernels.fill_rows` takes."""
+
+    quantities: tuple[str, ...]
+    plain: npt.NDArray[np.int64]
+    flags: npt.NDArray[np.int64]
+    ratio: npt.NDArray[np.int64]
+    relative: npt.NDArray[np.int64]
+    width: int
 
 
 def compute(
@@ -40,12 +53,18 @@ def compute(
     """
     stop = len(flat) if stop is None else stop
     arrays: dict[str, npt.NDArray[Any]] = {"jet_features": _jet_features(flat, features, start, stop)}
+    jets = np.empty((len(_COORDINATES), stop - start), np.float32)
+    for row, name in enumerate(("pt_raw", "eta", "phi")):
+        jets[row] = flat.jet[name][start:stop]
     for collection in features.constituents:
-        index, offsets = _range(flat.collections[collection], start, stop)
-        columns = features.features(collection)
-        out = np.empty((len(index), len(columns)), np.float32)
-        for column, feature in enumerate(columns):
-            _fill(feature, flat, collection, index, offsets, slice(start, stop), out, column)
+        constituents = flat.collections[collection]
+        index, offsets = _range(constituents, start, stop)
+        plan = _plan(features, collection)
+        values = np.empty((len(plan.quantities), len(index)), np.float32)
+        for quantity, row_of_values in zip(plan.quantities, values, strict=True):
+            kernels.gather(constituents.columns[quantity], index, row_of_values)
+        out = np.zeros((len(index), plan.width), np.float32)
+        kernels.fill_rows(values, offsets, jets, plan.plain, plan.flags, plan.ratio, plan.relative, out)
         arrays[f"{collection}_features"] = out
         arrays[f"{collection}_offsets"] = offsets
     return arrays
@@ -95,24 +114,33 @@ def _shapes(flat: FlatJets, start: int, stop: int) -> npt.NDArray[np.float32]:
     return shapes
 
 
-def _fill(
-    feature: Feature,
-    flat: FlatJets,
-    collection: str,
-    index: npt.NDArray[np.int64],
-    offsets: npt.NDArray[np.int64],
-    jets: slice,
-    out: npt.NDArray[np.float32],
-    column: int,
-) -> None:
-    tables = flat.collections[collection].columns
-    table = tables[feature.quantities[0]]
-    if feature.kernel == "gather":
-        kernels.gather(table, index, out, column)
-    elif feature.kernel == "is_equal":
-        kernels.is_equal(table, index, feature.value, out, column)
-    elif feature.kernel == "significance":
-        kernels.significance(table, tables[feature.quantities[1]], index, out, column)
-    else:
-        jet = flat.jet[feature.jet_quantities[0]][jets]
-        _RELATIVE[feature.quantities[0]](table, index, offsets, jet, out, column)
+@lru_cache(maxsize=64)
+def _plan(features: FeatureSet, collection: str) -> _Plan:
+    """Sort a collection's features by how they are made."""
+    rows = features.features(collection)
+    quantities = tuple(dict.fromkeys(quantity for feature in rows for quantity in feature.quantities))
+    place = {quantity: i for i, quantity in enumerate(quantities)}
+    plain: list[tuple[int, int]] = []
+    ratio: list[tuple[int, int, int]] = []
+    tables: dict[str, npt.NDArray[np.int64]] = {}
+    relative = np.full((len(_COORDINATES), 2), -1)
+    for column, feature in enumerate(rows):
+        first = feature.quantities[0]
+        if feature.kernel == "gather":
+            plain.append((column, place[first]))
+        elif feature.kernel == "significance":
+            ratio.append((column, place[first], place[feature.quantities[1]]))
+        elif feature.kernel == "relative":
+            relative[_COORDINATES[first]] = column, place[first]
+        else:
+            table = tables.setdefault(first, np.full(1 + 2 * kernels.FLAGGED, -1))
+            table[0] = place[first]
+            table[1 + kernels.FLAGGED + feature.value] = column
+    return _Plan(
+        quantities,
+        np.array(plain, np.int64).reshape(-1, 2),
+        np.array(list(tables.values()), np.int64).reshape(-1, 1 + 2 * kernels.FLAGGED),
+        np.array(ratio, np.int64).reshape(-1, 3),
+        relative,
+        len(rows),
+    )

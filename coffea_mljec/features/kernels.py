@@ -1,7 +1,6 @@
 """The numba kernels behind the features: pure functions on flat tables, gathered by index and grouped by offsets.
 
-Each fills one column of an output matrix. Jets without constituents have no rows in the constituents' matrices, and
-shapes of 0.
+Jets without constituents have no rows in the constituents' matrices, and shapes of 0.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from coffea_mljec.geometry import delta_phi
 from coffea_mljec.jit import njit
 
-__all__ = ["gather", "is_equal", "jet_shapes", "relative_eta", "relative_phi", "relative_pt", "significance"]
+__all__ = ["ETA", "FLAGGED", "PHI", "PT", "fill_rows", "gather", "jet_shapes"]
 
 Array = npt.NDArray[Any]
 Index = npt.NDArray[np.int64]
@@ -22,52 +21,93 @@ Index = npt.NDArray[np.int64]
 MULTIPLICITY_MIN_PT = 1.0
 """A constituent counts towards the multiplicity above this pT in GeV."""
 
+PT, ETA, PHI = 0, 1, 2
+"""Rows of the jets' own coordinates in `fill_rows`."""
+
+FLAGGED = 256
+"""One-hot features compare with whole numbers below this in size."""
+
+_ROWS = 256
+"""Rows of a block: 23 kB of features."""
+
 
 @njit()
-def gather(table: Array, index: Index, out: Array, column: int) -> None:
-    """``out[i, column] = table[index[i]]``."""
+def gather(table: Array, index: Index, out: Array) -> None:
+    """``out[i] = table[index[i]]``, in the type of ``out``."""
     for row in range(len(index)):
-        out[row, column] = table[index[row]]
+        out[row] = table[index[row]]
 
 
 @njit()
-def is_equal(table: Array, index: Index, value: int, out: Array, column: int) -> None:
-    """One-hot: 1 where ``table[index[i]] == value``, else 0."""
-    for row in range(len(index)):
-        out[row, column] = 1.0 if table[index[row]] == value else 0.0
+def fill_rows(
+    values: Array, offsets: Index, jets: Array, plain: Index, flags: Index, ratio: Index, relative: Index, out: Array
+) -> None:
+    """Fill the rows of a collection's features, some jets at a time, so that their rows stay in the cache.
 
-
-@njit()
-def significance(table: Array, error: Array, index: Index, out: Array, column: int) -> None:
-    """Value over error; -1 (the file's own mark for "no track details") where the error is not positive."""
-    for row in range(len(index)):
-        sigma = error[index[row]]
-        out[row, column] = table[index[row]] / sigma if sigma > 0.0 else -1.0
-
-
-@njit()
-def relative_pt(pt: Array, index: Index, offsets: Index, jet_pt: Array, out: Array, column: int) -> None:
-    """pt_i / pt_jet (raw)."""
-    for jet in range(len(offsets) - 1):
-        for row in range(offsets[jet], offsets[jet + 1]):
-            out[row, column] = pt[index[row]] / jet_pt[jet]
-
-
-@njit()
-def relative_eta(eta: Array, index: Index, offsets: Index, jet_eta: Array, out: Array, column: int) -> None:
-    """sgn(eta_jet) (eta_i - eta_jet), with sgn(0) = 0 (as numpy has it)."""
-    for jet in range(len(offsets) - 1):
-        sign = np.sign(jet_eta[jet])
-        for row in range(offsets[jet], offsets[jet + 1]):
-            out[row, column] = sign * (eta[index[row]] - jet_eta[jet])
-
-
-@njit()
-def relative_phi(phi: Array, index: Index, offsets: Index, jet_phi: Array, out: Array, column: int) -> None:
-    """phi_i - phi_jet wrapped into [-pi, pi)."""
-    for jet in range(len(offsets) - 1):
-        for row in range(offsets[jet], offsets[jet + 1]):
-            out[row, column] = delta_phi(float(phi[index[row]]), float(jet_phi[jet]))
+    Parameters
+    ----------
+    values : float32 array, shape (Q, N)
+        Quantities of the constituents, gathered.
+    offsets : int64 array, shape (n + 1,)
+        Jet j has the rows ``offsets[j]:offsets[j + 1]``.
+    jets : float32 array, shape (3, n)
+        Raw pT (GeV), eta, phi of the jets, in the rows `PT`, `ETA`, `PHI`.
+    plain : int64 array, shape (any, 2)
+        (column, quantity): the quantity as it is.
+    flags : int64 array, shape (any, 1 + 2 `FLAGGED`)
+        (quantity, column of the value -`FLAGGED`, ... of `FLAGGED` - 1; -1 where it has none): 1 in the column of the
+        quantity's value, 0 in the columns of others.
+    ratio : int64 array, shape (any, 3)
+        (column, quantity, error): quantity over error; -1 (the file's own mark for "no track details") where the error
+        is not positive.
+    relative : int64 array, shape (3, 2)
+        (column, quantity) of pt_i / pt_jet in row `PT`, of sgn(eta_jet) (eta_i - eta_jet), with sgn(0) = 0, in row
+        `ETA`, of phi_i - phi_jet wrapped into [-pi, pi) in row `PHI`; -1 for one that is not asked for.
+    out : float32 array, shape (N, F)
+        Zeros; a column is named at most once above.
+    """
+    n_jets = len(offsets) - 1
+    first = 0
+    while first < n_jets:
+        begin = offsets[first]
+        last = first + 1
+        while last < n_jets and offsets[last + 1] - begin <= _ROWS:
+            last += 1
+        end = offsets[last]
+        for i in range(len(plain)):
+            column, quantity = plain[i, 0], plain[i, 1]
+            for row in range(begin, end):
+                out[row, column] = values[quantity, row]
+        for i in range(len(flags)):
+            quantity = flags[i, 0]
+            for row in range(begin, end):
+                value = values[quantity, row]
+                if -FLAGGED <= value < FLAGGED:
+                    number = int(value)
+                    column = flags[i, 1 + FLAGGED + number]
+                    if column >= 0 and number == value:
+                        out[row, column] = 1.0
+        for i in range(len(ratio)):
+            column, quantity, error = ratio[i, 0], ratio[i, 1], ratio[i, 2]
+            for row in range(begin, end):
+                sigma = values[error, row]
+                out[row, column] = values[quantity, row] / sigma if sigma > 0.0 else -1.0
+        for jet in range(first, last):
+            jet_pt, jet_eta, jet_phi = jets[PT, jet], jets[ETA, jet], float(jets[PHI, jet])
+            sign = np.sign(jet_eta)
+            column, quantity = relative[PT, 0], relative[PT, 1]
+            if column >= 0:
+                for row in range(offsets[jet], offsets[jet + 1]):
+                    out[row, column] = values[quantity, row] / jet_pt
+            column, quantity = relative[ETA, 0], relative[ETA, 1]
+            if column >= 0:
+                for row in range(offsets[jet], offsets[jet + 1]):
+                    out[row, column] = sign * (values[quantity, row] - jet_eta)
+            column, quantity = relative[PHI, 0], relative[PHI, 1]
+            if column >= 0:
+                for row in range(offsets[jet], offsets[jet + 1]):
+                    out[row, column] = delta_phi(float(values[quantity, row]), jet_phi)
+        first = last
 
 
 @njit()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,33 +68,72 @@ def test_shapes_equal_the_twin(jagged: dict[str, np.ndarray]) -> None:
     assert got[counts == 1][0, 1:] == pytest.approx([1.0, 0.0], abs=1e-6)
 
 
+def filled(values: np.ndarray, offsets: np.ndarray, jets: np.ndarray, width: int, **plan: list[Any]) -> np.ndarray:
+    """`fill_rows` with the parts of a plan that are given; flags as {quantity: {value: column}}."""
+    table = np.full((len(plan.get("flags", {})), 1 + 2 * kernels.FLAGGED), -1)
+    for row, (quantity, columns) in zip(table, dict(plan.get("flags", {})).items(), strict=True):
+        row[0] = quantity
+        for value, column in columns.items():
+            row[1 + kernels.FLAGGED + value] = column
+    plain, ratio = (
+        np.array(plan.get(name, []), np.int64).reshape(-1, n) for name, n in (("plain", 2), ("ratio", 3))
+    )
+    relative = np.array(plan.get("relative", [(-1, -1)] * 3))
+    out = np.zeros((values.shape[1], width), np.float32)
+    kernels.fill_rows(values, offsets, jets, plain, table, ratio, relative, out)
+    return out
+
+
 def test_relative_features_equal_the_twin(jagged: dict[str, np.ndarray]) -> None:
     j = jagged
-    for kind, kernel in (("pt", kernels.relative_pt), ("eta", kernels.relative_eta), ("phi", kernels.relative_phi)):
-        # A strided table and a column in the middle of the output: nothing may assume contiguity.
-        table = np.repeat(j[kind], 2)[::2]
-        out = np.full((len(j["index"]), 3), -9.0, np.float32)
-        kernel(table, j["index"], j["offsets"], j[f"jet_{kind}"], out, 1)
+    kinds = ("pt", "eta", "phi")
+    # A strided table: nothing may assume contiguity.
+    values = np.empty((3, len(j["index"])), np.float32)
+    for kind, row in zip(kinds, values, strict=True):
+        kernels.gather(np.repeat(j[kind], 2)[::2], j["index"], row)
+        np.testing.assert_array_equal(row, j[kind][j["index"]])
+    jets = np.array([j[f"jet_{kind}"] for kind in kinds])
+    out = filled(values, j["offsets"], jets, 5, relative=[(3, 0), (0, 1), (2, 2)])
+    for kind, column in zip(kinds, (3, 0, 2), strict=True):
         expected = [
             twins.relative(kind, j[kind][j["index"][row]], float(j[f"jet_{kind}"][jet]))
             for jet in range(len(j["jet_pt"]))
             for row in range(j["offsets"][jet], j["offsets"][jet + 1])
         ]
-        np.testing.assert_allclose(out[:, 1], np.array(expected), rtol=1e-6, atol=1e-6)
-        assert (out[:, [0, 2]] == -9.0).all()
+        np.testing.assert_allclose(out[:, column], np.array(expected), rtol=1e-6, atol=1e-6)
+    assert (out[:, [1, 4]] == 0).all()
+    alone = filled(values, j["offsets"], jets, 1, relative=[(-1, -1), (-1, -1), (0, 2)])
+    np.testing.assert_array_equal(alone[:, 0], out[:, 2])
 
 
-def test_gather_one_hot_and_significance(jagged: dict[str, np.ndarray]) -> None:
-    table = np.array([211, -211, 22, 130, 1], np.int32)
-    error = np.array([0.5, -1.0, 0.0, 2.0, 4.0], np.float32)
-    index = np.array([4, 0, 0, 1, 2])
-    out = np.zeros((5, 3), np.float32)
-    kernels.gather(table, index, out, 0)
-    kernels.is_equal(table, index, 211, out, 1)
-    kernels.significance(np.array([1.0, 2, 3, 4, 5], np.float32), error, index, out, 2)
-    np.testing.assert_array_equal(out[:, 0], table[index])
-    np.testing.assert_array_equal(out[:, 1], [0, 1, 1, 0, 0])
-    np.testing.assert_allclose(out[:, 2], [1.25, 2.0, 2.0, -1.0, -1.0])
+def test_plain_one_hot_and_ratio() -> None:
+    numbers = [211.0, -211.0, 22.0, 22.5, -256.0, 1e9, -1e9, np.nan]
+    values = np.array(
+        [numbers, [1.0, 2, 3, 4, 5, 6, 7, 8], [0.5, -1.0, 0.0, 2.0, 4.0, np.nan, np.inf, 8]], np.float32
+    )
+    out = filled(
+        values, np.array([0, 3, 3, 8]), np.ones((3, 3), np.float32), 6,
+        plain=[(4, 1)], flags={0: {211: 0, -211: 1, -256: 5}, 1: {3: 2}}, ratio=[(3, 1, 2)],
+    )  # fmt: skip
+    np.testing.assert_array_equal(out[:, 4], values[1])
+    for column, (quantity, value) in {0: (0, 211), 1: (0, -211), 2: (1, 3), 5: (0, -256)}.items():
+        np.testing.assert_array_equal(out[:, column], values[quantity] == value)
+    np.testing.assert_array_equal(out[:, 3], [2.0, -1.0, -1.0, 2.0, 1.25, -1.0, 0.0, 1.0])
+
+
+def test_blocks_of_rows_do_not_show() -> None:
+    """Jets of more rows than a block, and many small ones beyond its end."""
+    counts = np.array([0, 700, 1, 0, *range(1, 60), 300, 0])
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    rng = np.random.default_rng(5)
+    values = rng.normal(size=(3, offsets[-1])).astype(np.float32)
+    jets = rng.uniform(1, 3, (3, len(counts))).astype(np.float32)
+    plan: dict[str, Any] = {"plain": [(0, 1)], "ratio": [(1, 0, 2)], "relative": [(2, 0), (3, 1), (4, 2)]}
+    whole = filled(values, offsets, jets, 5, **plan)
+    for jet in range(len(counts)):
+        rows = slice(offsets[jet], offsets[jet + 1])
+        alone = filled(values[:, rows], np.array([0, counts[jet]]), jets[:, jet : jet + 1], 5, **plan)
+        np.testing.assert_array_equal(alone, whole[rows])
 
 
 def test_no_jets_and_no_constituents() -> None:
