@@ -19,6 +19,7 @@ from coffea_mljec.corrections import (
     Provider,
     StandardJetsWarning,
 )
+from coffea_mljec.met import Type1MET
 from coffea_mljec.status import Status
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Provider",
     "StandardJetsWarning",
     "Status",
+    "Type1MET",
     "apply",
 ]
 

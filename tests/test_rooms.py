@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ORDER = ["foundations", "layouts", "features", "models", "variations", "corrections", "io", "validation", "report", "cli"]
+ORDER = [
+    "foundations", "layouts", "features", "models", "variations", "corrections", "met", "io", "validation",
+    "report", "cli",
+]  # fmt: skip
 FOUNDATIONS = {"errors", "status", "jit", "geometry", "matching", "quantiles", "assignment", "columns"}
 
 

@@ -1,0 +1,129 @@
+"""The jets of one collection, corrected and ready to be propagated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import numpy.typing as npt
+
+from coffea_mljec.layouts.jagged import flat_column, offsets_of, with_columns
+from coffea_mljec.met.branches import LOW_PT_TABLE
+from coffea_mljec.met.propagation import counting_jets, event_bits, propagated_sums
+from coffea_mljec.status import Status, mark
+
+__all__ = ["PropagatedJets", "with_low_pt_jets"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PropagatedJets:
+    """What one collection adds to MET.
+
+    Attributes
+    ----------
+    jets : ak.Array
+        Corrected by a provider, with the fields of the file.
+    factor : ndarray of float64, shape (n_jets,)
+        Corrected / raw pT, not smeared; NaN for jets that nothing corrects.
+    level1 : ndarray of float64, shape (n_jets,)
+        See `propagated_sums`.
+    status : ndarray of uint8, shape (n_jets,)
+        `Status` bits.
+    smeared : bool
+        Whether the nominal MET takes the smeared jets.
+    """
+
+    jets: ak.Array
+    factor: FloatArray
+    level1: FloatArray
+    status: npt.NDArray[np.uint8]
+    smeared: bool
+
+    @cached_property
+    def offsets(self) -> npt.NDArray[np.int64]:
+        """Of the events."""
+        return offsets_of(self.jets, "the jets")
+
+    def _column(self, name: str) -> FloatArray:
+        return flat_column(self.jets[name], name).astype(np.float64)
+
+    def _optional(self, name: str) -> FloatArray:
+        return self._column(name) if name in self.jets.fields else np.zeros(self.factor.size)
+
+    @cached_property
+    def pt_raw(self) -> FloatArray:
+        """With muons (GeV)."""
+        return self._column("pt_raw")
+
+    @cached_property
+    def phi(self) -> FloatArray:
+        """Without muons; files before NanoAODv15 do not tell how far these turn the jet."""
+        return self._column("phi") + self._optional("muonSubtrDeltaPhi")
+
+    @cached_property
+    def muon_fraction(self) -> FloatArray:
+        """Of the raw pT."""
+        return self._column("muonSubtrFactor")
+
+    @cached_property
+    def em_fraction(self) -> FloatArray:
+        """Of the energy; 0 for the low-pT jets of files before NanoAODv15, which do not tell."""
+        if "chEmEF" in self.jets.fields:
+            return self._column("chEmEF") + self._column("neEmEF")
+        return self._optional("EmEF")
+
+    @cached_property
+    def counting(self) -> npt.NDArray[np.bool_]:
+        """Which jets are propagated."""
+        return counting_jets(
+            self.pt_raw, self._column("eta"), self.muon_fraction, self.em_fraction, self.factor, self.level1
+        )
+
+    def bits(self) -> npt.NDArray[np.uint8]:
+        """Per event, the status bits of the jets that are propagated or, for want of a correction, lost."""
+        status = self.status.copy()
+        broken = ~np.isfinite(self.pt_raw * self.muon_fraction * self.em_fraction * self.phi)
+        mark(status, broken, Status.BAD_INPUT)
+        told = self.counting | broken | np.isnan(self.factor) | np.isnan(self.level1)
+        return event_bits(self.offsets, np.where(told, status, np.uint8(0)))
+
+    def sums(self, name: str | None = None, direction: str = "up") -> FloatArray:
+        """px and py (GeV) of a variation of the jets, or the nominal ones, to be subtracted from the raw MET."""
+        return propagated_sums(
+            self.offsets,
+            self.counting,
+            self.pt_raw,
+            self.phi,
+            self.muon_fraction,
+            self.factor,
+            self.level1,
+            self._scale(name, direction),
+        )
+
+    def _scale(self, name: str | None, direction: str) -> FloatArray:
+        """Varied / nominal pT; in an unsmeared MET, varied and nominal jets are both smeared."""
+        reference = "pt_jec" if self.smeared and "pt_jec" in self.jets.fields else "pt"
+        if name is None and reference == "pt":
+            return np.ones(self.factor.size)
+        varied = self._column("pt") if name is None else flat_column(self.jets[name][direction]["pt"], name)
+        before = self._column(reference)
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            scale = varied / before
+        return np.where(np.isfinite(scale), scale, 1.0)
+
+
+def with_low_pt_jets(events: Any) -> Any:
+    """Return events whose ``CorrT1METJet`` is a jet collection that a provider can correct.
+
+    It holds raw jets, of which NanoAOD keeps neither a corrected pT nor, before v15, a mass.
+    """
+    table = events[LOW_PT_TABLE]
+    pt = flat_column(table["rawPt"], f"{LOW_PT_TABLE}.rawPt")
+    nothing = np.zeros(pt.size, np.float32)
+    jets = with_columns(table, {"pt": pt, "mass": nothing, "rawFactor": nothing})
+    return ak.with_field(events, jets, LOW_PT_TABLE)

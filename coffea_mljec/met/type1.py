@@ -1,0 +1,362 @@
+"""`Type1MET`: the jets that a provider corrects, propagated to the missing transverse momentum."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import numpy.typing as npt
+
+from coffea_mljec.assignment import allow_dask_assignment
+from coffea_mljec.corrections import FactorizedJEC, NanoRegression, Provider
+from coffea_mljec.corrections.payloads import Payload
+from coffea_mljec.errors import InputError
+from coffea_mljec.layouts import Layout, detect, raw_jets
+from coffea_mljec.layouts.jagged import flat_column, offsets_of
+from coffea_mljec.layouts.layout import is_dask
+from coffea_mljec.met.branches import LOW_PT_TABLE, METBranches, find_branches
+from coffea_mljec.met.jets import PropagatedJets, with_low_pt_jets
+from coffea_mljec.met.record import Vectors, met_meta, with_met
+from coffea_mljec.status import Status, mark
+
+__all__ = ["Type1MET"]
+
+FloatArray = npt.NDArray[np.float64]
+
+_UNCLUSTERED = "MET_UnclusteredEnergy"
+_TREATED = np.uint8(Status.APPLIED | Status.FALLBACK)
+
+
+class Type1MET:
+    """Type-1 MET of any provider's jets: ``events["PuppiMET"] = Type1MET(provider, standard).apply(events)``.
+
+    The raw MET of the file gets what correcting the jets has added to them: corrected minus L1-corrected pT for CHS
+    jets (``MET``, ``PFMET``), corrected minus raw pT for PUPPI jets (``PuppiMET``). Muons are left out of the jets
+    (``muonSubtrFactor``), jets with ``chEmEF + neEmEF >= 0.9`` or less than 15 GeV, corrected and without muons, are
+    left out of MET's correction; see `coffea_mljec.met.propagation`.
+
+    Jets that have no constituents in the file, ``CorrT1METJet``, take the standard path, and so do those of the
+    collection that the provider leaves uncorrected (neither ``APPLIED`` nor ``FALLBACK`` in ``mljec_status``).
+
+    Parameters
+    ----------
+    provider : Provider
+        Corrects the jets.
+    standard : FactorizedJEC, optional
+        The standard path of the same jets. Not needed if the provider or its fallback is one.
+    smeared : bool
+        Whether the nominal MET takes the smeared jets. By default, as in coffea and CMSSW's default MET, only the
+        variations know of the resolution: they scale each jet by its varied over its nominal pT.
+    low_pt : bool
+        Whether to propagate the jets below the threshold of the collection, ``CorrT1METJet`` (for ``Jet`` only; other
+        collections have such jets themselves).
+
+    Raises
+    ------
+    InputError
+        No standard path where one is needed; a provider whose jets include neutrinos; ``smeared`` without a resolution.
+    """
+
+    def __init__(
+        self, provider: Provider, standard: FactorizedJEC | None = None, *, smeared: bool = False, low_pt: bool = True
+    ) -> None:
+        if not isinstance(provider, Provider):
+            raise InputError(
+                f"Type1MET propagates the jets of a provider, such as MLJEC() or FactorizedJEC.from_txt([...]); got "
+                f"{provider!r}."
+            )
+        _refuse_neutrinos(provider)
+        if standard is None:
+            standard = _standard_within(provider)
+        elif not isinstance(standard, FactorizedJEC):
+            raise InputError(f"standard must be the standard path, FactorizedJEC.from_txt([...]); got {standard!r}.")
+        if standard is None and low_pt:
+            raise InputError(
+                f"type-1 MET of {provider.name!r} needs the standard path for {LOW_PT_TABLE}, which has no "
+                "constituents: Type1MET(provider, standard=FactorizedJEC.from_json(path, tag, algorithm)); or leave "
+                "those jets out with low_pt=False."
+            )
+        if smeared and provider.systematics.resolution is None:
+            raise InputError(
+                f"smeared=True, but {provider.name!r} does not smear its jets: give it a resolution and a scale factor."
+            )
+        self.provider = provider
+        self.standard = standard
+        self.smeared = smeared
+        self.low_pt = low_pt
+        self._low_pt_provider = None if standard is None else _varied_like(standard, provider)
+
+    def __repr__(self) -> str:
+        return f"Type1MET({self.provider!r})"
+
+    def apply(self, events: Any, collection: str = "Jet", jets: Any = None) -> Any:
+        """Return the corrected MET collection: ``PuppiMET`` for PUPPI jets, ``MET`` or ``PFMET`` for CHS jets.
+
+        Parameters
+        ----------
+        events : NanoEvents
+            Eager, virtual or dask; not changed.
+        collection : str
+            The jets, AK4.
+        jets : ak.Array or dask_awkward.Array, optional
+            The jets as the provider has corrected them, whole: saves a second correction.
+
+        Returns
+        -------
+        ak.Array or dask_awkward.Array
+            One record an event, with record name, behaviours and fields of the file's, plus: ``pt``, ``phi``
+            corrected; ``pt_raw``, ``phi_raw``; ``pt_orig``, ``phi_orig`` (what the file had); ``mljec_status``
+            (uint8, the `Status` bits of all jets that were propagated, together with those of jets that nothing could
+            correct). Variations as coffea's: ``MET_UnclusteredEnergy.up.pt``, where the file tells it, and those of
+            the jets, ``JES_<source>.up.pt``, ``JER.down.phi``; each is evaluated when it is read. Fields of the file
+            that belong to its own MET (``covXX``, ``significance``, ``ptJESUp``) stay as they are.
+
+        Raises
+        ------
+        InputError, MissingBranchError, JetsChangedError
+            Those of `Provider.apply`; jets that are not those of the events; jets that MET is not made of; a file
+            without the raw MET, without ``CorrT1METJet`` or without what tells muons and electrons among the jets.
+        """
+        if is_dask(events):
+            return self._in_dask(events, collection, jets)
+        layout = detect(events, collection)
+        branches = self._branches(layout)
+        names = self.provider.systematics.names(layout)
+        if ak.backend(events) == "typetracer":
+            return self._meta(events, branches, names, jets)
+        if jets is None:
+            jets = self.provider.apply(events, collection)
+        else:
+            _check_jets(jets, events[collection], names, collection)
+        parts = [(self._jets(events, layout, branches, jets), dict(zip(names, names, strict=True)))]
+        if branches.low_pt_fields:
+            parts.append(self._low_pt_jets(events, layout, branches))
+        return self._corrected(events, branches, parts, names)
+
+    __call__ = apply
+
+    def required_branches(self, events: Any, collection: str = "Jet") -> tuple[str, ...]:
+        """List the branches of this file that `apply` may read, counters included, sorted.
+
+        Raises
+        ------
+        InputError, MissingBranchError
+            See `apply`.
+        """
+        branches = self._branches(detect(events, collection))
+        found = {"_".join(path) for path in branches.paths()}
+        if branches.low_pt_fields:
+            found |= {f"n{LOW_PT_TABLE}", *(f"{LOW_PT_TABLE}_{name}" for name in self._low_pt_inputs())}
+        for provider in (self.provider, self._low_pt_provider):
+            if provider is not None:
+                found |= set(provider.required_branches(events, collection))
+        return tuple(sorted(found))
+
+    def _low_pt_inputs(self) -> set[str]:
+        """Fields of ``CorrT1METJet`` that the standard path reads beyond those of `find_branches`."""
+        assert self.standard is not None
+        return {"area"} & set(self.standard.payload.inputs)
+
+    def _branches(self, layout: Layout) -> METBranches:
+        algorithms = [given.algorithm for given in (self.provider, self.standard) if given is not None]
+        branches = find_branches(layout, next(filter(None, algorithms), None), self.low_pt)
+        if branches.scheme == "chs" and (self.standard is None or _level1(self.standard) is None):
+            given = "none was given" if self.standard is None else f"{self.standard!r} has none"
+            raise InputError(
+                f"type-1 MET of CHS jets needs their L1 correction, and {given}: Type1MET(provider, "
+                "standard=FactorizedJEC.from_txt([..._L1FastJet_AK4PFchs.txt, ...]))."
+            )
+        return branches
+
+    def _jets(self, events: Any, layout: Layout, branches: METBranches, jets: ak.Array) -> PropagatedJets:
+        """The jets of the collection, the provider's or else the standard path's."""
+        status = flat_column(jets["mljec_status"], "mljec_status").copy()
+        field = "pt_jec" if "pt_jec" in jets.fields else "pt"
+        with np.errstate(invalid="ignore", divide="ignore"):
+            pt, pt_raw = (flat_column(jets[name], name).astype(np.float64) for name in (field, "pt_raw"))
+            factor = np.where(status & _TREATED, pt / pt_raw, np.nan)
+        left = (status & _TREATED) == 0
+        if left.any() and self.standard is not None and self.standard is not self.provider:
+            other = self.standard.apply(events, layout.collection)
+            taken = left & ((flat_column(other["mljec_status"], "mljec_status") & _TREATED) != 0)
+            factor[taken] = flat_column(other["jet_energy_correction"], "jet_energy_correction")[taken]
+            mark(status, taken, Status.FALLBACK)
+        return PropagatedJets(jets, factor, self._level1(events, layout, branches), status, self.smeared)
+
+    def _low_pt_jets(
+        self, events: Any, layout: Layout, branches: METBranches
+    ) -> tuple[PropagatedJets, dict[str, str]]:
+        """``CorrT1METJet``, by the standard path, and the names of its variations for those of the jets."""
+        provider = self._low_pt_provider
+        assert provider is not None
+        changed = with_low_pt_jets(events)
+        jets = provider.apply(changed, LOW_PT_TABLE)
+        status = flat_column(jets["mljec_status"], "mljec_status").copy()
+        treated = (status & _TREATED) != 0
+        field = "pt_jec" if "pt_jec" in jets.fields else "pt"
+        pt, pt_raw = (flat_column(jets[name], name).astype(np.float64) for name in (field, "pt_raw"))
+        factor = np.full(pt.size, np.nan)
+        np.divide(pt, pt_raw, out=factor, where=treated)
+        if self.standard is not self.provider:
+            status[treated] = np.uint8(Status.FALLBACK)
+        low_layout = detect(changed, LOW_PT_TABLE)
+        level1 = self._level1(changed, low_layout, branches)
+        mine, theirs = (one.systematics for one in (provider, self.provider))
+        names, others = mine.names(low_layout), theirs.names(layout)
+        renamed = dict(zip(others[int(theirs.smears(layout)) :], names[int(mine.smears(low_layout)) :], strict=True))
+        if theirs.smears(layout) and mine.smears(low_layout):
+            renamed[others[0]] = names[0]
+        return PropagatedJets(jets, factor, level1, status, self.smeared), renamed
+
+    def _level1(self, events: Any, layout: Layout, branches: METBranches) -> FloatArray:
+        """L1 / raw pT of the jets of a collection, NaN where it is not valid."""
+        if branches.scheme == "Puppi":
+            return np.ones(int(offsets_of(events[layout.collection], layout.collection)[-1]))
+        assert self.standard is not None
+        payload = _level1(self.standard)
+        assert payload is not None
+        columns, _ = raw_jets(events, layout, payload.inputs, f"the L1 correction of {self!r}")
+        return payload.evaluate(columns)[0]
+
+    def _corrected(
+        self,
+        events: Any,
+        branches: METBranches,
+        parts: list[tuple[PropagatedJets, dict[str, str]]],
+        names: tuple[str, ...],
+    ) -> ak.Array:
+        met = events[branches.met]
+        raw = {name: np.asarray(events[branches.raw][name]) for name in ("pt", "phi")}
+        start = _vectors(raw["pt"], raw["phi"])
+        nominal = start - sum(jets.sums() for jets, _ in parts)
+        status = np.bitwise_or.reduce([jets.bits() for jets, _ in parts])
+        mark(status, np.flatnonzero(~np.isfinite(nominal).all(axis=1)), Status.BAD_INPUT)
+        original = {name: np.asarray(met[f"{name}_orig" if f"{name}_orig" in met.fields else name]) for name in raw}
+        columns = {
+            "pt": np.hypot(nominal[:, 0], nominal[:, 1]),
+            "phi": np.arctan2(nominal[:, 1], nominal[:, 0]),
+            "mljec_status": status,
+        }
+        for name in raw:
+            columns |= {f"{name}_raw": raw[name], f"{name}_orig": original[name]}
+
+        def varied(name: str, direction: str) -> Vectors:
+            return lambda: start - sum(jets.sums(known.get(name), direction) for jets, known in parts)
+
+        def unclustered(direction: str) -> Vectors:
+            return lambda: nominal + _unclustered(met, branches, original, direction)
+
+        directions = ("up", "down")
+        variations = {_UNCLUSTERED: {way: unclustered(way) for way in directions}} if branches.unclustered else {}
+        variations |= {name: {way: varied(name, way) for way in directions} for name in names}
+        return with_met(met, columns, variations)
+
+    def _meta(self, events: Any, branches: METBranches, names: tuple[str, ...], jets: Any) -> ak.Array:
+        """The type of what `apply` returns; tells dask-awkward which columns will be read."""
+        if jets is None:
+            self.provider.apply(events, branches.collection)
+        else:
+            read = ["pt", "pt_raw", "mljec_status", *branches.jet_fields]
+            read += ["pt_jec"] if "pt_jec" in jets.fields else []
+            varied = [jets[name][way]["pt"] for name in names for way in ("up", "down")]
+            for column in [*(jets[name] for name in read), *varied]:
+                ak.typetracer.touch_data(column)
+        if self._low_pt_provider is not None:
+            self._low_pt_provider.apply(events, branches.collection)
+        paths = [*branches.paths()]
+        if branches.low_pt_fields:
+            paths += [(LOW_PT_TABLE, name) for name in self._low_pt_inputs()]
+        for table, name in paths:
+            ak.typetracer.touch_data(events[table][name])
+        return met_meta(events[branches.met], (*((_UNCLUSTERED,) if branches.unclustered else ()), *names))
+
+    def _in_dask(self, events: Any, collection: str, jets: Any) -> Any:
+        import dask_awkward
+
+        allow_dask_assignment()
+        # Errors that need no data come now, at the user's line, not later on a worker.
+        self.required_branches(events, collection)
+        if jets is not None and not is_dask(jets):
+            raise InputError(f"events are a dask collection and jets are not: got {type(jets).__name__}.")
+        given = (events,) if jets is None else (events, jets)
+        return dask_awkward.map_partitions(_OnPartition(self, collection), *given, label="mljec-type1-met")
+
+
+class _OnPartition:
+    """`Type1MET.apply` as a picklable function of the events, and the corrected jets, of a partition."""
+
+    def __init__(self, met: Type1MET, collection: str) -> None:
+        self.met = met
+        self.collection = collection
+
+    def __call__(self, events: Any, jets: Any = None) -> Any:
+        return self.met.apply(events, self.collection, jets)
+
+
+def _standard_within(provider: Provider | None) -> FactorizedJEC | None:
+    """The provider itself or the first of its fallbacks that is a standard path."""
+    while provider is not None and not isinstance(provider, FactorizedJEC):
+        provider = provider.fallback
+    return provider
+
+
+def _refuse_neutrinos(provider: Provider | None) -> None:
+    while provider is not None:
+        if isinstance(provider, NanoRegression) and (provider.neutrino or provider.selection is not None):
+            raise InputError(
+                f"the jets of {provider.name!r} include their neutrinos, which MET must keep: propagating them would "
+                "take the neutrinos out of it. Propagate jets without, Type1MET(NanoRegression('PNet'), standard), and "
+                "correct the jets themselves with neutrinos."
+            )
+        provider = provider.fallback
+
+
+def _varied_like(standard: FactorizedJEC, provider: Provider) -> FactorizedJEC:
+    """The standard path with the provider's sources, and its own resolution where the provider smears."""
+    theirs = provider.systematics
+    own = standard.systematics if theirs.resolution is not None else replace(theirs, resolution=None, scale_factor=None)
+    twin = copy.copy(standard)
+    twin.systematics = replace(
+        theirs, resolution=own.resolution, scale_factor=own.scale_factor, generator_pt_field=None
+    )
+    return twin
+
+
+def _level1(standard: FactorizedJEC) -> Payload | None:
+    """The level that takes pileup off, alone."""
+    payload = standard.payload
+    level = payload.stack[0]
+    return Payload((level,), payload.tag, payload.algorithm) if level.level.startswith("L1") else None
+
+
+def _check_jets(jets: Any, stored: Any, names: tuple[str, ...], collection: str) -> None:
+    fields = getattr(jets, "fields", ())
+    lacking = [name for name in ("pt_raw", "mljec_status", *names) if name not in fields]
+    if lacking:
+        raise InputError(
+            f"jets must be the {collection} that the provider corrected, jets=provider.apply(events); they lack "
+            f"{', '.join(lacking)}. Leave jets out, and the provider corrects them here."
+        )
+    if not np.array_equal(offsets_of(jets, "jets"), offsets_of(stored, collection)):
+        raise InputError(
+            f"jets and events.{collection} differ in number: MET needs all jets of these events. Propagate before "
+            "cutting."
+        )
+
+
+def _vectors(pt: npt.NDArray[Any], phi: npt.NDArray[Any]) -> FloatArray:
+    pt, phi = pt.astype(np.float64), phi.astype(np.float64)
+    return np.stack([pt * np.cos(phi), pt * np.sin(phi)], axis=1)
+
+
+def _unclustered(met: ak.Array, branches: METBranches, original: dict[str, Any], direction: str) -> FloatArray:
+    """What the unclustered energy's variation adds to the file's MET, and so to any."""
+    if "MetUnclustEnUpDeltaX" in branches.unclustered:
+        deltas = [np.asarray(met[f"MetUnclustEnUpDelta{axis}"], np.float64) for axis in "XY"]
+        return np.stack(deltas, axis=1) * (1.0 if direction == "up" else -1.0)
+    way = direction.capitalize()
+    shifted = _vectors(*(np.asarray(met[f"{name}Unclustered{way}"]) for name in ("pt", "phi")))
+    return shifted - _vectors(original["pt"], original["phi"])
