@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 __all__ = [
+    "DamagedFileError",
     "InputError",
     "JetsChangedError",
     "MLJECError",
     "MissingBranchError",
     "ModelError",
     "PayloadError",
+    "WorkerError",
 ]
 
 
@@ -18,6 +20,10 @@ class MLJECError(Exception):
 
 class InputError(MLJECError, ValueError):
     """An argument or an input array that cannot be used."""
+
+
+class DamagedFileError(InputError):
+    """A file that cannot be read to its end."""
 
 
 class MissingBranchError(MLJECError, LookupError):
@@ -34,3 +40,7 @@ class ModelError(MLJECError, ValueError):
 
 class PayloadError(MLJECError, ValueError):
     """A JEC payload (text or JSON) that cannot be used."""
+
+
+class WorkerError(MLJECError, RuntimeError):
+    """A worker or a cluster that cannot do the work: gone, or without the packages that it takes."""
