@@ -15,10 +15,11 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from coffea_mljec.errors import InputError
+from coffea_mljec.errors import DamagedFileError, InputError
+from coffea_mljec.fingerprint import fingerprint
 from coffea_mljec.io.nano import IDENTITY, NanoFile, open_nano
 
-__all__ = ["COLUMNS", "METADATA_KEY", "FriendSummary", "friend_paths", "write_friend"]
+__all__ = ["COLUMNS", "METADATA_KEY", "FriendSummary", "check_friend", "friend_paths", "write_friend"]
 
 COLUMNS: dict[str, str] = {
     "pt": "float32",
@@ -92,6 +93,37 @@ def friend_paths(sources: Iterable[str | os.PathLike[str]], folder: str | os.Pat
     if not names:
         return {}
     raise InputError(f"cannot tell the friend files of {', '.join(names)} apart by name; write them to two folders.")
+
+
+def check_friend(
+    path: str | os.PathLike[str], source: str | os.PathLike[str], corrector: Any, collection: str = "Jet"
+) -> None:
+    """Check that a friend file is what `write_friend` would write now, by what it says of itself.
+
+    Raises
+    ------
+    InputError
+        If it is no friend file, or of another input, correction, collection or version of this package.
+    """
+    import uproot
+
+    try:
+        with uproot.open(path) as file:
+            found = json.loads(file[METADATA_KEY])
+    except Exception as error:  # whatever uproot makes of a file that is none of ours
+        raise InputError(
+            f"{path} is no friend file of ours ({type(error).__name__}): it cannot be kept. Move it away, or overwrite "
+            "it with --force."
+        ) from None
+    wanted = _made_with(corrector, collection) | {"source": os.fspath(source)}
+    other = [
+        f"{name} was {found.get(name)} and is {value}" for name, value in wanted.items() if found.get(name) != value
+    ]
+    if other:
+        raise InputError(
+            f"{path} was written with another configuration: {'; '.join(other)}. Give the old options again, another "
+            "output folder, or --force to overwrite it."
+        )
 
 
 def write_friend(
@@ -194,7 +226,7 @@ def _correct(
         columns = {name: _typed(jets[name], dtype, counts) for name, dtype in COLUMNS.items()}
         identity = {name: np.asarray(events[name]).astype(_IDENTITY_TYPES[name]) for name in IDENTITY}
     except OSError as error:
-        raise InputError(
+        raise DamagedFileError(
             f"{nano.path}: entries {start} to {stop} cannot be read ({error}). The file is cut short or damaged: "
             "fetch it again."
         ) from None
@@ -217,14 +249,25 @@ def _name(corrector: Any) -> str:
     return str(getattr(corrector, "name", type(corrector).__name__))
 
 
-def _metadata(nano: NanoFile, corrector: Any, collection: str) -> dict[str, Any]:
+def _made_with(corrector: Any, collection: str) -> dict[str, Any]:
+    """What the numbers of a friend file depend on, beside its input."""
+    try:
+        content = fingerprint(corrector)
+    except TypeError:  # it cannot be pickled, and need not be in one process
+        content = None
     return {
         "provider": _name(corrector),
         "digest": getattr(getattr(corrector, "card", None), "sha256", None),
-        "source": nano.path,
-        "source_uuid": str(nano.directory.file.uuid),
-        "entries": nano.entries,
+        "fingerprint": content,
         "collection": collection,
         "coffea_mljec": version("coffea-mljec"),
+    }
+
+
+def _metadata(nano: NanoFile, corrector: Any, collection: str) -> dict[str, Any]:
+    return _made_with(corrector, collection) | {
+        "source": nano.path,
+        "source_uuid": nano.uuid,
+        "entries": nano.entries,
         "awkward": ak.__version__,
     }

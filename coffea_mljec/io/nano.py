@@ -16,6 +16,9 @@ __all__ = ["IDENTITY", "NanoFile", "open_nano", "quiet_coffea"]
 IDENTITY = ("run", "luminosityBlock", "event")
 """The branches that tell one event from all others."""
 
+RNTUPLE = "ROOT::RNTuple"
+PARQUET = "Parquet"
+
 _HARMLESS = ("Missing cross-reference", "Found duplicate branch", r"Branch Photon_(mass|charge) already exists")
 
 
@@ -33,9 +36,14 @@ class NanoFile:
     ----------
     path : str
     treename : str
+        Empty for Parquet.
     entries : int
         Number of events.
     branches : tuple of str
+    directory : uproot directory or pyarrow.parquet.ParquetFile
+        The open file.
+    kind : str
+        ``"TTree"``, ``"ROOT::RNTuple"`` or ``"Parquet"``.
     """
 
     path: str
@@ -43,19 +51,43 @@ class NanoFile:
     entries: int
     branches: tuple[str, ...]
     directory: Any
+    kind: str = "TTree"
 
-    def events(self, start: int = 0, stop: int | None = None, mode: str = "virtual") -> Any:
-        """NanoEvents of the entries ``start:stop``, with PFNanoAODSchema (which reads any NanoAOD file)."""
+    @property
+    def uuid(self) -> str | None:
+        """What identifies the file; None for Parquet."""
+        return None if self.kind == PARQUET else str(self.directory.file.uuid)
+
+    def events(self, start: int = 0, stop: int | None = None, mode: str = "virtual", **options: Any) -> Any:
+        """NanoEvents of the entries ``start:stop``, with PFNanoAODSchema (which reads any NanoAOD file).
+
+        Parameters
+        ----------
+        start, stop : int
+            In dask mode all entries are taken.
+        mode : {"virtual", "eager", "dask"}
+        **options
+            Passed on to coffea's ``from_root`` or ``from_parquet``, such as ``access_log=[]``.
+
+        Raises
+        ------
+        InputError
+            For dask mode on RNTuple or Parquet, which coffea 2026.9 cannot read so.
+        """
         from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
 
-        return NanoEventsFactory.from_root(
-            self.directory,
-            treepath=self.treename,
-            schemaclass=PFNanoAODSchema,
-            entry_start=start,
-            entry_stop=self.entries if stop is None else stop,
-            mode=mode,
-        ).events()
+        common: dict[str, Any] = {"schemaclass": PFNanoAODSchema, "mode": mode, **options}
+        if mode == "dask":
+            if self.kind != "TTree":
+                raise InputError(
+                    f"{self.path} is {self.kind}, which coffea does not read in dask mode: use mode='virtual' (with "
+                    "coffea's Runner and its dask executor the work is spread all the same), or a TTree."
+                )
+            return NanoEventsFactory.from_root({self.path: self.treename}, **common).events()
+        common |= {"entry_start": start, "entry_stop": self.entries if stop is None else stop}
+        if self.kind == PARQUET:
+            return NanoEventsFactory.from_parquet(self.directory, **common).events()
+        return NanoEventsFactory.from_root(self.directory, treepath=self.treename, **common).events()
 
 
 @contextmanager
@@ -65,8 +97,9 @@ def open_nano(path: str | os.PathLike[str], treename: str = "Events") -> Iterato
     Parameters
     ----------
     path : str or path
-        A local file, or whatever uproot opens (``root://...``).
+        ROOT: a local file, or whatever uproot opens (``root://...``). Parquet: a local file named ``*.parquet``.
     treename : str
+        Of a TTree or RNTuple; Parquet has none.
 
     Yields
     ------
@@ -75,36 +108,57 @@ def open_nano(path: str | os.PathLike[str], treename: str = "Events") -> Iterato
     Raises
     ------
     InputError
-        If there is no such file, it is no readable ROOT file, or it has no such tree.
+        If there is no such file, it is no readable ROOT or Parquet file, or it has no such tree.
     MissingBranchError
         If the tree lacks the branches that identify an event: it is not NanoAOD.
     """
     import uproot
 
     name = os.fspath(path)
-    with _readable(name):
+    if name.endswith((".parquet", ".parq")):
+        with _open_parquet(name) as nano:
+            yield nano
+        return
+    with _readable(name, "ROOT"):
         # An opened mapping, because a colon in a plain string would be read as the start of a tree's name.
         directory = uproot.open({name: None})
     try:
         _check_whole(name, directory)
-        trees = [key for key, kind in directory.classnames(cycle=False).items() if kind == "TTree"]
+        trees = {key: kind for key, kind in directory.classnames(cycle=False).items() if kind in ("TTree", RNTUPLE)}
         if treename not in trees:
             raise InputError(
                 f"{name} has no tree {treename!r}: it has {', '.join(trees) or 'no tree at all'}; name another with "
                 "--tree."
             )
-        with _readable(name):
+        with _readable(name, "ROOT"):
             tree = directory[treename]
         branches = tuple(tree.keys())
-        lacking = [branch for branch in IDENTITY if branch not in branches]
-        if lacking:
-            raise MissingBranchError(
-                f"{name} is not a NanoAOD file: its tree {treename!r} has no branch {', '.join(lacking)} (it has "
-                f"{', '.join(branches[:6]) or 'no branches'}, ...)."
-            )
-        yield NanoFile(name, treename, int(tree.num_entries), branches, directory)
+        _check_identity(f"{name} is not a NanoAOD file: its tree {treename!r}", branches)
+        yield NanoFile(name, treename, int(tree.num_entries), branches, directory, trees[treename])
     finally:
         directory.close()
+
+
+@contextmanager
+def _open_parquet(name: str) -> Iterator[NanoFile]:
+    from pyarrow.parquet import ParquetFile
+
+    with _readable(name, PARQUET):
+        file = ParquetFile(name)
+    try:
+        branches = tuple(file.schema_arrow.names)
+        _check_identity(f"{name} has not the columns of NanoAOD (run, Jet_pt, ..., one a branch): it", branches)
+        yield NanoFile(name, "", int(file.metadata.num_rows), branches, file, PARQUET)
+    finally:
+        file.close()
+
+
+def _check_identity(what: str, branches: tuple[str, ...]) -> None:
+    lacking = [branch for branch in IDENTITY if branch not in branches]
+    if lacking:
+        raise MissingBranchError(
+            f"{what} has no branch {', '.join(lacking)} (it has {', '.join(branches[:6]) or 'no branches'}, ...)."
+        )
 
 
 def _check_whole(name: str, directory: Any) -> None:
@@ -117,8 +171,8 @@ def _check_whole(name: str, directory: Any) -> None:
 
 
 @contextmanager
-def _readable(name: str) -> Iterator[None]:
-    """Turn what uproot raises on a missing, empty, foreign or cut file into one InputError."""
+def _readable(name: str, kind: str) -> Iterator[None]:
+    """Turn what uproot or pyarrow raise on a missing, empty, foreign or cut file into one InputError."""
     import uproot.deserialization
 
     try:
@@ -128,6 +182,6 @@ def _readable(name: str) -> Iterator[None]:
     except (OSError, ValueError, uproot.deserialization.DeserializationError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"{name} cannot be read as a ROOT file: {first}. It is empty, cut short or no ROOT file; "
+            f"{name} cannot be read as a {kind} file: {first}. It is empty, cut short or no {kind} file; "
             "fetch it again."
         ) from None
