@@ -48,6 +48,7 @@ class Detector(NamedTuple):
     # pileup too, so that jets hold more than the share of all tracks. Adjusted down to the L1 offset at eta 0, which
     # was 5.8 GeV where CMS has 3.6: with 0.13 CHS left a quarter of the charged pileup.
     track_secondary: float = 0.08
+
     radius_pixel: float = 16.0  # beyond the last pixel layer a displaced track is found seldom
     radius_tracker: float = 50.0  # beyond this no track is found
 
@@ -119,6 +120,7 @@ class Detector(NamedTuple):
     # region, CMS's fixedGridRhoFastjetCentralNeutral over fixedGridRhoFastjetAll, is 0.23 (UL 2018), was 0.27 here.
     hcal_threshold: float = 2.0
     hcal_threshold_forward: float = 3.0
+    # Beyond the tracker (adjusted).
     hcal_threshold_gap: float = 7.0
     hf_had_threshold: float = 3.3
     hf_em_threshold: float = 1.4

@@ -134,6 +134,7 @@ def ghost_areas(
 
 
 def _fastjet() -> Any:
+    # Its banner stays: the authors ask (ClusterSequence.hh) that other people's code does not turn it off by default.
     try:
         import fastjet
     except ImportError:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from training.simulate.calorimeter import hadron_response
+from training.simulate.calorimeter import hadron_response, hadron_sigma
 from training.simulate.detector import DETECTOR
 from training.simulate.particleflow import calibrate, from_vertex, reconstruct_candidates
 
@@ -108,6 +108,18 @@ def test_an_excess_makes_a_neutral() -> None:
     assert set(found) == {211, 130}
     assert found[211]["e"] == pytest.approx(10.0)
     assert found[130]["e"] == pytest.approx(calibrate(67.0, DETECTOR) - 10.0)
+
+
+@pytest.mark.parametrize(("momentum", "sigmas", "neutral"), [(5.0, 1.6, False), (5.0, 2.1, True), (400.0, 1.2, True)])
+def test_soft_clusters_need_a_larger_excess(momentum: float, sigmas: float, neutral: bool) -> None:
+    # Two sigma at low energies, one at high ones.
+    wanted = momentum + sigmas * hadron_sigma(momentum, 0.5, DETECTOR)
+    visible = np.linspace(0.3, 2.0, 20_000) * wanted
+    had = float(np.interp(wanted, [calibrate(v, DETECTOR) for v in visible], visible))
+    found = {c["id"]: c for c in candidates([{"kind": CHARGED, "eta": 0.5, "phi": 1.0, "had": had, "p": momentum}])}
+    assert set(found) == ({211, 130} if neutral else {211})
+    if neutral:
+        assert found[130]["e"] == pytest.approx(wanted - momentum, rel=1e-3)
 
 
 def test_photons_beside_a_track_are_separate() -> None:
