@@ -8,25 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from coffea.processor import IterativeExecutor
 
-from coffea_mljec.cli.executors import ExecutorKind, executor
-from coffea_mljec.cli.options import (
-    Algo,
-    Collection,
-    Inputs,
-    Jec,
-    JecJson,
-    Output,
-    Tag,
-    Tree,
-    Workers,
-    standard_path,
-    stored_regression,
-)
-from coffea_mljec.cli.terminal import err, out, output_folder
-from coffea_mljec.errors import InputError, MLJECError
-from coffea_mljec.io import FriendSummary, friend_paths, write_friend
+from coffea_mljec.cli.options import Collection, Inputs, Output, Running, StandardPath, stored_regression
+from coffea_mljec.cli.terminal import err, out, output_folder, say_skipped
+from coffea_mljec.errors import InputError
+from coffea_mljec.io import FriendSummary, check_friend, friend_paths, write_friend
 from coffea_mljec.status import Status
+from coffea_mljec.workers import Failure, as_failure, spread
 
 __all__ = ["apply"]
 
@@ -36,25 +25,18 @@ Job = tuple[str, str]
 def apply(
     inputs: Inputs,
     output: Output,
+    *,
     model: Annotated[
         str | None, typer.Option(metavar="NAME|PATH", help="A bundled model (see mljec models) or a model folder.")
     ] = None,
     regression: Annotated[
         str | None, typer.Option(metavar="NAME", help="A regression that the files store, such as PNet+neutrino.")
     ] = None,
-    jec: Jec = None,
-    jec_json: JecJson = None,
-    tag: Tag = None,
-    algo: Algo = None,
+    standard: StandardPath,
     collection: Collection = "Jet",
-    kind: Annotated[
-        ExecutorKind | None, typer.Option("--executor", help="Default: iterative, or futures with --workers above 1.")
-    ] = None,
-    workers: Workers = 1,
     force: Annotated[bool, typer.Option("--force", help="Overwrite friend files that exist.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Keep friend files that exist, write the others.")] = False,
-    tree: Tree = "Events",
-    chunk_size: Annotated[int, typer.Option(min=1, help="Events read at a time.")] = 50_000,
+    running: Running,
 ) -> None:
     """Correct the jets of NanoAOD files; write one friend tree an input file, entry for entry.
 
@@ -70,19 +52,19 @@ def apply(
 
     mljec apply nano.root -o friends --model pfn-r-lite --jec L1FastJet.txt --jec L2Relative.txt
     """
-    provider = _provider(model, regression, standard_path(jec, jec_json, tag, algo))
-    jobs = _jobs(friend_paths(inputs, output_folder(output)), force, resume)
-    kind = kind or (ExecutorKind.futures if workers > 1 else ExecutorKind.iterative)
-    work = partial(_correct, corrector=provider, collection=collection, treename=tree, chunk_size=chunk_size)
+    provider = _provider(model, regression, standard.provider())
+    folder = output_folder(output)
+    jobs = _jobs(friend_paths(inputs, folder), provider, collection, force, resume)
     if not jobs:
         out.print("nothing to do: every friend file exists.")
         return
-    if kind is ExecutorKind.iterative and workers == 1:
-        results = _here(jobs, work)
-    else:
-        with executor(kind, workers, unit="file", desc="Correcting") as run:
-            results, _ = run(jobs, work, None)
-    _report(results)
+    options = {"collection": collection, "treename": running.tree, "chunk_size": running.chunk_size}
+    with running.executor("file", "Correcting") as run:
+        if isinstance(run, IterativeExecutor):
+            results = _here(jobs, partial(_correct, corrector=provider, **options))
+        else:
+            results = spread(run, jobs, partial(_correct, **options), provider, provider.name)
+    _report(results, running.skip_bad, folder)
 
 
 def _provider(model: str | None, regression: str | None, standard: Any) -> Any:
@@ -98,32 +80,37 @@ def _provider(model: str | None, regression: str | None, standard: Any) -> Any:
     return MLJEC(model or DEFAULT_MODEL, fallback=standard)
 
 
-def _jobs(paths: dict[str, Path], force: bool, resume: bool) -> list[Job]:
+def _jobs(paths: dict[str, Path], provider: Any, collection: str, force: bool, resume: bool) -> list[Job]:
     """Input and friend file of what is to be written; refuses before anything is done."""
-    existing = [str(path) for path in paths.values() if path.exists()]
+    existing = {source: path for source, path in paths.items() if path.exists()}
     if existing and not (force or resume):
+        names = [str(path) for path in existing.values()]
         raise InputError(
-            f"{', '.join(existing[:3])}{' and more' if len(existing) > 3 else ''} exist already; give --force to "
+            f"{', '.join(names[:3])}{' and more' if len(names) > 3 else ''} exist already; give --force to "
             "overwrite them or --resume to keep them and write the others."
         )
-    # A friend file has its name only when it is complete, so what exists is done.
-    return [(source, str(path)) for source, path in paths.items() if force or not path.exists()]
+    if force:
+        return [(source, str(path)) for source, path in paths.items()]
+    # A friend file has its name only when it is complete, so what exists is done, if it is what would be written now.
+    for source, path in existing.items():
+        check_friend(path, source, provider, collection)
+    return [(source, str(path)) for source, path in paths.items() if source not in existing]
 
 
-def _correct(job: Job, corrector: Any, progress: Any = None, **options: Any) -> dict[str, FriendSummary | str]:
-    """Correct one file; what this package refuses is a result, so that one bad file does not stop the others."""
+def _correct(job: Job, corrector: Any, progress: Any = None, **options: Any) -> dict[str, FriendSummary | Failure]:
+    """Correct one file; what goes wrong is a result too, so that one bad file does not stop the others."""
     source, path = job
     try:
         return {source: write_friend(source, path, corrector, force=True, progress=progress, **options)}
-    except MLJECError as error:
-        return {source: str(error)}
+    except Exception as error:
+        return {source: as_failure(error, source)}
 
 
-def _here(jobs: list[Job], work: Any) -> dict[str, FriendSummary | str]:
+def _here(jobs: list[Job], work: Any) -> dict[str, FriendSummary | Failure]:
     """One process, one bar that counts events: it moves inside a large file too."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    results: dict[str, FriendSummary | str] = {}
+    results: dict[str, FriendSummary | Failure] = {}
     name, unit = TextColumn("{task.description}"), TextColumn("events")
     columns = (name, BarColumn(), MofNCompleteColumn(), unit, TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as bar:
@@ -134,11 +121,11 @@ def _here(jobs: list[Job], work: Any) -> dict[str, FriendSummary | str]:
     return results
 
 
-def _report(results: dict[str, FriendSummary | str]) -> None:
+def _report(results: dict[str, FriendSummary | Failure], skip_bad: bool, folder: Path) -> None:
     from rich.table import Table
 
     done = [result for result in results.values() if isinstance(result, FriendSummary)]
-    failed = [result for result in results.values() if isinstance(result, str)]
+    failed = sorted(result for result in results.values() if isinstance(result, Failure))
     if done:
         table = Table(box=None, pad_edge=False)
         for column in ("friend file", "events", "jets", "mljec_status"):
@@ -147,8 +134,12 @@ def _report(results: dict[str, FriendSummary | str]) -> None:
         for summary in done:
             table.add_row(summary.path, str(summary.events), str(summary.jets), _words(summary.status))
         out.print(table)
-    if failed:
-        raise InputError("\n".join(failed))
+    left_out = [failure for failure in failed if skip_bad and failure.kind == "file"]
+    say_skipped(left_out, folder / "skipped.json")
+    fatal = [failure for failure in failed if failure not in left_out]
+    if fatal:
+        text = "\n".join(map(str, fatal))
+        raise RuntimeError(text) if any(failure.trace for failure in fatal) else InputError(text)
 
 
 def _words(status: Counter[int]) -> str:

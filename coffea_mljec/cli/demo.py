@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from coffea_mljec.cli.executors import ExecutorKind, executor, run_processor
 from coffea_mljec.cli.options import Output, Workers
 from coffea_mljec.cli.terminal import out, output_folder
 from coffea_mljec.cli.validate import print_report
 from coffea_mljec.errors import InputError
 from coffea_mljec.io import open_nano, write_friend
+from coffea_mljec.workers import ExecutorKind, executor, run
 
 __all__ = ["demo"]
 
@@ -52,10 +52,10 @@ def demo(
         with open_nano(sample) as nano:
             # Two chunks a worker, so that the work is shared and the results of several chunks are added up.
             chunk_size = max(1, -(-nano.entries // (2 * workers)))
-        with executor(kind, workers, desc="Validating") as run:
-            accumulated = run_processor(run, {"mljec_sample": [str(sample)]}, judge, chunk_size=chunk_size)
+        with executor(kind, workers, desc="Validating") as where:
+            outcome = run(where, {"mljec_sample": [str(sample)]}, judge, chunk_size=chunk_size)
         corrected = write_friend(sample, folder / CORRECTED, network, force=True)
-    report = write_report(accumulated, folder, standard.name)
+    report = write_report(outcome.result, folder, standard.name)
     print_report(report)
     _say_where(folder, report, corrected.path, corrected.jets)
 

@@ -1,25 +1,28 @@
-"""The options that several commands share, and the providers that they name."""
+"""The options that several commands share, in groups, and what they name."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from coffea_mljec.errors import InputError
+from coffea_mljec.workers import ExecutorKind, executor
 
 __all__ = [
-    "Algo",
     "Collection",
     "Inputs",
-    "Jec",
-    "JecJson",
     "Output",
-    "Tag",
+    "Running",
+    "StandardPath",
     "Tree",
     "Workers",
-    "standard_path",
+    "flattened",
     "stored_regression",
 ]
 
@@ -27,45 +30,111 @@ Inputs = Annotated[
     list[str], typer.Argument(metavar="IN...", help="NanoAOD files (PFNano for the network); local or root://.")
 ]
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to write to; made if absent.")]
-Jec = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="FILE|DIR",
-        help="The standard path as classic text (.txt, .txt.gz): a file a level, repeated, or the folder with them.",
-    ),
-]
-JecJson = Annotated[
-    str | None, typer.Option(metavar="FILE", help="The standard path as correctionlib JSON, with --tag and --algo.")
-]
-Tag = Annotated[str | None, typer.Option(metavar="T", help="Tag in --jec-json, such as Summer22_22Sep2023_V3_MC.")]
-Algo = Annotated[str | None, typer.Option(metavar="A", help="Jet algorithm in --jec-json, such as AK4PFPuppi.")]
 Collection = Annotated[str, typer.Option(help="Jet collection.")]
 Tree = Annotated[str, typer.Option(help="Name of the tree.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes to run on.")]
 
 
-def standard_path(jec: list[str] | None, jec_json: str | None, tag: str | None, algo: str | None) -> Any:
-    """The standard path that the options name, or None.
+@dataclass(frozen=True)
+class StandardPath:
+    """The standard path, in one of its two forms."""
 
-    Raises
-    ------
-    InputError
-        If the options do not belong together.
-    PayloadError
-        If a payload cannot be read.
-    """
-    from coffea_mljec import FactorizedJEC
+    jec: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|DIR",
+            help="The standard path as text (.txt, .txt.gz): a file a level, repeated, or the folder with them.",
+        ),
+    ] = None
+    jec_json: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The standard path as correctionlib JSON, with --tag and --algo.")
+    ] = None
+    tag: Annotated[
+        str | None, typer.Option(metavar="T", help="Tag in --jec-json, such as Summer22_22Sep2023_V3_MC.")
+    ] = None
+    algo: Annotated[
+        str | None, typer.Option(metavar="A", help="Jet algorithm in --jec-json, such as AK4PFPuppi.")
+    ] = None
 
-    if jec and jec_json:
-        raise InputError("--jec and --jec-json both name a standard path; give one of them.")
-    if jec_json:
-        if tag is None or algo is None:
-            lacking = " and ".join(name for name, value in (("--tag", tag), ("--algo", algo)) if value is None)
-            raise InputError(f"--jec-json holds many corrections: say which one with {lacking}.")
-        return FactorizedJEC.from_json(jec_json, tag, algo)
-    if tag is not None or algo is not None:
-        raise InputError("--tag and --algo choose from a --jec-json file, and none is given.")
-    return FactorizedJEC.from_txt([level for path in jec for level in _levels(Path(path))]) if jec else None
+    def provider(self) -> Any:
+        """The standard path that the options name, or None.
+
+        Raises
+        ------
+        InputError
+            If the options do not belong together.
+        PayloadError
+            If a payload cannot be read.
+        """
+        from coffea_mljec import FactorizedJEC
+
+        if self.jec and self.jec_json:
+            raise InputError("--jec and --jec-json both name a standard path; give one of them.")
+        if self.jec_json:
+            if self.tag is None or self.algo is None:
+                given = (("--tag", self.tag), ("--algo", self.algo))
+                lacking = " and ".join(name for name, value in given if value is None)
+                raise InputError(f"--jec-json holds many corrections: say which one with {lacking}.")
+            return FactorizedJEC.from_json(self.jec_json, self.tag, self.algo)
+        if self.tag is not None or self.algo is not None:
+            raise InputError("--tag and --algo choose from a --jec-json file, and none is given.")
+        if not self.jec:
+            return None
+        return FactorizedJEC.from_txt([level for path in self.jec for level in _levels(Path(path))])
+
+
+@dataclass(frozen=True)
+class Running:
+    """Where the work runs, in which pieces, and what happens when a piece fails."""
+
+    kind: Annotated[
+        ExecutorKind | None,
+        typer.Option("--executor", help="Default: iterative, futures with --workers above 1, dask with --scheduler."),
+    ] = None
+    workers: Workers = 1
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="A dask scheduler that is running, such as tcp://10.0.0.1:8786."),
+    ] = None
+    tree: Tree = "Events"
+    chunk_size: Annotated[int, typer.Option(min=1, help="Events read at a time.")] = 50_000
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out what cannot be read, and list it, instead of failing.")
+    ] = False
+
+    def executor(self, unit: str, desc: str) -> AbstractContextManager[Any]:
+        """The executor that the options name; see `coffea_mljec.workers.executor`."""
+        return executor(self.kind, self.workers, scheduler=self.scheduler, unit=unit, desc=desc)
+
+
+def flattened(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the fields of each group of options as options of its own, as typer takes them."""
+    parameters: list[inspect.Parameter] = []
+    groups: dict[str, Any] = {}
+    hints = get_type_hints(command, include_extras=True)
+    for parameter in inspect.signature(command).parameters.values():
+        annotation = hints[parameter.name]
+        if not is_dataclass(annotation):
+            parameters.append(parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=annotation))
+            continue
+        groups[parameter.name] = annotation
+        of_field = get_type_hints(annotation, include_extras=True)
+        parameters += [
+            inspect.Parameter(
+                field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=of_field[field.name]
+            )
+            for field in fields(annotation)
+        ]
+
+    def flat(**values: Any) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
+        command(**values)
+
+    flat.__name__, flat.__doc__ = command.__name__, command.__doc__
+    flat.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    vars(flat)["__signature__"] = inspect.Signature(parameters)
+    return flat
 
 
 def stored_regression(text: str, fallback: Any = None) -> Any:

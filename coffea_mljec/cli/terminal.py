@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["err", "out", "output_folder", "say_error", "say_warning"]
+__all__ = ["err", "out", "output_folder", "say_error", "say_skipped", "say_warning"]
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -22,6 +24,35 @@ def say_error(error: BaseException) -> None:
 def say_warning(message: Warning | str, *_where: Any, **_more: Any) -> None:
     """Print a warning without the source line that raised it; takes the arguments of `warnings.showwarning`."""
     err.print(Text("warning: ", style="bold yellow") + Text(str(message)), soft_wrap=True)
+
+
+def say_skipped(skipped: Sequence[Any], path: Path) -> None:
+    """List what was left out, on the terminal and in a file; where nothing was, no file is there.
+
+    Parameters
+    ----------
+    skipped : sequence of coffea_mljec.workers.Failure
+    path : Path
+    """
+    path.unlink(missing_ok=True)
+    if not skipped:
+        return
+    files = sorted({failure.file for failure in skipped})
+    err.print(Text(f"left out: {len(files)} file(s), whole or in part", style="bold yellow"))
+    for failure in skipped:
+        err.print(Text(f"  {failure}"), soft_wrap=True)
+    entries = [
+        {
+            "file": failure.file,
+            "entries": None if failure.start < 0 else [failure.start, failure.stop],
+            "why": failure.message,
+            "worker": failure.worker,
+        }
+        for failure in skipped
+    ]
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+    part.replace(path)
 
 
 def output_folder(path: Path) -> Path:

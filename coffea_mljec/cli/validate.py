@@ -7,23 +7,10 @@ from typing import Annotated, Any
 import awkward as ak
 import typer
 
-from coffea_mljec.cli.executors import ExecutorKind, executor, run_processor
-from coffea_mljec.cli.options import (
-    Algo,
-    Collection,
-    Inputs,
-    Jec,
-    JecJson,
-    Output,
-    Tag,
-    Tree,
-    Workers,
-    standard_path,
-    stored_regression,
-)
-from coffea_mljec.cli.terminal import err, out, output_folder
+from coffea_mljec.cli.options import Collection, Inputs, Output, Running, StandardPath, stored_regression
+from coffea_mljec.cli.terminal import err, out, output_folder, say_skipped
 from coffea_mljec.errors import InputError
-from coffea_mljec.io import open_nano
+from coffea_mljec.workers import Checkpoints, plan_of, process
 
 __all__ = ["AsStored", "print_report", "validate"]
 
@@ -42,6 +29,7 @@ class AsStored:
 def validate(
     inputs: Inputs,
     output: Output,
+    *,
     model: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME|PATH", help="A bundled model or a model folder; repeat it for several."),
@@ -50,10 +38,7 @@ def validate(
         list[str] | None,
         typer.Option(metavar="NAME", help="A regression that the files store, such as PNet+neutrino; repeat it."),
     ] = None,
-    jec: Jec = None,
-    jec_json: JecJson = None,
-    tag: Tag = None,
-    algo: Algo = None,
+    standard: StandardPath,
     collection: Collection = "Jet",
     gen_collection: Annotated[str, typer.Option(help="Generator jets to match to.")] = "GenJet",
     weight: Annotated[
@@ -61,18 +46,15 @@ def validate(
     ] = None,
     replicas: Annotated[int, typer.Option(min=0, help="Bootstrap replicas behind the errors.")] = 30,
     plots: Annotated[bool, typer.Option(help="Draw the plots (needs matplotlib).")] = True,
-    kind: Annotated[
-        ExecutorKind | None, typer.Option("--executor", help="Default: iterative, or futures with --workers above 1.")
-    ] = None,
-    workers: Workers = 1,
-    tree: Tree = "Events",
-    chunk_size: Annotated[int, typer.Option(min=1, help="Events a chunk.")] = 50_000,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a validation that was interrupted.")] = False,
+    running: Running,
 ) -> None:
     """Compare corrections on the same simulated jets: median response, resolution, beta, alpha, closure, with errors.
 
     Judged are the models, stored regressions and the standard path that are named (the bundled model if none is), and
     always the jets as the file stores them. beta and alpha compare to the standard path, or to the stored jets without
-    one.
+    one. A long validation writes checkpoints into the output folder: after an interruption, [bold]--resume[/] goes on
+    from there.
 
     [bold]Examples[/]
 
@@ -85,22 +67,25 @@ def validate(
     from coffea_mljec.report import write_report
     from coffea_mljec.validation.processor import ResponseProcessor
 
-    standard = standard_path(jec, jec_json, tag, algo)
-    providers = _providers(model or [], regression or [], standard)
-    repeated = sorted({name for name in inputs if inputs.count(name) > 1})
-    if repeated:
-        raise InputError(f"given more than once: {', '.join(repeated)}; give each input file once.")
-    for name in inputs:
-        with open_nano(name, tree):
-            pass  # A bad file is refused here, before any worker starts.
-    folder = output_folder(output)
+    standard_provider = standard.provider()
+    providers = _providers(model or [], regression or [], standard_provider)
     judge = ResponseProcessor(providers, collection, gen_collection, weight=weight, replicas=replicas)
-    kind = kind or (ExecutorKind.futures if workers > 1 else ExecutorKind.iterative)
-    with executor(kind, workers, desc="Validating") as run:
-        accumulated = run_processor(run, {"events": inputs}, judge, treename=tree, chunk_size=chunk_size)
-    name_of_standard = AsStored.name if standard is None else standard.name
-    report = write_report(accumulated, folder, name_of_standard, formats=("png", "pdf") if plots else ())
+    files = {"events": inputs}
+    with running.executor("chunk", "Validating") as run:
+        # A bad file is refused here, before the work and before anything is written.
+        plan = plan_of(
+            run, files, treename=running.tree, chunk_size=running.chunk_size, skip_bad=running.skip_bad
+        )
+        folder = output_folder(output)
+        checkpoints = Checkpoints(folder / "checkpoints", resume=resume)
+        outcome = process(run, plan, judge, skip_bad=running.skip_bad, checkpoints=checkpoints)
+    name_of_standard = AsStored.name if standard_provider is None else standard_provider.name
+    report = write_report(outcome.result, folder, name_of_standard, formats=("png", "pdf") if plots else ())
+    checkpoints.clear()
     print_report(report)
+    if outcome.resumed:
+        out.print(f"{outcome.resumed} of {outcome.chunks} chunks came from checkpoints")
+    say_skipped(outcome.skipped, folder / "skipped.json")
     out.print(f"in {folder}: {report.numbers.name}, {report.table.name}" + (", plots/" if report.plots else ""))
 
 

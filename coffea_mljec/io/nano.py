@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from coffea_mljec.errors import InputError, MissingBranchError
+from coffea_mljec.errors import DamagedFileError, InputError, MissingBranchError
 
 __all__ = ["IDENTITY", "NanoFile", "open_nano", "quiet_coffea"]
 
@@ -76,7 +76,12 @@ class NanoFile:
         """
         from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
 
-        common: dict[str, Any] = {"schemaclass": PFNanoAODSchema, "mode": mode, **options}
+        schema = PFNanoAODSchema
+        if mode == "eager":
+            # coffea nests candidates by nConstituents, which fails on files that keep a part of them; only eager mode
+            # evaluates that unasked.
+            schema = type("PFNanoAODSchema", (PFNanoAODSchema,), {"nested_index_items": {}})
+        common: dict[str, Any] = {"schemaclass": schema, "mode": mode, **options}
         if mode == "dask":
             if self.kind != "TTree":
                 raise InputError(
@@ -164,7 +169,7 @@ def _check_identity(what: str, branches: tuple[str, ...]) -> None:
 def _check_whole(name: str, directory: Any) -> None:
     """uproot reads the head of a cut file without complaint, and fails later, on a worker."""
     if os.path.isfile(name) and os.path.getsize(name) < directory.file.fEND:
-        raise InputError(
+        raise DamagedFileError(
             f"{name} cannot be read as a ROOT file: it has {os.path.getsize(name)} of {directory.file.fEND} bytes. It "
             "is cut short; fetch it again."
         )
@@ -178,10 +183,10 @@ def _readable(name: str, kind: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise InputError(f"no such file: {name}") from None
+        raise DamagedFileError(f"no such file: {name}") from None
     except (OSError, ValueError, uproot.deserialization.DeserializationError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
+        raise DamagedFileError(
             f"{name} cannot be read as a {kind} file: {first}. It is empty, cut short or no {kind} file; "
             "fetch it again."
         ) from None

@@ -83,13 +83,32 @@ def test_existing_friends_are_refused_kept_or_overwritten(mljec, nano, jec_text,
     assert "nano_mljec.root exist already; give --force" in said
     assert not (friends / "other_mljec.root").exists()
 
-    assert mljec(*command, "--resume")[0] == 0
+    status, _, said = mljec(*command, "--resume")
+    assert status == 2
+    assert "nano_mljec.root is no friend file of ours" in said
     assert (friends / "nano_mljec.root").read_text() == "mine"
-    assert uproot.open(friends / "other_mljec.root")["Events"].num_entries == 3
-    assert mljec(*command, "--resume")[1].strip() == "nothing to do: every friend file exists."
 
     assert mljec(*command, "--force")[0] == 0
     assert uproot.open(friends / "nano_mljec.root")["Events"].num_entries == 60
+    (friends / "other_mljec.root").unlink()
+    kept = (friends / "nano_mljec.root").stat().st_mtime_ns
+    assert mljec(*command, "--resume")[0] == 0
+    assert uproot.open(friends / "other_mljec.root")["Events"].num_entries == 3
+    assert (friends / "nano_mljec.root").stat().st_mtime_ns == kept
+    assert mljec(*command, "--resume")[1].strip() == "nothing to do: every friend file exists."
+
+
+def test_friends_of_another_configuration_are_not_kept(mljec, nano, jec_text, model_folder, tmp_path):
+    command = ("apply", nano, "-o", tmp_path / "friends")
+    assert mljec(*command, "--jec", jec_text)[0] == 0
+    status, _, said = mljec(*command, "--jec", jec_text, "--model", model_folder, "--resume")
+    assert status == 2
+    assert "was written with another configuration: provider was standard and is toy" in said
+    changed = jec_text.with_name("Toy2_V1_MC_L2Relative_AK4PFchs.jec.txt")
+    changed.write_text(jec_text.read_text().replace("1.25", "1.26"))
+    status, _, said = mljec(*command, "--jec", changed, "--resume")
+    assert status == 2
+    assert "nano_mljec.root was written with another configuration: fingerprint was" in said
 
 
 @pytest.mark.parametrize("executor", [(), ("--executor", "futures", "--workers", "2")], ids=["here", "futures"])
@@ -102,6 +121,14 @@ def test_a_bad_file_does_not_stop_the_others(mljec, nano, jec_text, tmp_path, ex
     assert "Traceback" not in said
     assert "nano_mljec.root" in printed
     assert [path.name for path in (tmp_path / "friends").iterdir()] == ["nano_mljec.root"]
+
+    status, printed, said = mljec(*command, "--skip-bad", "--force")
+    assert status == 0
+    assert "left out: 1 file(s), whole or in part" in said
+    assert "empty.root" in said
+    (skipped,) = json.loads((tmp_path / "friends" / "skipped.json").read_text())
+    assert skipped["file"].endswith("empty.root")
+    assert skipped["entries"] is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,105 @@
+"""Processes of this machine, replaced when one of them dies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import loky
+from coffea.processor import FuturesExecutor, accumulate
+from coffea.util import rich_bar
+
+from coffea_mljec.errors import WorkerError
+from coffea_mljec.io import quiet_coffea
+from coffea_mljec.workers.guard import part_of
+
+__all__ = ["ProcessesExecutor", "processes"]
+
+
+class Processes:
+    """Worker processes, kept from call to call; new ones once they are broken."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._pool: Any = None
+
+    def alive(self) -> Any:
+        """A pool that works."""
+        if self._pool is None or self._pool._flags.broken is not None:
+            self._pool = loky.ProcessPoolExecutor(self.number, initializer=quiet_coffea)
+        return self._pool
+
+    def close(self, kill: bool) -> None:
+        """End the processes, after their work or at once."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, kill_workers=kill)
+            self._pool = None
+
+
+@dataclass
+class ProcessesExecutor(FuturesExecutor):
+    """coffea's FuturesExecutor on processes of this machine that are replaced when one of them dies.
+
+    What was in work when a process died is done again, one item at a time: the result is that of an undisturbed run, or
+    an error that names the item which kills its process each time. `processes` makes one.
+    """
+
+    processes: Processes = field(default_factory=lambda: Processes(1))
+
+    def __call__(self, items: Iterable[Any], function: Callable[[Any], Any], accumulator: Any) -> tuple[Any, int]:
+        """As every executor of coffea: the accumulated results, and 0.
+
+        Raises
+        ------
+        WorkerError
+            If an item kills its process twice.
+        """
+        waiting = dict(enumerate(items))
+        suspects: list[int] = []
+        deaths = 0
+        with rich_bar() as bar:
+            task = bar.add_task(self.desc, total=len(waiting), unit=self.unit, visible=self.status)
+            while waiting:
+                batch = suspects[:1] or list(waiting)
+                try:
+                    pool = self.processes.alive()
+                    futures: dict[Future[Any], int] = {pool.submit(function, waiting[n]): n for n in batch}
+                    for future in loky.as_completed(list(futures)):
+                        accumulator = accumulate([future.result()], accumulator)
+                        del waiting[futures.pop(future)]
+                        bar.update(task, advance=1)
+                except BrokenProcessPool as error:
+                    if suspects:
+                        deaths += 1
+                        if deaths > 1:
+                            raise WorkerError(_killed(waiting[suspects[0]], error)) from None
+                    else:
+                        # Items are taken in their order: those in work were the first that are not done.
+                        suspects = list(waiting)[: self.processes.number]
+                else:
+                    suspects, deaths = suspects[1:], 0
+        return accumulator, 0
+
+
+@contextmanager
+def processes(number: int, **options: Any) -> Iterator[ProcessesExecutor]:
+    """An executor on so many processes, which end with the context."""
+    own = Processes(number)
+    try:
+        yield ProcessesExecutor(workers=number, processes=own, **options)
+    except BaseException:
+        own.close(kill=True)
+        raise
+    own.close(kill=False)
+
+
+def _killed(item: Any, error: BaseException) -> str:
+    cause = str(error.__cause__ or error).strip().splitlines()
+    return (
+        f"{part_of(item)}: twice the process that worked on it alone died ({cause[-1] if cause else 'no reason'}). It "
+        "ran out of memory (give fewer events at a time with --chunk-size) or crashed while reading the file."
+    )

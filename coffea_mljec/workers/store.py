@@ -1,0 +1,138 @@
+"""Accumulated results as files of data alone: histograms, numbers and containers of them; nothing is unpickled."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import hist
+import numpy as np
+
+from coffea_mljec.errors import InputError
+
+__all__ = ["load", "save"]
+
+_TREE = "tree.json"
+_PLAIN = (bool, int, float, str, type(None))
+_CONTAINERS: dict[str, Any] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
+_MAPPINGS: dict[str, Any] = {"dict": dict, "Counter": Counter}
+
+
+def save(path: str | os.PathLike[str], thing: Any) -> None:
+    """Write a result to a file: under a temporary name, then renamed.
+
+    Parameters
+    ----------
+    path : path
+    thing : histogram, number, text, ndarray, or dict, Counter, list, tuple, set of such
+
+    Raises
+    ------
+    InputError
+        If it holds something else; the message says where.
+    """
+    target = Path(path)
+    part = target.with_name(target.name + ".part")
+    try:
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+            file.writestr(_TREE, json.dumps(_written(file, thing, "result")))
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Read what `save` wrote: equal to it, bin for bin.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged; zip files carry a checksum of every part.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            return _read(file, json.loads(file.read(_TREE)))
+    except (OSError, ValueError, KeyError, IndexError, TypeError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is damaged ({type(error).__name__}: {error}); delete it and run again.") from None
+
+
+def _written(file: zipfile.ZipFile, thing: Any, where: str) -> list[Any]:
+    """The JSON of one thing; its arrays go into files of their own."""
+    kind = type(thing)
+    if kind in _PLAIN:
+        # JSON has no NaN; its text of a float is exact.
+        return ["float", thing.hex()] if kind is float else ["plain", thing]
+    if kind.__name__ in _MAPPINGS and kind is _MAPPINGS[kind.__name__]:
+        keys = [_written(file, key, where) for key in thing]
+        values = [_written(file, value, f"{where}[{key!r}]") for key, value in thing.items()]
+        return [kind.__name__, [list(item) for item in zip(keys, values, strict=True)]]
+    if kind.__name__ in _CONTAINERS and kind is _CONTAINERS[kind.__name__]:
+        return [kind.__name__, [_written(file, part, f"{where}[{n}]") for n, part in enumerate(thing)]]
+    if isinstance(thing, np.ndarray | np.generic) and thing.dtype != object:
+        return ["scalar" if isinstance(thing, np.generic) else "array", _array(file, np.asarray(thing))]
+    if isinstance(thing, hist.Hist):
+        from hist.serialization import to_uhi
+
+        described = to_uhi(thing)
+        if hist.Hist(_from_uhi(described)) == thing:
+            return ["hist", _with_files(file, described)]
+        raise InputError(f"{where} is a histogram whose axes or storage cannot be written to a checkpoint: {thing!r}.")
+    raise InputError(
+        f"{where} is a {kind.__module__}.{kind.__qualname__}, which cannot be written to a checkpoint: give "
+        "histograms, numbers, text, arrays and containers of them."
+    )
+
+
+def _from_uhi(described: dict[str, Any]) -> Any:
+    from hist.serialization import from_uhi
+
+    return from_uhi(described)
+
+
+def _array(file: zipfile.ZipFile, values: np.ndarray[Any, Any]) -> str:
+    name = f"{len(file.namelist())}.npy"
+    with file.open(name, "w", force_zip64=True) as out:
+        np.lib.format.write_array(out, values, allow_pickle=False)
+    return name
+
+
+def _with_files(file: zipfile.ZipFile, node: Any) -> Any:
+    """A described histogram with its arrays moved into files."""
+    if isinstance(node, np.ndarray):
+        return {"array in": _array(file, node)}
+    if isinstance(node, dict):
+        return {key: _with_files(file, value) for key, value in node.items()}
+    return [_with_files(file, value) for value in node] if isinstance(node, list) else node
+
+
+def _without_files(file: zipfile.ZipFile, node: Any) -> Any:
+    if isinstance(node, dict):
+        if set(node) == {"array in"}:
+            return _read_array(file, node["array in"])
+        return {key: _without_files(file, value) for key, value in node.items()}
+    return [_without_files(file, value) for value in node] if isinstance(node, list) else node
+
+
+def _read_array(file: zipfile.ZipFile, name: str) -> Any:
+    with file.open(name) as content:
+        return np.lib.format.read_array(content, allow_pickle=False)
+
+
+def _read(file: zipfile.ZipFile, node: list[Any]) -> Any:
+    kind, content = node
+    if kind == "plain":
+        return content
+    if kind == "float":
+        return float.fromhex(content)
+    if kind in _MAPPINGS:
+        return _MAPPINGS[kind]({_read(file, key): _read(file, value) for key, value in content})
+    if kind in _CONTAINERS:
+        return _CONTAINERS[kind](_read(file, part) for part in content)
+    if kind == "hist":
+        return _from_uhi(_without_files(file, content))
+    values = _read_array(file, content)
+    return values[()] if kind == "scalar" else values

@@ -1,0 +1,62 @@
+"""A dask cluster on this machine::
+
+    python examples/clusters/local.py pfnano_*.root --workers 4
+
+Without files it runs on the bundled sample.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from distributed import Client, LocalCluster
+
+import coffea_mljec as mljec
+from coffea_mljec import workers
+from coffea_mljec.validation import ResponseProcessor
+
+CHECKPOINTS = "checkpoints"
+
+
+def judge(client: Any, files: list[str]) -> workers.Outcome:
+    """The same work on any cluster: a network beside the standard path, judged on the same jets."""
+    data = Path(mljec.__file__).parent / "data"
+    standard = mljec.FactorizedJEC.from_txt(sorted((data / "jec").glob("*.jec.txt")))
+    network = mljec.MLJEC(fallback=standard)
+    client.register_plugin(workers.WarmUp(network))  # first chunks are as fast as later ones; leave it out if you like
+    # Model and payloads travel with the processor, once to each worker: nothing of them need lie on its file system.
+    return workers.run(
+        client,
+        {"jets": files or [str(data / "mljec_sample.root")]},
+        ResponseProcessor({"network": network, "standard": standard}, replicas=5),
+        skip_bad=True,
+        checkpoints=workers.Checkpoints(CHECKPOINTS, resume=True),
+    )
+
+
+def report(outcome: workers.Outcome) -> None:
+    """What came out, and what was left out."""
+    for dataset, result in outcome.result.items():
+        print(f"{dataset}: {result['counts']['judged']} jets judged in {result['counts']['events']} events")
+    for failure in outcome.skipped:
+        print(f"left out: {failure}")
+    workers.Checkpoints(CHECKPOINTS).clear()
+
+
+def main() -> None:
+    """Start the cluster and work."""
+    parser = argparse.ArgumentParser(description="Judge corrections on a dask cluster of this machine.")
+    parser.add_argument("files", nargs="*")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1, help="threads a worker; sessions and kernels are shared")
+    arguments = parser.parse_args()
+    options = {"n_workers": arguments.workers, "threads_per_worker": arguments.threads, "dashboard_address": ":0"}
+    with LocalCluster(**options) as cluster, Client(cluster) as client:
+        print(f"tried: a cluster of {arguments.workers} processes on this machine, at {cluster.scheduler_address}")
+        report(judge(client, arguments.files))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Three small files, what one process makes of them, and clusters to share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from coffea import processor
+
+from coffea_mljec import workers
+from tests.cli.conftest import write_nano
+from tests.workers.toys import Spectrum
+
+SIZES = {"a.root": 40, "b.root": 60, "c.root": 20}
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, list[str]]:
+    (tmp_path / "in").mkdir()
+    return {"toy": [str(write_nano(tmp_path / "in" / name, size)) for name, size in SIZES.items()]}
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    (tmp_path / "notes").mkdir()
+    return tmp_path / "notes"
+
+
+def alone(files: dict[str, list[str]], notes: Path, **options: Any) -> workers.Outcome:
+    """What one process makes of the files, in chunks of 20."""
+    executor = processor.IterativeExecutor(status=False, retries=0)
+    return workers.run(executor, files, Spectrum(notes), chunk_size=20, **options)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Any]:
+    """A client with two worker processes, each looked after by a nanny; shared, so whoever breaks a worker mends it."""
+    distributed = pytest.importorskip("distributed", reason="dask workers need distributed ([dask])")
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
+    with distributed.LocalCluster(**options, silence_logs=50) as local, distributed.Client(local) as client:
+        from coffea_mljec.io import quiet_coffea
+
+        client.run(quiet_coffea)
+        yield client
+
+
+@pytest.fixture
+def threads() -> Iterator[Any]:
+    """A client with one worker of four threads in this process, reached by TCP."""
+    distributed = pytest.importorskip("distributed", reason="dask workers need distributed ([dask])")
+    options = {"n_workers": 1, "threads_per_worker": 4, "processes": False, "dashboard_address": ":0"}
+    with (
+        distributed.LocalCluster(**options, protocol="tcp", silence_logs=50) as local,
+        distributed.Client(local, timeout="3s") as client,
+    ):
+        yield client

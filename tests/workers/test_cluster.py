@@ -1,0 +1,313 @@
+"""Dask workers in processes of their own: the same result as one process, whatever happens to them."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from coffea import processor
+from coffea.nanoevents import PFNanoAODSchema
+
+import coffea_mljec as mljec
+from coffea_mljec import models, workers
+from coffea_mljec.errors import InputError, WorkerError
+from coffea_mljec.models import folder, session
+from coffea_mljec.validation import ResponseProcessor
+from coffea_mljec.workers import cluster as cluster_module
+from coffea_mljec.workers import guard
+from tests.models import toy
+from tests.workers.conftest import alone
+from tests.workers.toys import Spectrum, done, same
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::coffea_mljec.FastSimulationWarning"),
+    pytest.mark.filterwarnings("ignore::coffea_mljec.MismatchWarning"),
+]
+
+
+@pytest.fixture
+def travelling(tmp_path: Path) -> mljec.MLJEC:
+    """A network whose folder is gone: it exists in this process alone."""
+    corrector = mljec.MLJEC(toy.write(tmp_path / "toy"))
+    shutil.rmtree(tmp_path / "toy")
+    return corrector
+
+
+@contextmanager
+def patched(client: Any, function: Callable[..., Any], back: Callable[..., Any], *arguments: Any) -> Iterator[str]:
+    """One worker changed by `function` and mended by `back`; yields its address."""
+    client.wait_for_workers(2)
+    victim = min(client.scheduler_info(n_workers=-1)["workers"])
+    client.run(function, *arguments, workers=[victim])
+    try:
+        yield victim
+    finally:
+        client.run(back, workers=[victim])
+
+
+def hide_onnxruntime() -> None:
+    from coffea_mljec.models import session
+
+    sys.modules["onnxruntime"] = None  # type: ignore[assignment]
+    session._SESSIONS.clear()
+
+
+def show_onnxruntime() -> None:
+    del sys.modules["onnxruntime"]
+
+
+def other_version(number: str) -> None:
+    from importlib import metadata
+
+    from coffea_mljec.workers import cluster, guard
+
+    cluster.version = guard.version = lambda name: number if name == guard.PACKAGE else metadata.version(name)
+
+
+def own_version() -> None:
+    from importlib import metadata
+
+    from coffea_mljec.workers import cluster, guard
+
+    cluster.version = guard.version = metadata.version
+
+
+def arrived() -> int:
+    return len(folder._GRAPHS)
+
+
+def sessions() -> list[str]:
+    return sorted(session._SESSIONS)
+
+
+def transfers(dask_worker: Any) -> int:
+    """How often coffea's one copy of the processor came from the other worker."""
+    return sum(any("lambda" in str(key) for key in entry["keys"]) for entry in dask_worker.transfer_incoming_log)
+
+
+def test_a_model_travels_once_to_each_worker_without_its_folder(cluster, travelling, sample):
+    judge = ResponseProcessor({"network": travelling}, replicas=2)
+    digest = travelling.card.sha256
+    # coffea's own Runner, as any analysis uses it.
+    runner = processor.Runner(
+        executor=processor.DaskExecutor(client=cluster, status=False), schema=PFNanoAODSchema, chunksize=300
+    )
+    shared = runner({"sample": [str(sample)]}, judge, treename="Events")["sample"]
+    here = processor.Runner(
+        executor=processor.IterativeExecutor(status=False), schema=PFNanoAODSchema, chunksize=100_000
+    )({"sample": [str(sample)]}, judge, treename="Events")["sample"]
+    np.testing.assert_array_equal(shared["response"].view(flow=True), here["response"].view(flow=True))
+    assert shared["counts"] == here["counts"]
+    assert shared["status"]["network"].get(1, 0) > 0
+    assert all(digest in made for made in cluster.run(sessions).values())
+    assert set(cluster.run(arrived).values()) == {1}
+    assert max(cluster.run(transfers).values()) <= 1
+
+
+def test_a_worker_that_is_killed(cluster, files, notes, tmp_path):
+    cluster.wait_for_workers(2)
+    outcome = workers.run(cluster, files, Spectrum(notes, kill="once"), chunk_size=20)
+    assert (notes / "killed").exists()
+    assert len({line.split()[1] for line in done(notes)}) > 1
+    assert same(outcome.result, alone(files, tmp_path).result)
+    assert outcome.skipped == ()
+
+
+def test_a_worker_without_onnxruntime(cluster, files, notes, travelling, sample, monkeypatch):
+    judge = ResponseProcessor({"network": travelling}, replicas=0)
+    with patched(cluster, hide_onnxruntime, show_onnxruntime) as victim:
+        with pytest.raises(WorkerError, match=rf"worker {victim} has no onnxruntime\. Give workers the environment"):
+            workers.run(cluster, {"sample": [str(sample)]}, judge, chunk_size=300)
+        # One that came after the check was made: the chunk itself says so.
+        monkeypatch.setattr(cluster_module, "check_workers", lambda *_: None)
+        with pytest.raises(InputError) as refused:
+            workers.run(cluster, {"sample": [str(sample)]}, judge, chunk_size=300)
+    assert "mljec_sample.root, entries" in str(refused.value)
+    assert "needs onnxruntime on this worker: pip install onnxruntime" in str(refused.value)
+    assert f"(on worker {victim}" in str(refused.value)
+
+
+def test_a_worker_with_another_version(cluster, files, notes, monkeypatch):
+    with patched(cluster, other_version, own_version, "0.0.1") as victim:
+        with pytest.raises(WorkerError, match=rf"worker {victim} has coffea-mljec 0\.0\.1, this process "):
+            workers.run(cluster, files, Spectrum(notes), chunk_size=20)
+        monkeypatch.setattr(cluster_module, "check_workers", lambda *_: None)
+        # The other worker does its chunks at the second attempt, or the error names file and worker.
+        with pytest.raises(WorkerError, match=rf"root.*coffea-mljec is 0\.0\.1 .*on worker {victim}"):
+            _several_times(5, lambda: workers.run(cluster, files, Spectrum(notes, slow=0.2), chunk_size=5))
+
+
+def _several_times(number: int, function: Callable[[], Any]) -> None:
+    for _ in range(number):
+        function()
+
+
+def test_other_versions_of_other_packages_are_told():
+    class Client:
+        """Two workers, one with an older numba."""
+
+        def wait_for_workers(self, *_: Any, **__: Any) -> None:
+            pass
+
+        def run(self, *_: Any, **__: Any) -> dict[str, Any]:
+            here = cluster_module.packages()
+            return {"tcp://node7:1": here | {"numba": "0.1"}, "tcp://node8:1": here}
+
+    with pytest.warns(workers.WorkerVersionWarning, match=r"numba 0\.1 on tcp://node7:1 \(.* here\)\. Numbers may"):
+        workers.check_workers(Client())
+
+
+def test_warm_up(cluster, tmp_path):
+    corrector = mljec.MLJEC(toy.write(tmp_path / "warm", batch_size=64))
+    cluster.register_plugin(workers.WarmUp(corrector))
+    try:
+        assert all(corrector.card.sha256 in made for made in cluster.run(sessions).values())
+    finally:
+        cluster.unregister_worker_plugin(workers.WarmUp.name)
+
+
+def test_dask_mode_sends_a_provider_once_to_each_worker(cluster, travelling, sample):
+    pytest.importorskip("dask_awkward", reason="dask mode needs dask-awkward ([dask-awkward])")
+    from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
+
+    def events(mode: str, **options: Any) -> Any:
+        return NanoEventsFactory.from_root(
+            {str(sample): "Events"}, schemaclass=PFNanoAODSchema, mode=mode, **options
+        ).events()
+
+    chunked = NanoEventsFactory.from_root(
+        {str(sample): {"object_path": "Events", "steps": [[n, n + 50] for n in range(0, 400, 50)]}},
+        schemaclass=PFNanoAODSchema,
+        mode="dask",
+    ).events()
+    cluster.run(count_arrivals)
+    pt = travelling.apply(chunked).pt
+    assert pt.npartitions == 8
+    shared = cluster.compute(pt).result()
+    here = travelling.apply(events("virtual", entry_start=0, entry_stop=400)).pt
+    np.testing.assert_array_equal(np.asarray(flat(shared)), np.asarray(flat(here)))
+    counts = cluster.run(arrivals)
+    assert max(counts.values()) == 1
+
+
+def flat(jagged: Any) -> Any:
+    import awkward as ak
+
+    return ak.flatten(jagged, axis=None)
+
+
+def count_arrivals() -> None:
+    from coffea_mljec.models import folder
+
+    true = getattr(folder, "_true_from_pickle", folder._from_pickle)
+    folder._true_from_pickle = true  # type: ignore[attr-defined]
+    folder._arrivals = 0  # type: ignore[attr-defined]
+
+    def counted(card: models.ModelCard, graph: bytes) -> models.ModelFolder:
+        folder._arrivals += 1  # type: ignore[attr-defined]
+        return true(card, graph)
+
+    counted.__qualname__ = "_from_pickle"  # a worker that hands the provider on pickles it by this name
+    folder._from_pickle = counted
+
+
+def arrivals() -> int:
+    return int(folder._arrivals)  # type: ignore[attr-defined]
+
+
+def test_a_chunk_that_kills_every_worker_is_named(cluster, files, notes):
+    cluster.wait_for_workers(2)
+    cluster.run_on_scheduler(allow_failures, 0)
+    try:
+        with pytest.raises(WorkerError, match=r"\.root, entries \d+ to \d+: 1 workers died .* tcp://"):
+            workers.run(cluster, files, Spectrum(notes, kill="always"), chunk_size=20)
+    finally:
+        cluster.run_on_scheduler(allow_failures, 3)
+        cluster.wait_for_workers(2)
+
+
+def allow_failures(number: int, dask_scheduler: Any) -> None:
+    dask_scheduler.allowed_failures = number
+
+
+def test_several_threads_a_worker(threads, travelling, sample):
+    judge = ResponseProcessor({"network": travelling}, replicas=2)
+    shared = workers.run(threads, {"sample": [str(sample)]}, judge, chunk_size=200).result["sample"]
+    (here,) = workers.run(
+        processor.IterativeExecutor(status=False), {"sample": [str(sample)]}, judge, chunk_size=100_000
+    ).result.values()
+    np.testing.assert_array_equal(shared["response"].view(flow=True), here["response"].view(flow=True))
+    assert shared["counts"] == here["counts"]
+
+
+def test_a_connection_that_is_lost_and_comes_back(threads, files, notes, tmp_path):
+    executor = workers.ClusterExecutor(client=threads, status=False)
+    plan = workers.plan_of(executor, files, chunk_size=5)
+
+    def cut() -> None:
+        while len(done(notes)) < 3:
+            time.sleep(0.02)
+        threads.loop.add_callback(threads.scheduler_comm.comm.abort)
+
+    other = threading.Thread(target=cut)
+    other.start()
+    outcome = workers.process(executor, plan, Spectrum(notes, slow=0.05))
+    other.join()
+    assert len(done(notes)) > outcome.chunks == 24  # some were begun twice, and counted once
+    assert same(outcome.result, alone(files, tmp_path).result)
+
+
+def test_a_scheduler_that_is_gone(threads, files, notes):
+    executor = workers.ClusterExecutor(client=threads, status=False, wait=5)
+    plan = workers.plan_of(executor, files, chunk_size=5)
+    address = threads.scheduler.address
+
+    def close() -> None:
+        while len(done(notes)) < 3:
+            time.sleep(0.02)
+        threads.cluster.close()
+
+    other = threading.Thread(target=close)
+    other.start()
+    with pytest.raises(WorkerError, match=rf"the scheduler {address} is gone: .*run again with --resume"):
+        workers.process(executor, plan, Spectrum(notes, slow=0.05))
+    other.join()
+
+
+def test_no_client_and_no_workers(files, notes):
+    distributed = pytest.importorskip("distributed", reason="dask workers need distributed ([dask])")
+    with pytest.raises(InputError, match="there is no dask client"):
+        workers.run(workers.ClusterExecutor(status=False), files, Spectrum(notes))
+    with (
+        distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=":0", silence_logs=50) as empty,
+        distributed.Client(empty) as client,
+        pytest.raises(WorkerError, match=r"has no workers after 0\.2 s: scale it"),
+    ):
+        workers.run(workers.ClusterExecutor(client=client, status=False, wait=0.2), files, Spectrum(notes))
+
+
+def test_no_scheduler_answers():
+    pytest.importorskip("distributed", reason="dask workers need distributed ([dask])")
+    import dask
+
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        pytest.raises(WorkerError, match=r"no dask scheduler answers at tcp://127\.0\.0\.1:9"),
+        workers.executor(scheduler="tcp://127.0.0.1:9"),
+    ):
+        pass
+
+
+def test_guards_are_executors_of_their_kind(threads):
+    executor = guard.guarded(workers.ClusterExecutor(client=threads, status=False))
+    assert isinstance(executor, processor.DaskExecutor)
+    assert executor.copy(desc="x").client is threads

@@ -1,0 +1,122 @@
+"""Files that vanish, are cut or damaged: an error that names them, or a list of what was left out; never silence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from coffea import processor
+
+from coffea_mljec import workers
+from coffea_mljec.errors import InputError
+from tests.workers.conftest import alone
+from tests.workers.toys import Broken, Spectrum, done, same
+
+HERE = processor.IterativeExecutor(status=False, retries=0)
+
+
+def without(files: dict[str, list[str]], name: str) -> dict[str, list[str]]:
+    return {"toy": [file for file in files["toy"] if not file.endswith(name)]}
+
+
+def damage(file: str) -> None:
+    """Flip bytes in the middle of the file, where its compressed columns lie; head, tail and size stay."""
+    content = bytearray(Path(file).read_bytes())
+    for at in range(len(content) // 4, len(content) // 2):
+        content[at] ^= 0x55
+    Path(file).write_bytes(content)
+
+
+@pytest.mark.parametrize("where", ["here", "threads"])
+def test_a_file_that_vanishes_while_the_run_goes_on(files, notes, request, where):
+    executor: Any = HERE
+    if where == "threads":
+        executor = workers.ClusterExecutor(client=request.getfixturevalue("threads"), status=False)
+    plan = workers.plan_of(executor, files, chunk_size=20)
+    Path(files["toy"][1]).unlink()
+    with pytest.raises(InputError, match=r"b\.root, entries 0 to 20: FileNotFoundError: .* \(on (worker tcp|process)"):
+        workers.process(executor, plan, Spectrum(notes))
+    outcome = workers.process(executor, plan, Spectrum(notes), skip_bad=True)
+    assert [(Path(failure.file).name, failure.start, failure.stop) for failure in outcome.skipped] == [
+        ("b.root", 0, 20), ("b.root", 20, 40), ("b.root", 40, 60),
+    ]  # fmt: skip
+    assert outcome.chunks == 3
+    assert same(outcome.result, alone(without(files, "b.root"), notes).result)
+
+
+def test_a_damaged_file(files, notes):
+    damage(files["toy"][1])
+    with pytest.raises(InputError, match=r"b\.root, entries 0 to 20: .*\(on process \d+ on .*\), and 2 more chunks"):
+        alone(files, notes)
+    outcome = alone(files, notes, skip_bad=True)
+    assert {Path(failure.file).name for failure in outcome.skipped} == {"b.root"}
+    assert len(outcome.skipped) == 3
+    assert same(outcome.result, alone(without(files, "b.root"), notes).result)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no ROOT file", "cut"])
+def test_a_file_that_cannot_be_opened(files, notes, content):
+    bad = Path(files["toy"][2])
+    whole = bad.read_bytes()
+    bad.unlink() if content is None else bad.write_bytes(whole[:-100] if content == "cut" else content)
+    with pytest.raises(InputError, match=r"c\.root"):
+        alone(files, notes)
+    assert done(notes) == []  # refused before the work
+    outcome = alone(files, notes, skip_bad=True)
+    (failure,) = outcome.skipped
+    assert (Path(failure.file).name, failure.start, failure.kind) == ("c.root", -1, "file")
+    assert same(outcome.result, alone(without(files, "c.root"), notes).result)
+
+
+def test_skipping_everything_is_an_error(files, notes):
+    for name in files["toy"]:
+        Path(name).write_bytes(b"")
+    with pytest.raises(InputError, match=r"(?s)a\.root.*b\.root.*c\.root"):
+        alone(files, notes, skip_bad=True)
+
+
+def test_no_files_and_the_same_twice(notes):
+    with pytest.raises(InputError, match="there are no files to run on"):
+        alone({"toy": []}, notes)
+    with pytest.raises(InputError, match=r"given more than once: x\.root"):
+        alone({"toy": ["x.root"], "again": ["x.root"]}, notes)
+
+
+def test_what_a_processor_refuses_is_not_skipped(files, notes):
+    from coffea_mljec.validation import ResponseProcessor
+    from tests.validation.conftest import Scaled
+
+    judge = ResponseProcessor({"toy": Scaled(1.0)}, gen_collection="GenJetAK8", replicas=0)
+    with pytest.raises(InputError, match=r"a\.root, entries 0 to 20: the response needs generator jets"):
+        workers.run(HERE, files, judge, chunk_size=20, skip_bad=True)
+
+
+def test_a_mistake_in_a_processor_keeps_its_traceback(files, notes):
+    with pytest.raises(RuntimeError, match=r"(?s)a\.root, entries 0 to 20: ZeroDivisionError.*toys\.py"):
+        workers.run(HERE, files, Broken(notes), chunk_size=20, skip_bad=True)
+
+
+def test_chunks_that_an_executor_loses_are_noticed(files, notes):
+    class Forgetful(processor.IterativeExecutor):
+        def __call__(self, items: Any, function: Any, accumulator: Any) -> Any:
+            items = list(items)
+            return super().__call__(items[1:] if hasattr(items[0], "entrystart") else items, function, accumulator)
+
+    from coffea_mljec.errors import WorkerError
+
+    with pytest.raises(WorkerError, match=r"1 of 6 chunks are not in the result, the first .*a\.root, entries 0 to 20"):
+        workers.run(Forgetful(status=False), files, Spectrum(notes), chunk_size=20)
+
+
+def test_histograms_that_do_not_add_up(files, notes, tmp_path):
+    class Growing(Spectrum):
+        def process(self, events: Any) -> dict[str, Any]:
+            self.bins = 20 + len(done(self.notes))
+            return super().process(events)
+
+    with pytest.raises(InputError, match=r"the results of two blocks of chunks do not add up"):
+        workers.run(
+            HERE, {"toy": files["toy"][:1] + files["toy"][2:]}, Growing(notes), chunk_size=20,
+            checkpoints=workers.Checkpoints(tmp_path / "c", interval=0),
+        )  # fmt: skip
