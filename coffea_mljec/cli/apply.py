@@ -58,7 +58,7 @@ def apply(
     if not jobs:
         out.print("nothing to do: every friend file exists.")
         return
-    options = {"collection": collection, "treename": running.tree, "chunk_size": running.chunk_size}
+    options: dict[str, Any] = {"collection": collection, "treename": running.tree, "chunk_size": running.chunk_size}
     with running.executor("file", "Correcting") as run:
         if isinstance(run, IterativeExecutor):
             results = _here(jobs, partial(_correct, corrector=provider, **options))

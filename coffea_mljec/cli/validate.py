@@ -86,7 +86,8 @@ def validate(
     if outcome.resumed:
         out.print(f"{outcome.resumed} of {outcome.chunks} chunks came from checkpoints")
     say_skipped(outcome.skipped, folder / "skipped.json")
-    out.print(f"in {folder}: {report.numbers.name}, {report.table.name}" + (", plots/" if report.plots else ""))
+    written = [path.name for path in (report.numbers, report.table) if path] + (["plots/"] if report.plots else [])
+    out.print(f"in {folder}: {', '.join(written)}")
 
 
 def _providers(models: list[str], regressions: list[str], standard: Any) -> dict[str, Any]:

@@ -142,7 +142,7 @@ def guarded(executor: Any, attempt: int = 0) -> Any:
     """A copy of one of coffea's executors that runs `_Guard` around each item; itself an executor of that kind."""
     kind: Any = type(executor)
 
-    class Guarded(kind):  # type: ignore[misc]
+    class Guarded(kind):
         def __call__(self, items: Any, function: Any, accumulator: Any) -> Any:
             return super().__call__(items, _Guard(function, version(PACKAGE), attempt), accumulator)
 
