@@ -5,18 +5,21 @@ SHELL := bash
 
 PYTHON ?= python3
 PYTEST_ARGS ?= -n 2
+BENCH_ARGS ?=
 UV ?= uv
 
-.PHONY: help demo test lint bench train-env lock clean
+.PHONY: help demo test lint bench docs notebooks train-env lock clean
 
 help:
 	@echo "make demo       the main job on the bundled sample: a table, plots and corrected jets in demo-output/"
 	@echo "make test       the tests (PYTEST_ARGS='-n 2' by default)"
 	@echo "make lint       ruff and mypy"
-	@echo "make bench      the benchmarks of tests/benchmarks, one at a time"
+	@echo "make bench      the benchmarks of tests/benchmarks, one table: build/bench/report.md (BENCH_ARGS='--only features')"
+	@echo "make docs       the API reference, from the docstrings: build/docs/index.html"
+	@echo "make notebooks  the notebooks of examples/notebooks run, with their figures: build/notebooks/"
 	@echo "make train-env  the environment to simulate and train in, .venv-train"
 	@echo "make lock       resolve the lock files afresh (needs uv)"
-	@echo "make clean      remove the environments and demo-output/"
+	@echo "make clean      remove the environments, demo-output/ and build/"
 
 demo: .venv-demo/.stamp
 	.venv-demo/bin/mljec demo -o demo-output
@@ -29,7 +32,17 @@ lint: .venv-test/.stamp
 	.venv-test/bin/mypy
 
 bench: .venv-test/.stamp
-	for script in tests/benchmarks/bench_*.py; do .venv-test/bin/python $$script; done
+	OMP_NUM_THREADS=1 .venv-test/bin/python -m tests.benchmarks -o build/bench $(BENCH_ARGS)
+
+# The typed names of a numpydoc section are shown as they stand; nothing is fetched when the pages are read.
+docs: .venv-test/.stamp
+	.venv-test/bin/python -W ignore -m pdoc --docformat numpy --no-show-source --output-directory build/docs coffea_mljec training
+	@echo "open build/docs/index.html"
+
+notebooks: .venv-test/.stamp
+	mkdir -p build/notebooks
+	cp examples/notebooks/*.ipynb build/notebooks
+	.venv-test/bin/jupyter-execute --inplace build/notebooks/*.ipynb
 
 train-env: .venv-train/.stamp
 
@@ -61,4 +74,4 @@ lock:
 	@for name in demo test train; do test -s requirements/$$name.txt.part && mv requirements/$$name.txt.part requirements/$$name.txt; done
 
 clean:
-	rm -rf .venv-demo .venv-test .venv-train demo-output
+	rm -rf .venv-demo .venv-test .venv-train demo-output build
