@@ -1,20 +1,17 @@
-"""``mljec inspect``: what is in a file, and which models can run on it."""
+"""``mljec inspect``: the page to read before an analysis: what is in a file, and what can run on it."""
 
 from __future__ import annotations
 
-import warnings
+import json
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from coffea_mljec.cli.options import Tree
+from coffea_mljec.cli.report import collection_report, file_report
 from coffea_mljec.cli.terminal import out
-from coffea_mljec.errors import InputError, MissingBranchError, MLJECError
+from coffea_mljec.errors import InputError
 from coffea_mljec.io import open_nano
-from coffea_mljec.layouts import Layout, detect, flatten
-from coffea_mljec.layouts.names import FIELDS
-from coffea_mljec.status import Status
 
 __all__ = ["inspect"]
 
@@ -22,14 +19,15 @@ JETS = ("Jet", "FatJet")
 
 
 def inspect(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A NanoAOD file; local or root://.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="NanoAOD: ROOT (local or root://) or *.parquet.")],
     collection: Annotated[
         str | None, typer.Option(help="Jet collection; by default Jet and FatJet, as far as the file has them.")
     ] = None,
     tree: Tree = "Events",
     events: Annotated[int, typer.Option(min=1, help="Events in which to look for complete constituents.")] = 1000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
 ) -> None:
-    """Say which layout a file has, which of its branches a network can read, and which bundled models run on it.
+    """Say what is in a file and what can run on it: layout, weighting, complete constituents, branches of each model.
 
     What a model lacks is named branch by branch, and so is what would work on the file instead.
 
@@ -38,100 +36,114 @@ def inspect(
     mljec inspect pfnano.root
 
     mljec inspect nano.root --collection FatJet
-    """
-    from rich.text import Text
 
+    mljec inspect nano.parquet --json
+    """
     with open_nano(file, tree) as nano:
         sample = nano.events(0, min(events, nano.entries))
-        out.print(Text(file, style="bold"), Text(f"{nano.entries} events, {len(nano.branches)} branches"))
         wanted = [collection] if collection else [name for name in JETS if name in sample.fields]
         if not wanted:
             raise InputError(f"{file} has neither {' nor '.join(JETS)}; name its jet collection with --collection.")
-        for name in wanted:
-            layout = detect(sample, name)
-            out.print(_layout_table(layout))
-            out.print(_completeness(sample, layout))
-            out.print(_regressions(layout))
-            out.print(_models_table(sample, name))
+        jets = [collection_report(sample, name) for name in wanted]
+        about = file_report(nano, sample, wanted[0])
+    if as_json:
+        out.print_json(json.dumps(about | {"collections": jets}))
+        return
+    _print_file(about)
+    for report in jets:
+        _print_collection(report)
 
 
-def _layout_table(layout: Layout) -> Any:
+def _print_file(about: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    kind = "this project's simulation" if about["own_simulation"] else about["kind"]
+    out.print(Text(about["file"], style="bold"))
+    out.print(
+        f"{about['format']}, {about['events']} events, {about['branches']} branches; {kind}; NanoAOD "
+        f"{about['nanoaod']}; rho: {about['rho'] or 'none'}"
+    )
+
+
+def _print_collection(report: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    scheme = {"chs": "CHS", "Puppi": "PUPPI", None: "pileup scheme not told by the file"}[report["pileup"]]
+    size = "" if report["radius"] is None else f", radius {report['radius']:g}"
+    out.print()
+    out.print(Text(report["collection"], style="bold"), Text(f"{scheme}{size}"))
+    out.print(_layout_table(report))
+    for line in _constituent_lines(report):
+        out.print(line)
+    out.print(f"stored regressions: {', '.join(report['stored_regressions']) or 'none'}")
+    out.print(_providers_table(report))
+
+
+def _layout_table(report: dict[str, Any]) -> Any:
     """One row a kind of quantity: where it is and which canonical quantities are there or lacking."""
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=layout.collection, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     for column in ("what", "where", "there", "lacking"):
         table.add_column(column, overflow="fold")
-    where = {
-        "jet": layout.collection,
-        "event": "event",
-        "candidate": _chain(layout.candidate_links, layout.candidate_index, layout.candidates),
-        "vertex": _chain(layout.vertex_links, layout.vertex_index, layout.vertices),
-    }
-    for kind, quantities in FIELDS.items():
-        there = {name: layout.find(kind, name) for name in quantities} if where[kind] != "none" else {}
-        table.add_row(
-            kind,
-            where[kind],
-            Text(", ".join(_named(name, path[-1]) for name, path in there.items() if path)),
-            Text(", ".join(name for name, path in there.items() if path is None), style="yellow"),
-        )
+    for kind, found in report["quantities"].items():
+        there = [name if name == field else f"{name} ({field})" for name, field in found.items() if field]
+        lacking = [name for name, field in found.items() if field is None]
+        where = report["where"][kind] or "none"
+        table.add_row(kind, where, Text(", ".join(there)), Text(", ".join(lacking), style="yellow"))
     return table
 
 
-def _named(quantity: str, branch: str) -> str:
-    return quantity if branch == quantity else f"{quantity} ({branch})"
-
-
-def _chain(links: str | None, index: str | None, target: str | None) -> str:
-    if links is None or index is None or target is None:
-        return "none"
-    return f"{links}.jetIdx, .{index} -> {target}"
-
-
-def _completeness(sample: Any, layout: Layout) -> str:
+def _constituent_lines(report: dict[str, Any]) -> list[str]:
     """The share of jets whose constituents add up to the jet: only those can a network treat."""
-    if layout.candidate_links is None:
-        return "constituents: none in this file for these jets"
-    try:
-        flat = flatten(sample, layout.collection, constituents={"charged": ()}, user="mljec inspect")
-    except MissingBranchError as error:
-        return f"constituents: not usable: {error}"
-    if len(flat) == 0:
-        return f"constituents: no jets in the first {len(sample)} events"
-    without = np.count_nonzero(flat.flags & Status.NO_CONSTITUENTS)
-    part = np.count_nonzero(flat.flags & Status.INCOMPLETE_CONSTITUENTS)
-    complete = np.count_nonzero((flat.flags & (Status.NO_CONSTITUENTS | Status.INCOMPLETE_CONSTITUENTS)) == 0)
-    return (
-        f"constituents: complete for {complete} of {len(flat)} jets ({100 * complete / len(flat):.1f} %) in the first "
-        f"{len(sample)} events; {without} have none, {part} only a part"
-    )
+    found = report["constituents"]
+    if isinstance(found, str):
+        return [f"constituents: {found}"]
+    looked = report["events_looked_at"]
+    if found["jets"] == 0:
+        return [f"constituents: no jets in the first {looked} events"]
+    share = 100 * found["complete"] / found["jets"]
+    lines = [
+        f"constituents: complete for {found['complete']} of {found['jets']} jets ({share:.1f} %) in the first {looked} "
+        f"events; {found['without']} have none, {found['partial']} only a part; {found['constituents']:.1f} a jet",
+        f"weighting: {report['weighting']}",
+    ]
+    if found["ratio"] is not None:
+        lines.append(f"sum of constituent pT / raw pT: {_spread(found['ratio'])}")
+    if found["other_ratio"] is not None:
+        other = "without" if "puppiWeight" in report["weighting"] else "with"
+        lines.append(f"  for comparison, {other} PUPPI weights: {_spread(found['other_ratio'])}")
+    return lines
 
 
-def _regressions(layout: Layout) -> str:
-    stored = [name for name in layout.fields[layout.collection] if "RegPt" in name or name in ("bRegCorr", "cRegCorr")]
-    return f"stored regressions: {', '.join(stored) or 'none'}"
+def _spread(quantiles: tuple[float, float, float]) -> str:
+    low, median, high = quantiles
+    return f"median {median:.4f}, 5 % to 95 %: {low:.4f} to {high:.4f}"
 
 
-def _models_table(sample: Any, collection: str) -> Any:
-    """Which bundled models run on the file; the message of the error is the answer where one does not."""
+def _providers_table(report: dict[str, Any]) -> Any:
+    """What runs on the jets; the message of the error is the answer where something does not."""
     from rich.table import Table
     from rich.text import Text
 
-    from coffea_mljec import MLJEC, MismatchWarning
-    from coffea_mljec.models import bundled
+    table = Table("provider", "runs?", box=None, pad_edge=False)
+    for name, answer in {**report["models"], **report["other_providers"]}.items():
+        if not answer["runs"]:
+            table.add_row(name, Text(f"no: {answer['why']}{_missing(answer)}", style="yellow"))
+            continue
+        reads = f"yes, reading {len(answer['branches'])} branches" if "branches" in answer else "yes"
+        table.add_row(name, Text("; but ".join([reads, *answer["notes"]]), "yellow" if answer["notes"] else "green"))
+    return table
 
-    table = Table("bundled model", "runs?", box=None, pad_edge=False)
-    for name in bundled():
-        try:
-            with warnings.catch_warnings(record=True) as told:
-                warnings.simplefilter("always", MismatchWarning)
-                branches = MLJEC(name).required_branches(sample, collection)
-            text = f"yes, reading {len(branches)} branches"
-            # What it was made for against what it would meet: part of the answer here, a warning elsewhere.
-            answer = Text("; but ".join([text, *(str(one.message) for one in told)]), "yellow" if told else "green")
-        except MLJECError as error:
-            answer = Text(f"no: {error}", style="yellow")
-        table.add_row(name, answer)
-    return table if table.row_count else "no models are bundled with this installation"
+
+def _missing(answer: dict[str, Any]) -> str:
+    """All that is missing, where the error names only the first."""
+    missing = answer.get("missing", [])
+    if len(missing) < 2:
+        return ""
+    near = [
+        f"{' or '.join(one['looked_for'])}" + (f" (nearest: {one['nearest']})" if one["nearest"] else "")
+        for one in missing
+    ]
+    return f" All that is missing: {', '.join(near)}."

@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from coffea_mljec.errors import InputError, JetsChangedError
-from coffea_mljec.geometry import delta_r2
-from coffea_mljec.jit import njit
+from coffea_mljec.errors import InputError
 from coffea_mljec.layouts.flat import Constituents, FlatJets
-from coffea_mljec.layouts.grouping import constituent_sums, group_links, split_charged
-from coffea_mljec.layouts.jagged import content_and_offsets, flat_column, offsets_of
+from coffea_mljec.layouts.grouping import split_charged
+from coffea_mljec.layouts.jagged import flat_column, offsets_of
 from coffea_mljec.layouts.layout import Layout, detect
+from coffea_mljec.layouts.links import Groups, group_constituents
 from coffea_mljec.status import Status, mark
 
-__all__ = [
-    "COMPLETENESS_TOLERANCE",
-    "JET_QUANTITIES",
-    "RAW_FACTOR_ROUNDING",
-    "WEIGHT_ROUNDING",
-    "flatten",
-    "raw_jets",
-    "required_paths",
-]
-
-COMPLETENESS_TOLERANCE = 0.002
-RAW_FACTOR_ROUNDING = 2.0**-7
-WEIGHT_ROUNDING = 2.0**-8
-"""A jet is complete where |pT of the constituents' sum / raw jet pT - 1| is below COMPLETENESS_TOLERANCE (the
-candidates' own rounding) plus what the rounding of the stored rawFactor can do to the raw pT: NanoAOD keeps 6 bits of
-it (pfnano_ul17_mc: 0.23 % at rawFactor -0.56); with PUPPI weights also what their rounding to 8 bits can do."""
+__all__ = ["JET_QUANTITIES", "Missing", "flatten", "missing_branches", "raw_jets", "required_paths"]
 
 JET_QUANTITIES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "pt_raw": (("jet", "pt"), ("jet", "raw_factor")),
@@ -54,10 +39,6 @@ JET_QUANTITIES: Mapping[str, tuple[tuple[str, str], ...]] = {
 }
 """Canonical quantity of a jet -> the quantities of the file that it is made from."""
 
-_TABLE_OF = {"charged": "candidate", "neutral": "candidate", "sv": "vertex"}
-_CANDIDATE_BASICS = ("pt", "eta", "phi", "pdg_id")
-_FARTHEST_SUM = {"FatJet": 1.2}
-_FARTHEST_SUM_AK4 = 0.6
 
 
 def required_paths(
@@ -75,20 +56,86 @@ def required_paths(
         If the file lacks any of them.
     """
     paths: dict[tuple[str, str], tuple[str, ...]] = {}
+    for kind in _wanted(layout, constituents):
+        _, links, index = layout.require_links(kind, user)
+        if links is not None:
+            paths[kind, "link_jet"] = (links, "jetIdx")
+        if links is not None and index is not None:
+            paths[kind, "link_target"] = (links, index)
+    for kind, name, feature in _needs(layout, jet, constituents, feature_of):
+        paths[kind, name] = layout.require(kind, name, user if feature is None else f"feature {feature} of {user}")
+    return paths
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A branch that a file lacks.
+
+    Attributes
+    ----------
+    feature : str or None
+        The feature that needs it.
+    quantity : str
+        What it is, canonically.
+    looked_for : tuple of str
+        The names that it could have.
+    nearest : str or None
+        The branch of the file with the most similar name.
+    """
+
+    feature: str | None
+    quantity: str
+    looked_for: tuple[str, ...]
+    nearest: str | None
+
+
+def missing_branches(
+    layout: Layout,
+    jet: Iterable[str],
+    constituents: Mapping[str, Iterable[str]],
+    feature_of: Callable[[str, str], str | None] = lambda kind, quantity: None,
+) -> tuple[Missing, ...]:
+    """List all that a file lacks of what `required_paths` asks for (which stops at the first); tables that are not
+    there at all are not gone into."""
+    lacking = {}
+    for kind, name, feature in _needs(layout, jet, constituents, feature_of):
+        if layout.table(kind) is not None and layout.find(kind, name) is None:
+            tried = layout.looked_for(kind, name)
+            lacking[kind, name] = Missing(feature, name, tried, layout.nearest(tried))
+    return tuple(lacking.values())
+
+
+def _needs(
+    layout: Layout,
+    jet: Iterable[str],
+    constituents: Mapping[str, Iterable[str]],
+    feature_of: Callable[[str, str], str | None],
+) -> Iterator[tuple[str, str, str | None]]:
+    """(kind, quantity, feature that needs it) of everything that is read beside links."""
     for quantity in dict.fromkeys(("pt_raw", "eta", "phi", *jet)):
         for kind, name in JET_QUANTITIES[quantity]:
-            paths[kind, name] = layout.require(kind, name, _who(feature_of("jet", quantity), user))
+            yield kind, name, feature_of("jet", quantity)
+    for kind, quantities in _wanted(layout, constituents).items():
+        for quantity in quantities:
+            feature = feature_of("vertex" if kind == "vertex" else "candidate", quantity)
+            for name in layout.sources(kind, quantity):
+                yield kind, name, feature
+
+
+def _wanted(layout: Layout, constituents: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    """Kind -> canonical quantities to read: those asked for, and what the adapter itself needs."""
+    wanted: dict[str, dict[str, None]] = {}
+    if "charged" in constituents or "neutral" in constituents:
+        # Both, always: only all constituents together tell whether a jet has them all.
+        for kind in dict.fromkeys(layout.kind_of(name) for name in ("charged", "neutral")):
+            basics = ("pt", "eta", "phi") if layout.split else ("pt", "eta", "phi", "pdg_id")
+            weight = ("puppi_weight",) if layout.puppi_weighting == "weight" else ()
+            wanted[kind] = dict.fromkeys((*basics, *weight))
+    if "sv" in constituents:
+        wanted["vertex"] = dict.fromkeys(() if layout.vertex_links else ("eta", "phi"))
     for collection, quantities in constituents.items():
-        kind = _TABLE_OF[collection]
-        _, links, index = layout.require_links(kind, user)
-        paths[kind, "link_jet"] = (links, "jetIdx")
-        paths[kind, "link_target"] = (links, index)
-        basics = _CANDIDATE_BASICS if kind == "candidate" else ()
-        for quantity in dict.fromkeys((*basics, *quantities)):
-            paths[kind, quantity] = layout.require(kind, quantity, _who(feature_of(kind, quantity), user))
-        if kind == "candidate" and layout.puppi_weighting == "weight":
-            paths[kind, "puppi_weight"] = layout.require(kind, "puppi_weight", user)
-    return paths
+        wanted[layout.kind_of(collection)].update(dict.fromkeys(quantities))
+    return {kind: tuple(quantities) for kind, quantities in wanted.items()}
 
 
 def raw_jets(
@@ -178,28 +225,30 @@ def flatten(
     for values in columns.values():
         bad |= ~np.isfinite(values)
     mark(flags, bad, Status.BAD_INPUT)
-    collections: dict[str, Constituents] = {}
-    if "charged" in constituents or "neutral" in constituents:
-        tables = _table(events, layout, "candidate", paths)
-        index, offsets, broken = _linked(events, layout, "candidate", paths, jet_offsets)
-        if layout.puppi_weighting == "weight":
-            tables["pt"] = tables["pt"] * tables["puppi_weight"]
-        jets = events[collection]
-        stored_pt = _jet_column(jets, "pt_orig" if "pt_orig" in jets.fields else "pt", jet_offsets, layout)
-        _flag_constituents(flags, columns, stored_pt, index, offsets, broken, tables, layout)
-        split = split_charged(index, offsets, tables["pdg_id"])
-        for name, (part, part_offsets) in zip(("charged", "neutral"), (split[:2], split[2:]), strict=True):
-            if name in constituents:
-                collections[name] = Constituents(tables, part, part_offsets)
-    if "sv" in constituents:
-        # A vertex that the file dropped (index -1) is no loss of the jet's energy: it is skipped.
-        index, offsets, _ = _linked(events, layout, "vertex", paths, jet_offsets)
-        collections["sv"] = Constituents(_table(events, layout, "vertex", paths), index, offsets)
-    return FlatJets(columns, collections, jet_offsets, flags)
+    kinds = tuple(_wanted(layout, constituents))
+    tables = {kind: _table(events, layout, kind, paths) for kind in kinds}
+    jets = events[collection]
+    stored_pt = _jet_column(jets, "pt_orig" if "pt_orig" in jets.fields else "pt", jet_offsets, layout)
+    groups = group_constituents(events, layout, paths, tables, columns | {"pt_stored": stored_pt}, jet_offsets, flags)
+    return FlatJets(columns, _collections(layout, constituents, tables, groups), jet_offsets, flags)
 
 
-def _who(feature: str | None, user: str) -> str:
-    return user if feature is None else f"feature {feature} of {user}"
+def _collections(
+    layout: Layout,
+    constituents: Iterable[str],
+    tables: Mapping[str, Mapping[str, npt.NDArray[Any]]],
+    groups: Mapping[str, Groups],
+) -> dict[str, Constituents]:
+    """Charged and neutral constituents apart, beside the vertices."""
+    found = {}
+    if "candidate" in groups:
+        table, group = tables["candidate"], groups["candidate"]
+        split = split_charged(group.index, group.offsets, table["pdg_id"])
+        found = {"charged": Constituents(table, *split[:2]), "neutral": Constituents(table, *split[2:])}
+    for name, kind in (("charged", "charged"), ("neutral", "neutral"), ("sv", "vertex")):
+        if kind in groups:
+            found[name] = Constituents(tables[kind], groups[kind].index, groups[kind].offsets)
+    return {name: found[name] for name in constituents}
 
 
 def _jet_column(jets: Any, field: str, offsets: npt.NDArray[np.int64], layout: Layout) -> npt.NDArray[Any]:
@@ -224,83 +273,18 @@ def _event_column(events: Any, path: tuple[str, ...], n_events: int) -> npt.NDAr
 def _table(
     events: Any, layout: Layout, kind: str, paths: Mapping[tuple[str, str], tuple[str, ...]]
 ) -> dict[str, npt.NDArray[Any]]:
-    wanted = {
-        quantity: path for (of, quantity), path in paths.items() if of == kind and not quantity.startswith("link_")
+    """Columns of a table of constituents; pT is that in the jet: weighted by PUPPI, once, where the jets are."""
+    table = {
+        quantity: flat_column(events[path[0]][path[1]], "_".join(path))
+        for (of, quantity), path in paths.items()
+        if of == kind and not quantity.startswith("link_")
     }
-    return {quantity: flat_column(events[path[0]][path[1]], "_".join(path)) for quantity, path in wanted.items()}
-
-
-def _linked(
-    events: Any,
-    layout: Layout,
-    kind: str,
-    paths: Mapping[tuple[str, str], tuple[str, ...]],
-    jet_offsets: npt.NDArray[np.int64],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    links, field = paths[kind, "link_target"]
-    table = layout.table(kind)
-    link_jet, link_offsets = content_and_offsets(events[links]["jetIdx"], f"{links}.jetIdx")
-    link_target = flat_column(events[links][field], f"{links}.{field}")
-    target_offsets = offsets_of(events[table], str(table))
-    index, offsets, broken, beyond = group_links(link_offsets, link_jet, link_target, jet_offsets, target_offsets)
-    if beyond >= 0:
-        raise JetsChangedError(
-            f"the link table {links} refers to jets that {layout.collection} does not have (event {beyond} of this "
-            "chunk): the "
-            "jets were cut before the correction, and constituents would go to the wrong jets. Correct first, then "
-            "cut: "
-            f"events['{layout.collection}'] = mljec.apply(events), then select."
-        )
-    return index, offsets, broken
-
-
-@njit()
-def _compare_sums(
-    sums: npt.NDArray[np.float64], pt: npt.NDArray[Any], eta: npt.NDArray[Any], phi: npt.NDArray[Any]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return pT of each sum over the jet's raw pT, and the squared angle between sum and jet (0 for an empty sum)."""
-    ratio = np.zeros(len(pt))
-    distance2 = np.zeros(len(pt))
-    for jet in range(len(pt)):
-        total = np.hypot(sums[jet, 0], sums[jet, 1])
-        if total > 0.0 and pt[jet] > 0.0:
-            ratio[jet] = total / pt[jet]
-            distance2[jet] = delta_r2(
-                np.arcsinh(sums[jet, 2] / total), np.arctan2(sums[jet, 1], sums[jet, 0]), eta[jet], phi[jet]
-            )
-    return ratio, distance2
-
-
-def _flag_constituents(
-    flags: npt.NDArray[np.uint8],
-    jets: Mapping[str, npt.NDArray[Any]],
-    stored_pt: npt.NDArray[Any],
-    index: npt.NDArray[np.int64],
-    offsets: npt.NDArray[np.int64],
-    broken: npt.NDArray[np.bool_],
-    table: Mapping[str, npt.NDArray[Any]],
-    layout: Layout,
-) -> None:
-    """Set the bits for jets without constituents or with a part of them; refuse constituents that belong to other
-    jets."""
-    sums = constituent_sums(index, offsets, table["pt"], table["eta"], table["phi"])
-    ratio, distance2 = _compare_sums(sums, jets["pt_raw"], jets["eta"], jets["phi"])
-    # Constituents of a jet lie about within its radius, so their sum does too, whatever part of them the file kept.
-    wrong = distance2 > _FARTHEST_SUM.get(layout.collection, _FARTHEST_SUM_AK4) ** 2
-    if np.any(wrong):
-        first = int(np.flatnonzero(wrong)[0])
-        raise JetsChangedError(
-            f"the constituents that {layout.candidate_links} links to jet {first} of this chunk point "
-            f"{np.sqrt(distance2[first]):.2f} "
-            f"away from it in (eta, phi): {layout.collection} was sorted or cut before the correction. Correct "
-            "first, then select: "
-            f"events['{layout.collection}'] = mljec.apply(events)."
-        )
-    empty = np.diff(offsets) == 0
-    mark(flags, empty, Status.NO_CONSTITUENTS)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        tolerance = COMPLETENESS_TOLERANCE + RAW_FACTOR_ROUNDING * np.abs(stored_pt / jets["pt_raw"] - 1.0)
-    if layout.puppi_weighting == "weight":
-        tolerance = tolerance + WEIGHT_ROUNDING
-    part = ~empty & (broken | ~(np.abs(ratio - 1.0) <= tolerance))
-    mark(flags, part, Status.INCOMPLETE_CONSTITUENTS)
+    if "px" in table:
+        pt = np.hypot(table["px"], table["py"])
+        table |= {"pt": pt, "phi": np.arctan2(table["py"], table["px"])}
+        if "pz" in table:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                table["eta"] = np.arcsinh(table["pz"] / pt)
+    if kind != "vertex" and layout.puppi_weighting == "weight":
+        table["pt"] = table["pt"] * table["puppi_weight"]
+    return table

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from coffea_mljec.layouts.layout import Layout
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-__all__ = ["generator_jets", "is_simulation", "pileup_scheme", "radius"]
+if TYPE_CHECKING:
+    from coffea_mljec.layouts.layout import Layout
+
+__all__ = ["generator_jets", "is_simulation", "pileup_scheme", "radius", "scheme_of"]
 
 _RADIUS = {"Jet": 0.4, "JetCHS": 0.4, "JetPuppi": 0.4, "FatJet": 0.8}
 _GENERATOR_JETS = {0.4: "GenJet", 0.8: "GenJetAK8"}
@@ -24,19 +28,26 @@ def generator_jets(collection: str) -> str:
 
 
 def pileup_scheme(layout: Layout) -> str | None:
-    """Return ``"chs"`` or ``"Puppi"``; None where the file does not tell.
+    """Return ``"chs"`` or ``"Puppi"``; None where the file does not tell (see `scheme_of`)."""
+    return scheme_of(layout.collection, layout.fields)
+
+
+def scheme_of(collection: str, fields: Mapping[str, tuple[str, ...]]) -> str | None:
+    """Return ``"chs"`` or ``"Puppi"``; None where the collections and fields of a file do not tell.
 
     ``Jet`` is CHS up to NanoAODv9, where it carries the working points of the pileup identification, and PUPPI in
-    Run 3, where it carries the tags of that time.
+    Run 3, where it carries the tags of that time, or stands without that identification beside ``Rho`` (NanoAODv11 on).
     """
-    if layout.collection in _NAMED_SCHEME:
-        return _NAMED_SCHEME[layout.collection]
-    if layout.collection != "Jet":
+    if collection in _NAMED_SCHEME:
+        return _NAMED_SCHEME[collection]
+    if collection != "Jet":
         return None
-    fields = layout.fields["Jet"]
-    if any(field.startswith(("PNetReg", "UParTAK4Reg", "btagPNet", "btagRobustParT", "btagUParT")) for field in fields):
+    jet = fields["Jet"]
+    if any(field.startswith(("PNetReg", "UParTAK4Reg", "btagPNet", "btagRobustParT", "btagUParT")) for field in jet):
         return "Puppi"
-    return "chs" if "puId" in fields else None
+    if "puId" in jet:
+        return "chs"
+    return "Puppi" if "fixedGridRhoFastjetAll" in fields.get("Rho", ()) else None
 
 
 def is_simulation(layout: Layout) -> bool:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from coffea_mljec.geometry import delta_r2
 from coffea_mljec.jit import njit
 
-__all__ = ["CHARGED_IDS", "constituent_sums", "group_links", "split_charged"]
+__all__ = ["CHARGED_IDS", "constituent_sums", "group_links", "group_near", "pick_groups", "split_charged"]
 
 CHARGED_IDS = (11, 13, 211)
 """|pdgId| of charged candidates; every other candidate is neutral (1 and 2 are HF hadrons and HF electrons/photons)."""
@@ -39,7 +40,7 @@ def group_links(
         Rows of the target table over the whole chunk, jet by jet.
     offsets : ndarray of int64, shape (n_jets + 1,)
     broken : ndarray of bool, shape (n_jets,)
-        True where a link of the jet leads to no candidate.
+        True where a link of the jet leads to no candidate, or two to the same.
     beyond : int
         Event of the first link to a jet that the event does not have, -1 if there is none.
     """
@@ -75,7 +76,81 @@ def group_links(
                 position = jet_offsets[event] + jet
                 index[cursor[position]] = target_offsets[event] + target
                 cursor[position] += 1
+    owner = np.full(target_offsets[n_events], -1, np.int64)
+    for jet in range(n_jets):
+        for position in range(offsets[jet], offsets[jet + 1]):
+            if owner[index[position]] == jet:
+                broken[jet] = True
+            owner[index[position]] = jet
     return index, offsets, broken, beyond
+
+
+@njit()
+def group_near(
+    eta: npt.NDArray[Any],
+    phi: npt.NDArray[Any],
+    offsets: npt.NDArray[np.int64],
+    target_eta: npt.NDArray[Any],
+    target_phi: npt.NDArray[Any],
+    target_offsets: npt.NDArray[np.int64],
+    radius: float,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Give each jet the targets within its radius, in the order of their table; one target may belong to several jets.
+
+    That is how PFNano makes its links of vertices (plugins/JetConstituentTableProducer.cc). A NaN angle is near
+    nothing.
+
+    Parameters
+    ----------
+    eta, phi : ndarray, shape (n_jets,)
+    offsets, target_offsets : ndarray of int64, shape (n_events + 1,)
+    target_eta, target_phi : ndarray, shape (n_targets,)
+    radius : float
+
+    Returns
+    -------
+    index, offsets : ndarray of int64
+        As of `group_links`.
+    """
+    n_events = len(offsets) - 1
+    groups = np.zeros(offsets[n_events] + 1, np.int64)
+    index = np.empty(0, np.int64)
+    for fill in range(2):
+        count = 0
+        for event in range(n_events):
+            for jet in range(offsets[event], offsets[event + 1]):
+                for target in range(target_offsets[event], target_offsets[event + 1]):
+                    if delta_r2(target_eta[target], target_phi[target], eta[jet], phi[jet]) < radius * radius:
+                        if fill:
+                            index[count] = target
+                        count += 1
+                groups[jet + 1] = count
+        if not fill:
+            index = np.empty(count, np.int64)
+    return index, groups
+
+
+@njit()
+def pick_groups(
+    rows: npt.NDArray[np.int64],
+    index: npt.NDArray[np.int64],
+    offsets: npt.NDArray[np.int64],
+    broken: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Return the groups of the jets `rows`, in that order; an empty one for a negative row."""
+    picked_offsets = np.zeros(len(rows) + 1, np.int64)
+    picked_broken = np.zeros(len(rows), np.bool_)
+    for jet in range(len(rows)):
+        size = 0
+        if rows[jet] >= 0:
+            size = offsets[rows[jet] + 1] - offsets[rows[jet]]
+            picked_broken[jet] = broken[rows[jet]]
+        picked_offsets[jet + 1] = picked_offsets[jet] + size
+    picked = np.empty(picked_offsets[len(rows)], np.int64)
+    for jet in range(len(rows)):
+        if rows[jet] >= 0:
+            picked[picked_offsets[jet] : picked_offsets[jet + 1]] = index[offsets[rows[jet]] : offsets[rows[jet] + 1]]
+    return picked, picked_offsets, picked_broken
 
 
 @njit()

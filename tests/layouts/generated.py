@@ -223,13 +223,19 @@ LAYOUTS: dict[str, Callable[[Tables], Tables]] = {
 }
 
 
-def write(tables: Tables, path: Path, kind: str = "TTree") -> Path:
-    """Write a file as TTree, RNTuple or Parquet, in the branches of NanoAOD."""
+def flat_branches(tables: Tables) -> dict[str, Any]:
+    """All branches of the file by name, counters among them."""
     branches: dict[str, Any] = dict(tables.events)
     for table, columns in tables.tables.items():
         counts = tables.counts[table].astype(np.int32)
         branches[f"n{table}"] = counts
         branches |= {f"{table}_{name}": ak.unflatten(values, counts) for name, values in columns.items()}
+    return branches
+
+
+def write(tables: Tables, path: Path, kind: str = "TTree") -> Path:
+    """Write a file as TTree, RNTuple or Parquet, in the branches of NanoAOD."""
+    branches = flat_branches(tables)
     if kind == "Parquet":
         import pyarrow
         import pyarrow.parquet
@@ -257,3 +263,77 @@ def write_layout(name: str, sample: Path, folder: Path, kind: str = "TTree", n_e
     suffix = "parquet" if kind == "Parquet" else "root"
     path = folder / f"{name}_{kind.lower()}.{suffix}"
     return write(LAYOUTS[name](read_sample(sample, n_events)), path, kind)
+
+
+def synthetic(jets: list[list[int]], seed: int = 0, shuffled: bool = False) -> Tables:
+    """Events made up: for each jet its number of candidates; the jets lie apart, each at the sum of its candidates.
+
+    With `shuffled`, the links stand in any order. A jet without candidates has 20 GeV all the same.
+    """
+    rng = np.random.default_rng(seed)
+    sizes = np.array([size for event in jets for size in event], np.int64)
+    per_event = np.array([len(event) for event in jets], np.int64)
+    n, jet = int(sizes.sum()), np.repeat(np.arange(len(sizes)), sizes)
+    number = np.arange(len(sizes)) - np.repeat(np.cumsum(per_event) - per_event, per_event)
+    axis_eta, axis_phi = -2.0 + 0.9 * (number // 6), -3.0 + 1.0 * (number % 6)
+    pt = rng.exponential(5.0, n).astype(np.float32) + np.float32(0.5)
+    eta = (axis_eta[jet] + rng.normal(0, 0.05, n)).astype(np.float32)
+    phi = np.clip(axis_phi[jet] + rng.normal(0, 0.05, n), -3.14, 3.14).astype(np.float32)
+    px, py, pz = (np.bincount(jet, pt * f, len(sizes)) for f in (np.cos(phi), np.sin(phi), np.sinh(eta)))
+    filled = sizes > 0
+    raw = np.where(filled, np.hypot(px, py), 20.0)
+    columns = {
+        "pt": raw,
+        "eta": np.where(filled, np.arcsinh(np.divide(pz, raw)), axis_eta),
+        "phi": np.where(filled, np.arctan2(py, px), axis_phi),
+        "mass": raw * 0.1,
+        "rawFactor": np.zeros(len(sizes)),
+        "puId": np.full(len(sizes), 7),
+    }
+    candidates = {
+        "pt": pt,
+        "eta": eta,
+        "phi": phi,
+        "mass": np.zeros(n, np.float32),
+        "pdgId": rng.choice(np.array([211, -211, 22, 130, 11, 13, 1], np.int32), n),
+        "charge": np.zeros(n, np.int32),
+        "puppiWeight": np.ones(n, np.float32),
+    }
+    per_event_candidates = np.array([sum(event) for event in jets], np.int64)
+    begin = np.cumsum(per_event_candidates) - per_event_candidates
+    event = np.repeat(np.arange(len(jets)), per_event_candidates)
+    links = {
+        "jetIdx": number[jet].astype(np.int32),
+        "pFCandsIdx": (np.arange(n) - begin[event]).astype(np.int32),
+    }
+    if shuffled:
+        order = np.lexsort((rng.random(n), event))
+        links = {name: values[order] for name, values in links.items()}
+    events = {
+        "run": np.ones(len(jets), np.uint32),
+        "luminosityBlock": np.ones(len(jets), np.uint32),
+        "event": np.arange(len(jets), dtype=np.uint64),
+        "fixedGridRhoFastjetAll": np.full(len(jets), 20, np.float32),
+    }
+    jet_columns = {name: v.astype(np.int32 if name == "puId" else np.float32) for name, v in columns.items()}
+    return Tables(
+        events,
+        {"Jet": per_event, "PFCands": per_event_candidates, "JetPFCands": per_event_candidates},
+        {"Jet": jet_columns, "PFCands": candidates, "JetPFCands": links},
+    )
+
+
+class _Source(dict[str, Any]):
+    """What coffea's ``from_preloaded`` reads from."""
+
+    def __init__(self, branches: dict[str, Any], n_events: int) -> None:
+        super().__init__({name: ak.Array(values) for name, values in branches.items()})
+        self.metadata = {"uuid": "generated", "num_rows": n_events, "object_path": "Events"}
+
+
+def in_memory(tables: Tables) -> Any:
+    """NanoEvents without a file."""
+    from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
+
+    source = _Source(flat_branches(tables), len(tables.events["run"]))
+    return NanoEventsFactory.from_preloaded(source, schemaclass=PFNanoAODSchema).events()
