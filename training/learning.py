@@ -69,9 +69,14 @@ class Regression(lightning.LightningModule):
         self.log("learning_rate", float(self.trainer.optimizers[0].param_groups[0]["lr"]), prog_bar=True)
 
     def configure_optimizers(self) -> Any:
-        """Adam; the learning rate falls when the validation loss stays on a plateau."""
+        """Adam; the learning rate falls when the validation loss stays on a plateau, or `Pace` sets it."""
         settings = self.learning
-        optimiser = torch.optim.Adam(self.parameters(), lr=settings.learning_rate, fused=True)
+        matrices = [parameter for parameter in self.parameters() if parameter.ndim > 1]
+        others = [parameter for parameter in self.parameters() if parameter.ndim <= 1]
+        groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
+        if settings.schedule == "cosine":
+            return optimiser
         # torch waits for one epoch more than its patience; the reference's patience counts every epoch without gain.
         schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
             optimiser, mode="min", factor=settings.plateau_factor, patience=settings.plateau_patience - 1,
@@ -126,13 +131,34 @@ class JetBatches(lightning.LightningDataModule):
         """Return the pass of the current epoch."""
         epoch = int(self.trainer.current_epoch) if self.trainer is not None else 0
         acceptance = self.sampled.acceptance[self.train]
-        size = self.learning.jets_per_epoch
-        pieces = 1 if size is None else max(1, round(float(acceptance.sum(dtype=np.float64)) / size))
+        pieces = self._pieces
         turn, piece = divmod(epoch, pieces)
         rows = self.train[accept(acceptance, self.seed, turn)]
         rows = np.random.default_rng((self.seed, turn, 1)).permutation(rows)[piece::pieces]
-        self.stream = Stream(self.jets, rows, self.sampled.weight, self.learning.batch_size, whole_batches=True)
+        turned = (self.seed, epoch, 2) if self.learning.symmetries else None
+        self.stream = Stream(
+            self.jets, rows, self.sampled.weight, self.learning.batch_size, whole_batches=True, turned=turned
+        )
         return self.stream
+
+    @property
+    def _pieces(self) -> int:
+        """Epochs that make a pass."""
+        size = self.learning.jets_per_epoch
+        return 1 if size is None else max(1, round(self._accepted / size))
+
+    @property
+    def _accepted(self) -> float:
+        """Jets expected in a pass."""
+        return float(self.sampled.acceptance[self.train].sum(dtype=np.float64))
+
+    @property
+    def scheduled_batches(self) -> int:
+        """Batches in the whole training: those of ``schedule_jets``, at most those of ``max_epochs`` epochs."""
+        size = self.learning.batch_size
+        most = self.learning.max_epochs * max(int(self._accepted / self._pieces) // size, 1)
+        jets = self.learning.schedule_jets
+        return most if jets is None else min(most, max(jets // size, 1))
 
     def val_dataloader(self) -> Stream:
         """Return one pass over the validation jets, in order."""
@@ -152,14 +178,17 @@ class History(lightning.Callback):
     def __init__(self, path: Path) -> None:
         self.path = path
         self._begin = self._end = 0.0
+        self._jets = 0
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Start the clock."""
         self._begin = time.perf_counter()
+        self._jets = 0
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Read the clock: the validation that follows the last batch does not count."""
         self._end = time.perf_counter()
+        self._jets += len(batch["target"])
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Keep the lines of the epochs that the run goes on from."""
@@ -174,9 +203,9 @@ class History(lightning.Callback):
         values = [float(trainer.callback_metrics[name]) for name in ("train_loss", "val_loss", "learning_rate")]
         line = [str(trainer.current_epoch), *(f"{value:.7g}" for value in values)]
         line += [
-            str(len(stream.rows)),
+            str(self._jets),
             f"{seconds:.3f}",
-            f"{len(stream.rows) / seconds:.0f}",
+            f"{self._jets / seconds:.0f}",
             f"{stream.waited / seconds:.4f}",
         ]
         self._write([*self.path.read_text().splitlines(), ",".join(line)])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml  # type: ignore[import-untyped]
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.features import FEATURE_SETS, FeatureSet
@@ -34,10 +34,21 @@ class Learning(BaseModel):
         Jets in a batch.
     learning_rate : float
         Of Adam, at the start.
+    weight_decay : float
+        Of Adam, decoupled (I. Loshchilov, F. Hutter, arXiv:1711.05101), on the matrices of dense layers alone.
+    symmetries : bool
+        Whether training jets are turned about the beam and mirrored at random (`training.dataset.symmetry`).
+    schedule : "plateau" or "cosine"
+        Whether the learning rate falls, and the training stops, when the validation loss no longer gains; or it rises
+        during the warm-up and falls along a cosine to 0 at a known end (`training.pace`): for a fixed budget.
+    warm_up : float
+        Share of a cosine's length in which the learning rate rises.
+    schedule_jets : int or None
+        Length of a cosine in jets; None: ``max_epochs`` epochs.
     plateau_factor, plateau_patience : float, int
         The learning rate is multiplied by the factor after so many epochs without gain.
     stop_patience : int
-        Training stops after so many epochs without gain; the best weights are kept.
+        Training stops after so many epochs without gain; the best weights are kept. Not with a cosine.
     least_gain : float
         What counts as a gain in validation loss.
     max_epochs : int
@@ -48,7 +59,8 @@ class Learning(BaseModel):
     validation_jets : int or None
         Jets of the validation split, drawn once by the seed, that the validation loss is taken from; None: all.
     max_minutes : float or None
-        Training ends after the epoch in which this time is over.
+        On a plateau, training ends after the epoch in which this time is over. A cosine reaches its end when this time
+        is over, if its jets do not end it before.
     threads : int
         CPU threads of torch.
     accelerator : str
@@ -60,6 +72,11 @@ class Learning(BaseModel):
     loss_range: Rate = 1.0
     batch_size: Positive = 1024
     learning_rate: Rate = 2e-3
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    symmetries: bool = False
+    schedule: Literal["plateau", "cosine"] = "plateau"
+    warm_up: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.03
+    schedule_jets: Positive | None = None
     plateau_factor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     plateau_patience: Positive = 5
     stop_patience: Positive = 7
@@ -70,6 +87,12 @@ class Learning(BaseModel):
     max_minutes: Rate | None = None
     threads: Positive = 2
     accelerator: Annotated[str, Field(pattern="^(auto|cpu|gpu)$")] = "auto"
+
+    @model_validator(mode="after")
+    def _a_length_is_a_cosines(self) -> Learning:
+        if self.schedule_jets is not None and self.schedule != "cosine":
+            raise ValueError("schedule_jets is the length of a cosine: set schedule to cosine, or leave it out")
+        return self
 
 
 class Sample(BaseModel):

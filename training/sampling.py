@@ -32,6 +32,9 @@ __all__ = [
 #: Group -> PDG ids.
 FLAVOUR_GROUPS: Mapping[str, tuple[int, ...]] = {"b": (5,), "c": (4,), "uds": (1, 2, 3), "g": (21,)}
 
+#: |eta_gen| beyond which a jet is forward.
+FORWARD = 2.5
+
 Share = Annotated[float, Field(ge=0.0)]
 
 
@@ -55,6 +58,9 @@ class Sampling(BaseModel):
     temper : float
         Ideal weights within a group of flavours are raised to this power: 1 is the target density, 0 the available one.
         A small sample far from the target density is worth few jets (its effective size); tempering gives them back.
+    forward_share : float or None
+        Share of the weight of each group of flavours given to jets beyond |eta_gen| = 2.5; None: what the density
+        gives. DESIGN's leaves 1 % to forward jets above 30 GeV, from which a network learns little.
     shares : dict of str to float
         Group of flavours -> share; only ratios matter.
     least_acceptance : float
@@ -74,6 +80,7 @@ class Sampling(BaseModel):
     p_ref: Annotated[float, Field(gt=0.0)] = 500.0
     pt_power: Annotated[float, Field(ge=0.0, le=4.0)] = 0.0
     temper: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
+    forward_share: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     shares: dict[str, Share] = {"b": 1.0, "c": 1.0, "uds": 2.0, "g": 2.0}
     least_acceptance: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
     accept_all_above: Annotated[float, Field(gt=0.0)] = 1.0
@@ -93,11 +100,11 @@ class Sampled:
     weight : float32 array [n]
         Weight in the loss once accepted; the mean over accepted jets is 1 on average.
     report : dict
-        Per group: jets, share asked and reached, jets left (expected in an epoch), effective size, share of the target
-        where the sample has no jet (``uncovered``), share of the weight that the cap takes from capped jets
-        (``capped``) and share of the weight that capped jets carry (``in_capped``). Of all: ``jets``,
-        ``accepted_in_an_epoch``, ``left`` (its share), ``effective_size``, ``in_capped``, ``smallest_weight`` and
-        ``largest_weight`` in the loss.
+        Per group: jets, share asked and reached, jets left (expected in an epoch), effective size, share of the weight
+        that forward jets carry (``forward``), share of the target where the sample has no jet (``uncovered``), share
+        of the weight that the cap takes from capped jets (``capped``) and share of the weight that capped jets carry
+        (``in_capped``). Of all: ``jets``, ``accepted_in_an_epoch``, ``left`` (its share), ``effective_size``,
+        ``in_capped``, ``smallest_weight`` and ``largest_weight`` in the loss.
     """
 
     acceptance: NDArray[np.float32]
@@ -174,6 +181,10 @@ def sample(
         raw = density * pt[mine] / available[cell[mine]]
         raw *= mine.sum() / raw.sum()
         raw = raw**settings.temper
+        forward = eta[mine] > FORWARD
+        if settings.forward_share is not None and forward.any() and not forward.all():
+            raw[forward] *= settings.forward_share / raw[forward].sum()
+            raw[~forward] *= (1.0 - settings.forward_share) / raw[~forward].sum()
         raw *= mine.sum() / raw.sum()
         capped = _capped(raw, settings.largest_weight)
         top = capped >= settings.largest_weight * (1.0 - 1e-9)
@@ -198,6 +209,7 @@ def sample(
             report["groups"][group] |= {
                 "share_reached": float(reached[mine].sum() / reached.sum()),
                 "left": float(acceptance[mine].sum()),
+                "forward": _share(reached, mine & (eta > FORWARD), mine),
                 "in_capped": _share(reached, mine & at_cap, mine),
             }
     used = weight[acceptance > 0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,6 +33,7 @@ def command(
         list[Path] | None, typer.Option(help="ROOT files or folders, in place of the recipe's.")
     ] = None,
     runs: Annotated[Path | None, typer.Option(help="Folder for runs, in place of the recipe's.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Folder that gets the study's table and figure.")] = None,
     quiet: Annotated[bool, typer.Option(help="No progress bars.")] = False,
 ) -> None:
     """Search for better settings of a recipe; the study is RUNS/NAME-search and can be continued."""
@@ -49,6 +51,10 @@ def command(
     settings = start.trees if isinstance(start, TreesRecipe) else start.learning
     changes[kind] = settings.model_dump() | known
     folder = search(read_recipe(recipe, **changes), trials, not quiet)
+    if report is not None:
+        report.mkdir(parents=True, exist_ok=True)
+        for name in ("study.csv", "study.md", "study.png"):
+            shutil.copy(folder / name, report / f"{start.name}.{name.rpartition('.')[2]}")
     typer.echo((folder / "study.md").read_text())
     typer.echo(f"study: {folder}")
 
@@ -68,7 +74,7 @@ def search(recipe: AnyRecipe, trials: int, progress: bool = True) -> Path:
     Returns
     -------
     Path
-        ``runs/NAME-search`` with ``study.db``, ``study.csv``, ``study.md``, and each trial's run.
+        ``runs/NAME-search`` with ``study.db``, ``study.csv``, ``study.md``, ``study.png``, and each trial's run.
 
     Raises
     ------
@@ -106,6 +112,7 @@ def search(recipe: AnyRecipe, trials: int, progress: bool = True) -> Path:
             if progress:
                 typer.echo(f"{left - 1} trials left; best validation loss {study.best_value:.5f}", err=True)
         _write_tables(folder, study)
+        _draw(folder / "study.png", _done(study))
     finally:
         storage.remove_session()
         storage.engine.dispose()
@@ -115,7 +122,8 @@ def search(recipe: AnyRecipe, trials: int, progress: bool = True) -> Path:
 def suggest(trial: Any, recipe: AnyRecipe) -> AnyRecipe:
     """Return the recipe with the settings of a trial.
 
-    Networks: learning rate, batch size and batch norm's momentum; particle flow networks also the layers' widths.
+    Networks: learning rate, batch size and batch norm's momentum; particle flow networks also the layers' widths and
+    whether the constituents are pooled by their pT too.
     Trees: learning rate, leaves, least jets in a leaf and penalty.
     """
     if isinstance(recipe, TreesRecipe):
@@ -138,6 +146,7 @@ def suggest(trial: Any, recipe: AnyRecipe) -> AnyRecipe:
             "phi_candidate": (phi // 4, phi // 2, phi),
             "phi_vertex": (phi // 8, phi // 4, phi // 2),
             "head": tuple(max(8, head >> layer) for layer in range(depth)),
+            "pooling": tuple(trial.suggest_categorical("pooling", ["sum", "sum pt"]).split()),
         }
     changes = {"learning": recipe.learning.model_dump() | learning, "architecture": widths}
     return Recipe.model_validate(recipe.model_dump() | changes)
@@ -145,6 +154,29 @@ def suggest(trial: Any, recipe: AnyRecipe) -> AnyRecipe:
 
 def _done(study: Any) -> list[Any]:
     return [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+
+
+def _draw(path: Path, trials: list[Any]) -> None:
+    """Draw the validation losses of the trials: in their order with the best so far, and over the parameters."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    order, size = figure.subplots(1, 2, sharey=True)
+    numbers, losses = [trial.number for trial in trials], [trial.value for trial in trials]
+    best = [min(losses[: i + 1]) for i in range(len(losses))]
+    order.plot(numbers, losses, "o", numbers, best, "-")
+    order.set_xlabel("trial (0: the recipe)")
+    order.set_ylabel("validation loss")
+    size.plot([trial.user_attrs["parameters"] for trial in trials], losses, "o")
+    for trial in trials:
+        size.annotate(str(trial.number), (trial.user_attrs["parameters"], trial.value), fontsize=7)
+    size.set_xscale("log")
+    size.set_xlabel("parameters")
+    temporary = path.with_name(path.name + ".part")
+    figure.savefig(temporary, format="png", dpi=80)
+    temporary.rename(path)
 
 
 def _write_tables(folder: Path, study: Any) -> None:

@@ -33,7 +33,7 @@ _JETS_TO_FIT = 50_000
 def command(
     recipe: Annotated[Path, typer.Argument(help="Recipe: YAML or TOML, such as training/configs/pfn-r-lite.yaml.")],
     resume: Annotated[bool, typer.Option(help="Go on after the last finished epoch of this recipe's run.")] = False,
-    max_minutes: Annotated[float | None, typer.Option(help="End after the epoch in which this time is over.")] = None,
+    max_minutes: Annotated[float | None, typer.Option(help="End when this time is over.")] = None,
     production: Annotated[
         list[Path] | None, typer.Option(help="ROOT files or folders, in place of the recipe's.")
     ] = None,
@@ -209,6 +209,7 @@ def _fit(module: Any, batches: Any, folder: Path, recipe: Recipe, checkpoint: Pa
     from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar, Timer
 
     from training.learning import History
+    from training.pace import Pace
 
     # What it says of accelerators and of services to buy is of no use here; warnings still come through.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -220,10 +221,15 @@ def _fit(module: Any, batches: Any, folder: Path, recipe: Recipe, checkpoint: Pa
     callbacks: list[Any] = [
         best,
         History(folder / "metrics.csv"),
-        EarlyStopping("val_loss", min_delta=learning.least_gain, patience=learning.stop_patience, mode="min"),
     ]
-    if learning.max_minutes is not None:
-        callbacks.append(Timer(timedelta(minutes=learning.max_minutes), interval="epoch", verbose=False))
+    if learning.schedule == "cosine":
+        callbacks.append(Pace(learning, batches.scheduled_batches))
+    else:
+        callbacks.append(
+            EarlyStopping("val_loss", min_delta=learning.least_gain, patience=learning.stop_patience, mode="min")
+        )
+        if learning.max_minutes is not None:
+            callbacks.append(Timer(timedelta(minutes=learning.max_minutes), interval="epoch", verbose=False))
     if progress:
         callbacks.append(RichProgressBar())
     trainer = Trainer(

@@ -342,15 +342,51 @@ def test_stream_gives_every_jet_once(toy_jets: Callable[..., Any]) -> None:
         for batch in batches:
             chosen = batch["weight"].numpy().astype(int)
             np.testing.assert_array_equal(batch["target"].numpy(), jets.columns["target"][chosen])
-            content, _, jet = gather_jagged(jets.features["sv_features"], jets.features["sv_offsets"], chosen)
+            content, offsets, _ = gather_jagged(jets.features["sv_features"], jets.features["sv_offsets"], chosen)
             np.testing.assert_array_equal(batch["sv_features"].numpy(), content)
-            np.testing.assert_array_equal(batch["sv_jet"].numpy(), jet)
+            np.testing.assert_array_equal(batch["sv_offsets"].numpy(), offsets)
     assert not np.array_equal(seen, rows)
     assert stream.waited > 0
     whole = Stream(jets, rows, weight, 16, shuffle=(1, 2), whole_batches=True)
     assert [len(batch["target"]) for batch in whole] == [16, 16, 16]
     assert len(whole) == 3
     assert len(Stream(jets, rows[:5], weight, 16, whole_batches=True)) == 1
+
+
+def test_turned_jets_keep_what_is_relative(toy_jets: Callable[..., Any]) -> None:
+    pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
+    jets = toy_jets(200)
+    weight = np.ones(200, np.float32)
+
+    def of(turned: tuple[int, ...] | None) -> dict[str, np.ndarray]:
+        (batch,) = Stream(jets, np.arange(200), weight, 200, turned=turned)
+        return {name: values.numpy() for name, values in batch.items()}
+
+    plain, turned = of(None), of((3, 1))
+    names = jets.feature_set.names()
+    phi, eta = names["jet"].index("phi"), names["jet"].index("eta")
+    angle = turned["jet_features"][:, phi] - plain["jet_features"][:, phi]
+    sign = turned["jet_features"][:, eta] / plain["jet_features"][:, eta]
+    assert 60 < (sign < 0).sum() < 140
+    for collection, columns in names.items():
+        row = np.arange(200)
+        if collection != "jet":
+            row = np.repeat(row, np.diff(plain[f"{collection}_offsets"]))
+        for i, name in enumerate(columns):
+            before, after = plain[f"{collection}_features"][:, i], turned[f"{collection}_features"][:, i]
+            if name == "phi":
+                step = (after - before - angle[row] + np.pi) % (2 * np.pi) - np.pi
+                np.testing.assert_allclose(step, 0.0, atol=2e-5)
+                assert np.abs(after).max() <= np.float32(np.pi)
+            elif name in ("eta", "dz"):
+                np.testing.assert_array_equal(after, before * sign[row])
+            else:
+                np.testing.assert_array_equal(after, before)
+    np.testing.assert_array_equal(turned["target"], plain["target"])
+    # The same seed turns them alike, another one does not; what is on disk stays.
+    np.testing.assert_array_equal(of((3, 1))["charged_features"], turned["charged_features"])
+    assert not np.array_equal(of((3, 2))["charged_features"], turned["charged_features"])
+    np.testing.assert_array_equal(of(None)["charged_features"], plain["charged_features"])
 
 
 def test_stream_can_be_left_early_and_tells_errors(toy_jets: Callable[..., Any]) -> None:

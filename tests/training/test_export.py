@@ -65,7 +65,9 @@ def difference(session: Any, network: PFN, arrays: dict[str, np.ndarray]) -> flo
     return float(np.abs(got - wanted).max(initial=0.0))
 
 
-@pytest.mark.parametrize(("name", "features"), [("pfn-r-lite", PFNANO), ("pfn-r-lite", THESIS), ("pfn-r", THESIS)])
+@pytest.mark.parametrize(
+    ("name", "features"), [("pfn-r-lite", PFNANO), ("pfn-r-lite", THESIS), ("pfn-r", THESIS), ("pfn-m", PFNANO)]
+)
 def test_graph_equals_torch(toy_jets: Callable[..., Any], name: str, features: FeatureSet) -> None:
     arrays = toy_jets(400, feature_set=features).features
     network = settled(name, features, arrays)

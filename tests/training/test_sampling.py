@@ -49,6 +49,26 @@ def test_accepted_jets_follow_the_target(available: tuple[np.ndarray, ...], leas
         np.testing.assert_allclose(got / got.sum(), wanted / wanted.sum(), atol=0.025)
 
 
+def test_forward_jets_get_their_share_of_every_flavour(available: tuple[np.ndarray, ...]) -> None:
+    pt, eta, flavour = available
+    without = sample(pt, eta, flavour, Sampling(largest_weight=1e4)).report["groups"]
+    sampled = sample(pt, eta, flavour, Sampling(largest_weight=1e4, forward_share=0.3))
+    reached = sampled.acceptance.astype(float) * sampled.weight
+    for group, codes in FLAVOUR_GROUPS.items():
+        mine = np.isin(flavour, codes)
+        share = reached[mine & (np.abs(eta) > 2.5)].sum() / reached[mine].sum()
+        assert share == pytest.approx(0.3, abs=1e-3)
+        assert sampled.report["groups"][group]["forward"] == pytest.approx(share, abs=1e-6)
+        assert without[group]["forward"] < 0.25
+    # Within a region the density stays what it was.
+    plain = sample(pt, eta, flavour, Sampling(largest_weight=1e4))
+    central = np.isin(flavour, FLAVOUR_GROUPS["g"]) & (np.abs(eta) < 2.5)
+    ratio = reached[central] / (plain.acceptance.astype(float) * plain.weight)[central]
+    assert np.ptp(ratio) < 1e-3 * ratio.mean()
+    only = np.full(100, 1.0)
+    assert sample(50 * only, only, np.resize([1, 4, 5, 21], 100), Sampling(forward_share=0.3)).report["jets"] == 100
+
+
 def test_flavours_get_their_shares(available: tuple[np.ndarray, ...]) -> None:
     sampled = sample(*available, Sampling())
     reached = sampled.acceptance.astype(float) * sampled.weight

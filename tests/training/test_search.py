@@ -60,6 +60,7 @@ def test_a_study_is_continued_and_kept_as_a_table(
     assert len((folder / "study.csv").read_text().splitlines()) == 4
     assert (folder / "study.md").read_text().count("\n") == 5
     assert (folder / "trial-002" / "run.json").is_file()
+    assert (folder / "study.png").stat().st_size > 1000
 
 
 def test_what_is_varied() -> None:
@@ -71,6 +72,7 @@ def test_what_is_varied() -> None:
     assert tried.learning.batch_size == 256
     assert tried.widths.model_dump()["phi_candidate"] == (8, 16, 32)
     assert tried.widths.model_dump()["head"] == (64, 32)
+    assert tried.widths.model_dump()["pooling"] == ("sum",)
     assert (tried.sampling, tried.split, tried.selection) == (network.sampling, network.split, network.selection)
     graph = suggest(Fixed(), recipe_of(Path("x"), architecture="particlenet-r-lite"))
     assert isinstance(graph, Recipe)

@@ -14,7 +14,7 @@ import yaml
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.features import FeatureSet
-from training.recipe import Recipe, read_recipe
+from training.recipe import Learning, Recipe, read_recipe
 
 CONFIGS = Path(__file__).resolve().parents[2] / "training" / "configs"
 SMALL = FeatureSet(jet=("log_pt", "eta"), charged=("rel_pt",), neutral=("pt", "rel_pt"))
@@ -78,16 +78,30 @@ def test_shipped_recipes_hold_every_setting(path: Path) -> None:
     assert missing(yaml.safe_load(path.read_text()), read_recipe(path).model_dump(mode="json")) == []
 
 
-def test_the_default_recipe_learns_as_the_design_says() -> None:
-    recipe = read_recipe(CONFIGS / "pfn-r-lite.yaml")
-    learning = recipe.learning
+def test_without_a_word_a_network_learns_as_the_design_says() -> None:
+    learning = Learning()
     assert (learning.batch_size, learning.learning_rate, learning.loss_range) == (1024, 2e-3, 1.0)
     assert (learning.plateau_factor, learning.plateau_patience, learning.least_gain) == (0.2, 5, 1e-4)
-    assert learning.stop_patience == 7
+    assert (learning.schedule, learning.stop_patience, learning.weight_decay) == ("plateau", 7, 0.0)
+    assert not learning.symmetries
+
+
+def test_the_default_recipe_has_the_reference_network() -> None:
+    recipe = read_recipe(CONFIGS / "pfn-r-lite.yaml")
     assert sum(recipe.split) == pytest.approx(1.0)
     assert recipe.features == "pfnano"
     assert isinstance(recipe, Recipe)
     assert recipe.widths == Recipe.model_validate(recipe.model_dump() | {"architecture": "pfn-r-lite"}).widths
+
+
+def test_all_recipes_share_what_defines_the_loss() -> None:
+    """Split, selection and sampling: losses of different networks would not compare otherwise."""
+    recipes = [read_recipe(path) for path in sorted(CONFIGS.glob("*.yaml"))]
+    assert len(recipes) > 4
+    for recipe in recipes[1:]:
+        assert (recipe.split, recipe.selection, recipe.sampling) == (
+            recipes[0].split, recipes[0].selection, recipes[0].sampling
+        )  # fmt: skip
 
 
 def test_recipes_survive_writing_and_reading(tmp_path: Path) -> None:
@@ -117,6 +131,9 @@ def test_toml_recipes_are_read(tmp_path: Path) -> None:
         ({"features": {"jet": ["ptt"]}}, "unknown feature 'ptt' of collection 'jet'"),
         ({"architecture": "pfn"}, "unknown architecture 'pfn': choose one of pfn-r-lite, pfn-r"),
         ({"learning": {"plateau_factor": 2}}, "learning.plateau_factor: Input should be less than 1"),
+        ({"learning": {"schedule": "steps"}}, "learning.schedule: Input should be 'plateau' or 'cosine'"),
+        ({"learning": {"schedule_jets": 1000}}, "schedule_jets is the length of a cosine: set schedule to cosine"),
+        ({"architecture": {"pooling": ["pt", "pt"]}}, "each way of pooling can stand once, got pt, pt"),
         ({"name": "../up"}, "name: String should match pattern"),
     ],
 )
@@ -281,6 +298,99 @@ def test_learning_rate_falls_and_training_stops_on_a_plateau(tmp_path: Path, toy
         rates = [float(line["learning_rate"]) for line in csv.DictReader(file)]
     # Falls after 2 and 4 epochs without gain, stops after 5.
     assert rates == pytest.approx([2e-3, 2e-3, 2e-3, 4e-4, 4e-4, 8e-5])
+
+
+def rates_of(folder: Path) -> list[float]:
+    with (folder / "metrics.csv").open() as file:
+        return [float(line["learning_rate"]) for line in csv.DictReader(file)]
+
+
+def test_a_cosine_rises_and_falls_to_nothing(tmp_path: Path, toy_training: Callable[..., Path]) -> None:
+    cosine = {"schedule": "cosine", "warm_up": 0.2, "max_epochs": 10, "learning_rate": 0.01, "weight_decay": 0.01}
+    folder = toy_training(tiny(tmp_path, learning=cosine))
+    rates = rates_of(folder)
+    # After the last batch of every epoch; the warm-up is the first two.
+    wanted = [0.01 * min(i / 2, 0.5 * (1 + np.cos(np.pi * max(i - 2, 0) / 8))) for i in range(1, 11)]
+    assert rates == pytest.approx(wanted, rel=1e-3, abs=1e-9)
+    metrics = json.loads((folder / "run.json").read_text())["metrics"]
+    assert metrics["val_loss"] < 0.9 * metrics["val_loss_uncorrected"]
+
+
+def test_a_cosine_ends_after_its_jets(tmp_path: Path, toy_training: Callable[..., Path]) -> None:
+    # 11 batches of 64, whatever an epoch has: it ends amid one, and validates.
+    folder = toy_training(
+        tiny(tmp_path, learning={"schedule": "cosine", "schedule_jets": 11 * 64 + 3, "max_epochs": 50})
+    )
+    with (folder / "metrics.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert sum(int(line["jets"]) for line in lines) == 11 * 64
+    assert float(lines[-1]["learning_rate"]) == pytest.approx(0.0, abs=1e-12)
+    assert json.loads((folder / "run.json").read_text())["metrics"]["val_loss"] > 0
+
+
+def test_time_ends_a_cosine_at_once(tmp_path: Path, toy_training: Callable[..., Path]) -> None:
+    folder = toy_training(tiny(tmp_path, learning={"schedule": "cosine", "max_epochs": 500, "max_minutes": 1e-6}))
+    with (folder / "metrics.csv").open() as file:
+        assert [int(line["jets"]) for line in csv.DictReader(file)] == [64]
+
+
+def test_a_resumed_cosine_equals_an_uninterrupted_one(
+    tmp_path: Path, toy_training: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training.learning import JetBatches
+
+    cosine = {"schedule": "cosine", "schedule_jets": 20 * 64, "symmetries": True, "max_epochs": 50}
+    whole = toy_training(tiny(tmp_path, name="whole", learning=cosine))
+    # Interrupted after the first epoch.
+    pass_of = JetBatches.train_dataloader
+
+    def broken(self: JetBatches) -> Any:
+        if self.trainer.current_epoch == 1:
+            raise RuntimeError("the power fails")
+        return pass_of(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JetBatches, "train_dataloader", broken)
+        with pytest.raises(RuntimeError, match="the power fails"):
+            toy_training(tiny(tmp_path, name="parts", learning=cosine))
+    parts = toy_training(tiny(tmp_path, name="parts", learning=cosine), resume=True)
+    with np.load(whole / "network.npz") as one, np.load(parts / "network.npz") as other:
+        for key in one.files:
+            np.testing.assert_array_equal(one[key], other[key], err_msg=key)
+    assert rates_of(whole) == rates_of(parts)
+
+
+def test_the_pace_counts_the_minutes_of_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("lightning", reason="lightning is not installed: pip install 'coffea-mljec[train]'")
+    from training import pace
+
+    now = [100.0]
+    monkeypatch.setattr(pace.time, "monotonic", lambda: now[0])
+
+    class Trainer:
+        global_step = 0
+        should_stop = False
+
+    learning = Learning(schedule="cosine", max_minutes=10.0)
+    first = pace.Pace(learning, 1000)
+    first.on_train_start(Trainer, None)
+    now[0] += 240.0
+    assert first.done(100) == pytest.approx(0.4)  # of the time; of the batches a tenth
+    assert first.done(700) == pytest.approx(0.7)
+    second = pace.Pace(learning, 1000)
+    second.load_state_dict(first.state_dict())
+    now[0] += 5000.0  # what lies between does not count
+    second.on_train_start(Trainer, None)
+    assert not Trainer.should_stop
+    now[0] += 60.0
+    assert second.done(100) == pytest.approx(0.5)
+    over = pace.Pace(learning, 1000)
+    over.load_state_dict({"seconds": 600.0})
+    over.on_train_start(Trainer, None)
+    assert Trainer.should_stop
+    assert pace.share_of_rate(0.0, 0.03) == 0.0
+    assert pace.share_of_rate(0.03, 0.03) == 1.0
+    assert pace.share_of_rate(1.0, 0.03) == pytest.approx(0.0, abs=1e-15)
 
 
 def test_the_command_passes_its_changes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,8 +121,7 @@ def select_jets(events: Any, features: FeatureSet, selection: Selection, user: s
     pt_gen = _taken(gen["pt"][0], partner)
     eta_gen = _taken(gen["eta"][0], partner)
     hadron, parton = (
-        _column(events, selection.collection, name, user)[0]
-        for name in ("hadronFlavour", "partonFlavour")
+        _column(events, selection.collection, name, user)[0] for name in ("hadronFlavour", "partonFlavour")
     )
     flavour = flavour_code(hadron, parton)
     pt_raw = flat.jet["pt_raw"].astype(np.float64)

@@ -13,14 +13,20 @@ from numpy.typing import NDArray
 
 from training.dataset.cache import PreparedJets
 from training.dataset.gather import gather_jagged
+from training.dataset.symmetry import turn
 
 __all__ = ["Stream", "gather_batch"]
 
 _AHEAD = 4
 
 
-def gather_batch(jets: PreparedJets, rows: NDArray[np.int64], weight: NDArray[np.float32]) -> dict[str, Any]:
-    """Return one batch of torch tensors: the graph's inputs, ``c_jet`` for pooling, ``target`` and ``weight``."""
+def gather_batch(
+    jets: PreparedJets,
+    rows: NDArray[np.int64],
+    weight: NDArray[np.float32],
+    turned: np.random.Generator | None = None,
+) -> dict[str, Any]:
+    """Return one batch of torch tensors: the graph's inputs, ``target``, ``weight``; jets may be turned at random."""
     import torch
 
     batch = {
@@ -29,10 +35,12 @@ def gather_batch(jets: PreparedJets, rows: NDArray[np.int64], weight: NDArray[np
         "weight": weight[rows],
     }
     for collection in jets.feature_set.constituents:
-        content, offsets, jet_of_row = gather_jagged(
+        content, offsets, _ = gather_jagged(
             jets.features[f"{collection}_features"], jets.features[f"{collection}_offsets"], rows
         )
-        batch |= {f"{collection}_features": content, f"{collection}_offsets": offsets, f"{collection}_jet": jet_of_row}
+        batch |= {f"{collection}_features": content, f"{collection}_offsets": offsets}
+    if turned is not None:
+        turn(batch, jets.feature_set, turned)
     return {name: torch.from_numpy(values) for name, values in batch.items()}
 
 
@@ -51,6 +59,9 @@ class Stream:
         Jets in a batch; the last one may be smaller.
     shuffle : tuple of int or None
         Seed of the order, None for the order of ``rows``.
+    turned : tuple of int or None
+        Seed of the angles and sides by which jets are turned and mirrored (see `training.dataset.symmetry`), None to
+        leave them as they are.
     whole_batches : bool
         Leave out the last batch if it is not full and not the only one: batch norm and Adam would give a few jets as
         much say as a thousand.
@@ -69,8 +80,10 @@ class Stream:
         batch_size: int,
         shuffle: tuple[int, ...] | None = None,
         whole_batches: bool = False,
+        turned: tuple[int, ...] | None = None,
     ) -> None:
         self.jets = jets
+        self.turned = turned
         self.weight = weight
         self.batch_size = batch_size
         self.rows = rows if shuffle is None else np.random.default_rng(shuffle).permutation(rows)
@@ -98,8 +111,9 @@ class Stream:
 
         def work() -> None:
             try:
+                rng = None if self.turned is None else np.random.default_rng(self.turned)
                 for start in range(0, len(self.rows), self.batch_size):
-                    batch = gather_batch(self.jets, self.rows[start : start + self.batch_size], self.weight)
+                    batch = gather_batch(self.jets, self.rows[start : start + self.batch_size], self.weight, rng)
                     if not put(batch):
                         return
             except BaseException as error:

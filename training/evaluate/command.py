@@ -33,6 +33,7 @@ from training.evaluate.measured import (
     summary_of,
 )
 from training.evaluate.providers import STANDARD, closed, closures, open_providers
+from training.evaluate.seeds import apart, open_seeds, seed_spread
 from training.evaluate.tables import closure_rows, report
 from training.sampling import Sampling
 
@@ -61,6 +62,10 @@ def command(
         list[str] | None,
         typer.Option(help="name=production: another sample, judged with the same closures; repeat it."),
     ] = None,
+    seeds: Annotated[
+        list[str] | None,
+        typer.Option(help="model=folder,folder: the same model trained with other seeds, for the spread of its loss."),
+    ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Keeps what was computed of each file: an evaluation can go on.")
     ] = None,
@@ -79,10 +84,16 @@ def command(
         if not equals or not name or not path:
             raise InputError(f"--variant {text!r}: give a name and a production, pileup50=productions/pileup50")
         samples[name] = Path(path)
+    trained_again = {}
+    for text in seeds or []:
+        name, equals, folders = text.partition("=")
+        if not equals or not name or not folders:
+            raise InputError(f"--seeds {text!r}: give a model and model folders, pfn-r-lite=/tmp/lite-2,/tmp/lite-3")
+        trained_again[name] = [folder for folder in folders.split(",") if folder]
     names = [name for name in models.split(",") if name]
     folder = evaluate(
         productions, output, names, jec, closure or output / "closures", closure_from or [], samples, cache, files,
-        replicas, not quiet, closure_files,
+        replicas, not quiet, closure_files, trained_again,
     )  # fmt: skip
     typer.echo(f"written: {folder / 'report.md'}, evaluation.json, card.json and figures")
 
@@ -100,8 +111,16 @@ def evaluate(
     replicas: int = 30,
     progress: bool = True,
     closure_files: int | None = None,
+    seeds: Mapping[str, Sequence[str]] | None = None,
 ) -> Path:
     """Evaluate models on a test production and return the report's folder.
+
+    Parameters
+    ----------
+    productions, output, models, jec, closure, closure_from, variants, cache, max_files, replicas, progress
+        See `command`; so is ``closure_files``.
+    seeds : mapping, optional
+        Model -> folders of the same model trained with other seeds: judged for the spread of the test loss alone.
 
     Returns
     -------
@@ -121,7 +140,8 @@ def evaluate(
         )
     providers = open_providers(models, jec)
     payloads = closures(providers, closure, spread(closure_from, closure_files), cache, progress)
-    jets = judge(productions, providers, cache, max_files, progress)
+    again = open_seeds(seeds or {}, providers)
+    jets, judged_again = apart(judge(productions, providers | again, cache, max_files, progress), again)
     replica_weights = replicas_of(jets, replicas)
     after = closed(jets, payloads)
     physical, mix = spectrum_weights(jets), closure_weights(jets)
@@ -149,6 +169,7 @@ def evaluate(
             "spectrum": effective_entries(jets, physical),
         },
         "providers": {name: _described(name, providers[name], jets, found, times) for name in providers},
+        "seeds": seed_spread(found.of, losses(jets, judged_again, replica_weights, Sampling()).of),
         "closure": {name: closure_rows(summaries[name]) for name in ("mix", "mix before")},
         "summaries": {name: _compact(summary, curves=name in ("after", "mix")) for name, summary in summaries.items()},
         "variants": others,
@@ -166,10 +187,13 @@ def _variant(
     path: Path, providers: Mapping[str, Provider], payloads: Mapping[str, Payload], cache: Path | None,
     max_files: int | None, replicas: int, progress: bool,
 ) -> dict[str, Any]:  # fmt: skip
-    """Return a variant's numbers: provider -> region -> beta, median, SAE above 30 GeV, each (value, error)."""
+    """Return a variant's numbers: provider -> region -> beta, median, SAE above 30 GeV and the largest |median - 1| of
+    the fine bins there (as `closure_rows` finds it), each (value, error).
+    """
     jets = judge([path], providers, cache, max_files, progress)
     summary = summary_of(fill(jets, closed(jets, payloads), replicas_of(jets, replicas)), STANDARD)
     result: dict[str, Any] = {}
+    worst = {(row["provider"], row["region"]): (row["largest"], row["error"]) for row in closure_rows(summary)}
     for name in providers:
         result[name] = {}
         for region in REGIONS:
@@ -179,6 +203,7 @@ def _variant(
                 "beta": None if cell.beta is None else _pair(cell.beta),
                 "median": _pair(cell.median),
                 "sae": _pair(summary.flavour_dependence(name, region, ">30").sae),
+                "closure": worst[name, region],
             }
     return result
 
@@ -252,11 +277,14 @@ def _card(
     for row in content["closure"]["mix"]:
         if row["provider"] == name:
             figures[f"closure_{row['region']}"] = row["largest"]
+    if name in content["seeds"]:
+        spread_of_seeds = content["seeds"][name]
+        figures |= {f"seeds_{what}": spread_of_seeds[what] for what in ("mean", "deviation", "trainings")}
     for variant, providers in variants.items():
         for region in REGIONS:
             own, standard = providers[name][region], providers[STANDARD][region]
             figures[f"{variant}_beta_{region}"] = own["beta"][0]
-            for what in ("median", "sae"):
+            for what in ("median", "sae", "closure"):
                 figures[f"{variant}_{what}_{region}"] = own[what][0]
                 figures[f"{variant}_{what}_{region}_standard"] = standard[what][0]
     return {key: float(f"{value:.4g}") for key, value in figures.items() if value is not None}

@@ -36,6 +36,7 @@ def report(
         _sample(content),
         "## Providers",
         _providers(content),
+        *_seeds(content),
         "## Resolution: beta in per cent, after the closure, sampled mix",
         "In parentheses: the reference thesis.",
         _beta(after, True),
@@ -100,6 +101,21 @@ def _providers(content: Mapping[str, Any]) -> str:
         "applied/%",
     )  # fmt: skip
     return _table(columns, rows)
+
+
+def _seeds(content: Mapping[str, Any]) -> list[str]:
+    rows = [
+        (
+            name,
+            str(one["trainings"]),
+            f"{one['mean']:.5f} ± {one['deviation']:.5f}",
+            ", ".join(f"{value:.5f}" for value in one["losses"]),
+        )
+        for name, one in content["seeds"].items()
+    ]
+    if not rows:
+        return []
+    return ["The same networks trained with other seeds:", _table(("model", "trainings", "test loss", "each"), rows)]
 
 
 def _beta(summary: Summary, beside: bool) -> str:
@@ -214,10 +230,11 @@ def _variants(variants: Mapping[str, Mapping[str, Any]]) -> str:
                 one = numbers[region]
                 cells += [
                     _number(Measured(*one["beta"]) if one["beta"] else None, 100.0, 1),
-                    _number(Measured(*one["median"]), 1.0, 4), _number(Measured(*one["sae"]), 100.0, 2),
+                    _number(Measured(*one["median"]), 1.0, 4), _number(Measured(*one["closure"]), 100.0, 1),
+                    _number(Measured(*one["sae"]), 100.0, 2),
                 ]  # fmt: skip
             rows.append((name, provider, *cells))
-    heads = [f"{region} {what}" for region in REGIONS for what in ("beta/%", "median", "SAE/%")]
+    heads = [f"{region} {what}" for region in REGIONS for what in ("beta/%", "median", "closure/%", "SAE/%")]
     return _table(("sample", "provider", *heads), _blanked(rows, 1))
 
 

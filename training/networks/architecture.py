@@ -1,10 +1,10 @@
-"""The shapes of the four reference networks (DESIGN section 5; reference thesis, sections 6.3.2 and 6.3.3)."""
+"""The shapes of the networks: the four of the reference thesis (sections 6.3.2, 6.3.3; DESIGN section 5), and ours."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 __all__ = ["ARCHITECTURES", "COLLECTIONS", "AnyArchitecture", "Architecture", "ParticleNetArchitecture"]
 
@@ -26,6 +26,10 @@ class Architecture(BaseModel):
         The same for ``sv``.
     head : tuple of int
         Hidden layers after pooling; one linear output follows.
+    pooling : tuple of "sum" or "pt"
+        How a jet's constituents are pooled, one after the other: their plain sum, or their sum weighted with the share
+        ``rel_pt`` of the jet's pT (infrared and collinear safe where phi reads angles and kinds alone; the energy
+        fractions of the kinds of particles are such sums).
     bias : bool
         Whether hidden dense layers have a bias beside their batch norm. The output layer always has one.
     momentum : float
@@ -40,9 +44,17 @@ class Architecture(BaseModel):
     phi_candidate: Widths = (16, 32, 64)
     phi_vertex: Widths = (8, 16, 32)
     head: Widths = (128, 64, 32, 16, 8)
+    pooling: Annotated[tuple[Literal["sum", "pt"], ...], Field(min_length=1)] = ("sum",)
     bias: bool = False
     momentum: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05
     epsilon: Annotated[float, Field(gt=0.0)] = 1e-3
+
+    @field_validator("pooling")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError(f"each way of pooling can stand once, got {', '.join(value)}")
+        return value
 
     def phi(self, collection: str) -> tuple[int, ...]:
         """Return the hidden widths of one collection's per-constituent network."""
@@ -95,6 +107,10 @@ ARCHITECTURES: dict[str, AnyArchitecture] = {
     "pfn-r-lite": Architecture(),
     "pfn-r": Architecture(
         phi_candidate=(64, 128, 256), phi_vertex=(32, 64, 128), head=(1024, 512, 256, 128, 64), bias=True
+    ),
+    # Ours: as wide from the first layer on, a shorter head, and the shares of the jet's pT pooled beside the plain sum.
+    "pfn-m": Architecture(
+        phi_candidate=(64, 64, 64), phi_vertex=(32, 32, 32), head=(128, 64, 32), pooling=("sum", "pt")
     ),
     "particlenet-r-lite": ParticleNetArchitecture(
         blocks_candidate=((16,) * 2, (32,) * 2, (48,) * 2),

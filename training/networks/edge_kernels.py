@@ -2,16 +2,21 @@
 
 Arrays: ``own``, ``other`` [N, C] per row; ``source`` int64 [E] and ``starts`` int64 [N + 1] as in `Edges`; ``z``,
 ``y`` and ``g`` [edges of the rows first to last, C]. A batch norm with ReLU is ``max(0, z gain + bias)``; sums are
-float64 [C].
+float64 [C], gathered in z's own precision over a few rows at a time: twice as many numbers fit into a vector.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from coffea_mljec.jit import njit
 
-__all__ = ["activate", "add_sums", "gather", "mean", "norm_gradient", "relu_gradient", "scatter", "spread"]
+__all__ = ["SHORT", "activate", "add_sums", "gather", "mean", "norm_gradient", "relu_gradient", "scatter", "spread"]
+
+#: Rows that are added up in single precision before they join a sum in double precision.
+SHORT = 16
 
 
 @njit()
@@ -28,11 +33,18 @@ def gather(own: Any, other: Any, source: Any, starts: Any, first: int, last: int
 @njit()
 def add_sums(z: Any, total: Any, squares: Any) -> None:
     """Add the sums of z and of its squares."""
-    for e in range(z.shape[0]):
-        for c in range(z.shape[1]):
-            value = float(z[e, c])
-            total[c] += value
-            squares[c] += value * value
+    n, width = z.shape
+    some, some_squares = np.zeros(width, z.dtype), np.zeros(width, z.dtype)
+    for first in range(0, n, SHORT):
+        some[:] = 0
+        some_squares[:] = 0
+        for e in range(first, min(first + SHORT, n)):
+            for c in range(width):
+                some[c] += z[e, c]
+                some_squares[c] += z[e, c] * z[e, c]
+        for c in range(width):
+            total[c] += some[c]
+            squares[c] += some_squares[c]
 
 
 @njit()
@@ -74,23 +86,30 @@ def spread(gradient: Any, starts: Any, first: int, last: int, g: Any) -> None:
 @njit()
 def relu_gradient(z: Any, gain: Any, bias: Any, g: Any, total: Any, products: Any) -> None:
     """Set g to 0 where the ReLU is closed; add the sums of g and of g z."""
+    n, width = z.shape
     zero = z.dtype.type(0)
-    for e in range(z.shape[0]):
-        for c in range(z.shape[1]):
-            g[e, c] = g[e, c] if z[e, c] * gain[c] + bias[c] > zero else zero
-        # In a loop of its own: with all arrays in one, the compiler gives up on vectors.
-        for c in range(z.shape[1]):
-            value = float(g[e, c])
-            total[c] += value
-            products[c] += value * z[e, c]
+    some, some_products = np.zeros(width, z.dtype), np.zeros(width, z.dtype)
+    for first in range(0, n, SHORT):
+        some[:] = 0
+        some_products[:] = 0
+        for e in range(first, min(first + SHORT, n)):
+            for c in range(width):
+                g[e, c] = g[e, c] if z[e, c] * gain[c] + bias[c] > zero else zero
+            # In a loop of its own: with all arrays in one, the compiler gives up on vectors.
+            for c in range(width):
+                some[c] += g[e, c]
+                some_products[c] += g[e, c] * z[e, c]
+        for c in range(width):
+            total[c] += some[c]
+            products[c] += some_products[c]
 
 
 @njit()
-def norm_gradient(z: Any, gain: Any, centre: Any, width: Any, shift: Any, scale: Any, g: Any) -> None:
-    """Set g to the gradient before the norm; shift and scale are means over all edges."""
+def norm_gradient(z: Any, gain: Any, slope: Any, level: Any, g: Any) -> None:
+    """Set g to the gradient before the norm, ``gain g + slope z + level`` (see `gradient_of_norm`)."""
     for e in range(z.shape[0]):
         for c in range(z.shape[1]):
-            g[e, c] = gain[c] * (g[e, c] - shift[c] - (z[e, c] - centre[c]) * width[c] * scale[c])
+            g[e, c] = gain[c] * g[e, c] + (slope[c] * z[e, c] + level[c])
 
 
 @njit()

@@ -7,9 +7,7 @@ reference in the tests, is `training.networks.edgeconv.EdgeConv.plain`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +18,8 @@ from torch.autograd.function import once_differentiable
 
 from training.networks import edge_kernels as kernels
 from training.networks.neighbours import Edges
+from training.networks.norm import Norm, gradient_of_norm, norm_of_sums
+from training.networks.threads import side_by_side
 
 __all__ = ["EdgePass", "edge_means", "tiles_of"]
 
@@ -60,7 +60,7 @@ class EdgePass(torch.autograd.Function):
         # What enters each norm after the first; the first's is gathered anew wherever it is needed.
         entered = [own.new_empty(n_edges, len(weight)) for weight in weights]
         statistics: list[Tensor] = []
-        affine: list[tuple[NDArray[Any], NDArray[Any]]] = []
+        norms: list[Norm] = []
         out = own.new_empty(len(own), len(gains[-1]))
 
         def tile(layer: int, first: int, last: int, buffer: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ class EdgePass(torch.autograd.Function):
                 for first, last in tiles:
                     z = tile(layer, first, last, buffer)
                     y = activated[: len(z)]
-                    kernels.activate(z.numpy(), *affine[layer], y.numpy())
+                    kernels.activate(z.numpy(), norms[layer].gain, norms[layer].bias, y.numpy())
                     if layer == len(weights):
                         kernels.mean(y.numpy(), starts, first, last, out.numpy())
                     else:
@@ -95,18 +95,15 @@ class EdgePass(torch.autograd.Function):
 
             return work
 
-        with _threads() as run:
+        with side_by_side() as run:
             sums = sum(run(measure, shares))
             for layer in range(n_norms):
-                average = sums[0] / n_edges
-                variance = np.maximum(sums[1] / n_edges - average**2, 0.0)
-                statistics += [torch.from_numpy(average).to(own.dtype), torch.from_numpy(variance).to(own.dtype)]
-                gain = gains[layer].double().numpy() / np.sqrt(variance + epsilon[layer])
-                bias = biases[layer].double().numpy() - average * gain
-                affine.append((gain.astype(own_rows.dtype), bias.astype(own_rows.dtype)))
+                norm = norm_of_sums(sums, n_edges, gains[layer], biases[layer], epsilon[layer])
+                norms.append(norm)
+                statistics += [torch.from_numpy(values).to(own.dtype) for values in (norm.mean, norm.variance)]
                 sums = sum(run(forward(layer), shares))
-        ctx.edges, ctx.epsilon, ctx.affine, ctx.shares = edges, epsilon, affine, shares
-        ctx.save_for_backward(own, other, *parameters, *statistics, *entered)
+        ctx.edges, ctx.norms, ctx.shares = edges, norms, shares
+        ctx.save_for_backward(own, other, *parameters, *entered)
         ctx.mark_non_differentiable(*statistics)
         return (out, *statistics)
 
@@ -114,19 +111,14 @@ class EdgePass(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, *unused: Tensor) -> tuple[Any, ...]:
         """Return the gradients of own, other and the parameters."""
-        n_norms = len(ctx.epsilon)
+        norms: list[Norm] = ctx.norms
+        n_norms = len(norms)
         own, other, *saved = ctx.saved_tensors
-        gains, weights = saved[:n_norms], saved[2 * n_norms : 3 * n_norms - 1]
-        statistics, entered = saved[3 * n_norms - 1 : 5 * n_norms - 1], saved[5 * n_norms - 1 :]
-        source, starts, affine = ctx.edges.source.numpy(), ctx.edges.starts.numpy(), ctx.affine
+        gains, weights, entered = saved[:n_norms], saved[2 * n_norms : 3 * n_norms - 1], saved[3 * n_norms - 1 :]
+        source, starts = ctx.edges.source.numpy(), ctx.edges.starts.numpy()
         n_edges = len(source)
         own_rows, other_rows = own.contiguous().numpy(), other.contiguous().numpy()
         above = gradient.contiguous().numpy()
-        centre = [values.numpy() for values in statistics[0::2]]
-        width = [
-            (1.0 / torch.sqrt(values.double() + epsilon)).to(own.dtype).numpy()
-            for values, epsilon in zip(statistics[1::2], ctx.epsilon, strict=True)
-        ]
         # The gradient after each norm and before its ReLU, of the layer under way and the one below.
         kept: dict[int, Tensor] = {}
         own_gradient, other_gradient = torch.empty_like(own), torch.zeros_like(other)
@@ -140,7 +132,7 @@ class EdgePass(torch.autograd.Function):
             return z
 
         def closed(layer: int, z: Tensor, g: Tensor, sums: NDArray[np.float64]) -> None:
-            kernels.relu_gradient(z.numpy(), *affine[layer], g.numpy(), sums[0], sums[1])
+            kernels.relu_gradient(z.numpy(), norms[layer].gain, norms[layer].bias, g.numpy(), sums[0], sums[1])
 
         def last_sums(tiles: Sequence[Rows]) -> NDArray[np.float64]:
             layer = n_norms - 1
@@ -153,7 +145,7 @@ class EdgePass(torch.autograd.Function):
             return sums
 
         def backward(
-            layer: int, means: NDArray[Any]
+            layer: int, slope: NDArray[Any], level: NDArray[Any]
         ) -> Callable[[Sequence[Rows]], tuple[NDArray[np.float64], Tensor | None]]:
             def work(tiles: Sequence[Rows]) -> tuple[NDArray[np.float64], Tensor | None]:
                 below = layer - 1
@@ -165,9 +157,7 @@ class EdgePass(torch.autograd.Function):
                 for first, last in tiles:
                     g = kept[layer][starts[first] : starts[last]]
                     z = entering(layer, first, last, buffer)
-                    kernels.norm_gradient(
-                        z.numpy(), affine[layer][0], centre[layer], width[layer], means[0], means[1], g.numpy()
-                    )
+                    kernels.norm_gradient(z.numpy(), norms[layer].gain, slope, level, g.numpy())
                     if weight is None:
                         kernels.scatter(
                             g.numpy(), source, starts, first, last, own_gradient.numpy(), other_gradient.numpy()
@@ -175,7 +165,7 @@ class EdgePass(torch.autograd.Function):
                         continue
                     z = entering(below, first, last, lower)
                     y = activated[: len(z)]
-                    kernels.activate(z.numpy(), *affine[below], y.numpy())
+                    kernels.activate(z.numpy(), norms[below].gain, norms[below].bias, y.numpy())
                     weight.addmm_(g.T, y)
                     g = torch.mm(g, weights[below], out=kept[below][starts[first] : starts[last]])
                     closed(below, z, g, sums)
@@ -184,17 +174,16 @@ class EdgePass(torch.autograd.Function):
             return work
 
         shifts, scales, weight_gradients = [], [], []
-        with _threads() as run:
+        with side_by_side() as run:
             kept[n_norms - 1] = own.new_empty(n_edges, len(gains[-1]))
             sums = sum(run(last_sums, ctx.shares))
             for layer in range(n_norms - 1, -1, -1):
-                # Sums of g and g z -> gradients of the norm's bias and gain.
-                sums[1] = (sums[1] - centre[layer] * sums[0]) * width[layer]
-                shifts.append(torch.from_numpy(sums[0]).to(own.dtype))
-                scales.append(torch.from_numpy(sums[1]).to(own.dtype))
+                scale, shift, slope, level = gradient_of_norm(sums, n_edges, norms[layer])
+                scales.append(torch.from_numpy(scale).to(own.dtype))
+                shifts.append(torch.from_numpy(shift).to(own.dtype))
                 if layer:
                     kept[layer - 1] = own.new_empty(n_edges, len(gains[layer - 1]))
-                parts = run(backward(layer, (sums / n_edges).astype(own_rows.dtype)), ctx.shares)
+                parts = run(backward(layer, slope, level), ctx.shares)
                 sums = sum(part for part, _ in parts)
                 if layer:
                     weight_gradients.append(sum(part for _, part in parts if part is not None))
@@ -244,7 +233,7 @@ def edge_means(
                     torch.mm(y, weights[layer].T, out=entered[layer + 1][:n])
             kernels.mean(y.numpy(), starts, first, last, out.numpy())
 
-    with _threads() as run:
+    with side_by_side() as run:
         run(work, _shares(edges, max(sizes)))
     return out
 
@@ -273,24 +262,3 @@ def _buffer(starts: NDArray[np.int64], tiles: Sequence[Rows], like: Tensor) -> T
     """Return room for the edges of the largest tile, as wide as the vector ``like`` is long."""
     longest = max((int(starts[last] - starts[first]) for first, last in tiles), default=0)
     return like.new_empty(longest, len(like))
-
-
-@contextmanager
-def _threads() -> Iterator[Callable[..., list[Any]]]:
-    """Give a ``map`` over as many threads as torch has; inside them torch itself uses one."""
-    n = torch.get_num_threads()
-    if n == 1:
-        yield lambda function, items: [function(item) for item in items]
-        return
-
-    def alone(function: Callable[[Any], Any], item: Any) -> Any:
-        torch.set_num_threads(1)  # of this thread: OpenMP counts for each
-        with torch.no_grad():
-            return function(item)
-
-    torch.set_num_threads(1)
-    try:
-        with ThreadPoolExecutor(n) as pool:
-            yield lambda function, items: list(pool.map(lambda item: alone(function, item), items))
-    finally:
-        torch.set_num_threads(n)

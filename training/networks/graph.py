@@ -37,9 +37,13 @@ def network_graph(network: Network) -> bytes:
 
 
 def _write_sum(write: Writer, network: PFN, collection: str) -> str:
-    """Add a collection's per-constituent network and the sum over each jet's rows."""
+    """Add a collection's per-constituent network and the sums over each jet's rows."""
     layers = folded(cast("Block", network.phi[collection]))
     rows = standardised_dense(write, collection, network.standardisations[collection], layers[0])
     for i, layer in enumerate(layers[1:], start=1):
         rows = write.dense(rows, layer, f"{collection}.{i}", relu=True)
-    return Rows(write, collection).sums(rows, len(layers[-1][1]))
+    pooling = network.architecture.pooling
+    columns = network.standardisations[collection].features
+    ways = {way: columns.index("rel_pt") if way == "pt" else None for way in pooling}
+    of_jets = Rows(write, collection)
+    return of_jets.sums(of_jets.weighted(rows, ways), len(ways) * len(layers[-1][1]))

@@ -47,6 +47,19 @@ class Rows:
         empty = write.filled(shape, 0.0, f"{collection}.empty")
         return write("ScatterND", [empty, index, rows], f"{collection}.pooled", reduction="add")
 
+    def weighted(self, rows: str, weights: dict[str, int | None]) -> str:
+        """Add rows times some weights, side by side: way -> column of the features, None for the rows themselves."""
+        write, collection = self.write, self.collection
+        parts = []
+        for way, column in weights.items():
+            part = rows
+            if column is not None:
+                columns = write.integers(column)
+                share = write("Gather", [f"{collection}_features", columns], f"{collection}.{way}.share", axis=1)
+                part = write("Mul", [rows, share], f"{collection}.{way}")
+            parts.append(part)
+        return write("Concat", parts, f"{collection}.ways", axis=1) if len(parts) > 1 else parts[0]
+
 
 def write_head(write: Writer, network: Network, pooled: list[str]) -> None:
     """Add the head on the pooled collections and the standardised jet features, and the output."""

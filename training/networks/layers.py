@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from coffea_mljec.errors import InputError
 from training.networks.architecture import COLLECTIONS
+from training.networks.row_pass import RowPass
 from training.networks.standardisation import Standardisation
 
 __all__ = ["BatchNorm", "Block", "Standardise", "checked", "he_normal", "output_layer", "parameter_count", "rows_of"]
@@ -84,6 +85,39 @@ class Block(nn.Sequential):
             layers += [dense, BatchNorm(width, eps=epsilon, momentum=momentum), nn.ReLU()]
             n_inputs = width
         super().__init__(*layers)
+
+    def forward(self, x: Tensor, pool: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """Return the rows of the last layer [N, C], or weighted sums of them over each jet's rows [n, K C].
+
+        Parameters
+        ----------
+        x : Tensor [N, n_inputs]
+            Rows.
+        pool : tuple of Tensor, optional
+            Weights [N, K] and offsets int64 [n + 1], the rows of each jet: asks for the sums. A jet without rows has
+            zeros.
+        """
+        if not (self.training and x.device.type == "cpu" and len(x) > 1):
+            return self.plain(x, pool)
+        modules = list(self)
+        for i in range(0, len(modules), 3):
+            norm = modules[i + 1]
+            assert isinstance(norm, BatchNorm)
+            n = len(x)
+            summed = pool if i + 3 == len(modules) else None
+            x, mean, variance = RowPass.apply(modules[i](x), norm.weight, norm.bias, norm.eps, summed)
+            norm.update(mean, variance, n)
+        return x
+
+    def plain(self, x: Tensor, pool: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """Return the same by torch's operators."""
+        x = super().forward(x)
+        if pool is None:
+            return x
+        weights, offsets = pool
+        row, n = rows_of(offsets), len(offsets) - 1
+        sums = [x.new_zeros(n, x.shape[1]).index_add(0, row, x * weight[:, None]) for weight in weights.unbind(1)]
+        return torch.cat(sums, dim=1)
 
 
 def he_normal(dense: nn.Linear) -> nn.Linear:

@@ -1,7 +1,7 @@
 """The particle flow network for regression on flat jagged batches (deep sets; no padding, no mask, no maximum).
 
 Source: P. T. Komiske, E. M. Metodiev, J. Thaler, arXiv:1810.05165, with the layers of the reference thesis,
-section 6.3.2: dense, batch norm, ReLU; sum pooling.
+section 6.3.2: dense, batch norm, ReLU; sum pooling. Sums weighted with pT are the former's energy flow network.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from coffea_mljec.errors import InputError
 from training.networks.architecture import Architecture
-from training.networks.layers import Block, Standardise, checked, output_layer, rows_of
+from training.networks.layers import Block, Standardise, checked, output_layer
 from training.networks.standardisation import Standardisation
 
 __all__ = ["PFN"]
@@ -32,7 +33,7 @@ class PFN(nn.Module):
     Raises
     ------
     InputError
-        If there are no jet features or a collection is unknown.
+        If there are no jet features, a collection is unknown, or one that is pooled by pT has no ``rel_pt``.
     """
 
     def __init__(self, architecture: Architecture, standardisations: Mapping[str, Standardisation]) -> None:
@@ -49,7 +50,11 @@ class PFN(nn.Module):
         self.phi = nn.ModuleDict(
             {c: block(len(self.standardisations[c].features), architecture.phi(c)) for c in self.collections}
         )
-        pooled = sum(architecture.phi(c)[-1] for c in self.collections)
+        if "pt" in architecture.pooling and (
+            lacking := [c for c in self.collections if "rel_pt" not in self.standardisations[c].features]
+        ):
+            raise InputError(f"pooling by pt needs rel_pt among the features of {', '.join(lacking)}: add it")
+        pooled = len(architecture.pooling) * sum(architecture.phi(c)[-1] for c in self.collections)
         self.head = block(pooled + len(self.standardisations["jet"].features), architecture.head)
         self.output = output_layer(architecture.head[-1])
 
@@ -59,13 +64,22 @@ class PFN(nn.Module):
         Parameters
         ----------
         batch : mapping of str to Tensor
-            ``jet_features`` float32 [n, F] and for each collection ``c_features`` float32 [N, F_c] with ``c_jet`` int64
-            [N], the row's jet, or ``c_offsets`` int64 [n + 1]. A jet without constituents pools to zeros.
+            ``jet_features`` float32 [n, F] and for each collection ``c_features`` float32 [N, F_c] with ``c_offsets``
+            int64 [n + 1]. A jet without constituents pools to zeros.
         """
         jet = self.standardise["jet"](batch["jet_features"])
         parts = []
         for c in self.collections:
-            rows = self.phi[c](self.standardise[c](batch[f"{c}_features"]))
-            jet_of_row = batch[f"{c}_jet"] if f"{c}_jet" in batch else rows_of(batch[f"{c}_offsets"])
-            parts.append(rows.new_zeros(len(jet), rows.shape[1]).index_add(0, jet_of_row, rows))
+            features = batch[f"{c}_features"]
+            pool = self._weights(c, features), batch[f"{c}_offsets"]
+            parts.append(self.phi[c](self.standardise[c](features), pool))
         return self.output(self.head(torch.cat([*parts, jet], dim=1))).squeeze(1)
+
+    def _weights(self, collection: str, features: Tensor) -> Tensor:
+        """Return what each row weighs in each way of pooling, [N, K]."""
+        ones = features.new_ones(len(features))
+        share = {"sum": lambda: ones, "pt": lambda: features[:, self._rel_pt(collection)]}
+        return torch.stack([share[way]() for way in self.architecture.pooling], dim=1)
+
+    def _rel_pt(self, collection: str) -> int:
+        return self.standardisations[collection].features.index("rel_pt")

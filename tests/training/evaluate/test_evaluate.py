@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import pytest
 
 from coffea_mljec import FactorizedJEC
 from coffea_mljec.errors import InputError
+from coffea_mljec.models import open_folder
 from coffea_mljec.validation.binning import FLAVOURS
 from coffea_mljec.validation.processor import ResponseProcessor
+from coffea_mljec.validation.summary import Measured
 from training.evaluate import thesis
 from training.evaluate.command import evaluate
 from training.evaluate.judged import JudgedJets, judge, spread
@@ -27,6 +30,7 @@ from training.evaluate.measured import (
     summary_of,
 )
 from training.evaluate.providers import closed, closures, open_providers
+from training.evaluate.seeds import apart, open_seeds, seed_spread
 from training.sampling import Sampling, target_density
 
 
@@ -219,6 +223,10 @@ def test_the_whole_evaluation(tmp_path: Path, sample: Path, jec: Path) -> None:
     # The variant is the sample itself: the same jets, the same numbers.
     assert figures["again_beta_central"] == figures["beta_central_all"]
     assert figures["again_median_central_standard"] == pytest.approx(1.0, abs=0.05)
+    # Of model and standard path beside each other: closure where bins are filled well enough, spread of flavours.
+    for what in ("sae", "closure"):
+        assert (f"again_{what}_central" in figures) == (f"again_{what}_central_standard" in figures)
+    assert figures["again_sae_central_standard"] > 0
     medians = {
         when: next(
             c["median"][0]
@@ -230,6 +238,35 @@ def test_the_whole_evaluation(tmp_path: Path, sample: Path, jec: Path) -> None:
     assert medians["after"] / medians["before"] == pytest.approx(1.01, abs=0.003)
     assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 1.5e6
     assert sorted(path.name for path in folder.glob("*.png"))[0] == "flavours_central.png"
+
+
+def test_seeds_are_judged_for_their_loss_alone(tmp_path: Path, jec: Path) -> None:
+    from importlib import resources
+
+    bundled = Path(str(resources.files("coffea_mljec.models") / "bundled" / "pfn-r-lite"))
+    again = tmp_path / "again"
+    shutil.copytree(bundled, again)
+    card = json.loads((again / "card.json").read_text())
+    card["training"]["seed"] = 7
+    (again / "card.json").write_text(json.dumps(card))
+    assert open_folder(again).card.training.seed == 7
+    providers = open_providers(["pfn-r-lite"], jec)
+    found = open_seeds({"pfn-r-lite": [str(again)]}, providers)
+    assert list(found) == ["pfn-r-lite seed 7"]
+    assert found["pfn-r-lite seed 7"].fallback is providers["standard"]
+    with pytest.raises(InputError, match="as another training of pfn-r-lite has: train with --seed"):
+        open_seeds({"pfn-r-lite": [str(bundled)]}, providers)
+    with pytest.raises(InputError, match="'pfn-r', which is no model of this evaluation: standard, pfn-r-lite"):
+        open_seeds({"pfn-r": [str(again)]}, providers)
+    jets = toy(500)
+    label = "model seed 7"
+    both = JudgedJets(jets.columns, jets.pt | {label: 1.01 * jets.pt["model"]}, jets.counts, jets.status | {label: {}})
+    kept, others = apart(both, {label: providers["standard"]})
+    assert set(kept.pt) == set(kept.status) == {"standard", "model"}
+    assert list(others) == [label]
+    spread = seed_spread({"model": Measured(0.066, 0.001)}, {label: Measured(0.068, 0.001)})["model"]
+    assert (spread["mean"], spread["trainings"]) == (pytest.approx(0.067), 2)
+    assert spread["deviation"] == pytest.approx(0.002 / 2**0.5)
 
 
 def test_bad_input_is_refused(tmp_path: Path, sample: Path, jec: Path) -> None:
@@ -265,12 +302,14 @@ def test_the_command_reads_its_variants(tmp_path: Path, sample: Path, monkeypatc
         "3",
         "--closure-files",
         "7",
+        "--seeds",
+        "b=x,y",
     ]
     result = CliRunner().invoke(app, [str(sample), *options])
     assert result.exit_code == 0, result.output
     assert seen[2] == ["a", "b"]
     assert seen[4] == tmp_path / "closures"
     assert seen[6] == {"pileup50": Path("x/y")}
-    assert (seen[8], seen[-2], seen[-1]) == (3, False, 7)
+    assert (seen[8], seen[-3], seen[-2], seen[-1]) == (3, False, 7, {"b": ["x", "y"]})
     wrong = CliRunner().invoke(app, [str(sample), "-o", str(tmp_path), "--models", "a", "--variant", "pileup50"])
     assert isinstance(wrong.exception, InputError)

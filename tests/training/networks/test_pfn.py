@@ -84,15 +84,6 @@ def test_pooling_is_the_sum_over_each_jets_constituents(toy_jets: Callable[..., 
             np.testing.assert_allclose(together[j], alone[0, 0], rtol=0, atol=2e-5)
 
 
-def test_offsets_and_rows_are_the_same_input(toy_jets: Callable[..., Any]) -> None:
-    network = neutral_network("pfn-r-lite", PFNANO).eval()
-    arrays = toy_jets(30).features
-    rows = {f"{c}_jet": np.repeat(np.arange(30), np.diff(arrays[f"{c}_offsets"])) for c in ("charged", "neutral", "sv")}
-    by_rows = {name: values for name, values in arrays.items() if not name.endswith("_offsets")} | rows
-    with torch.no_grad():
-        assert torch.equal(network(tensors(arrays)), network(tensors(by_rows)))
-
-
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("n", [0, 1, 2, 5])
 def test_batches_without_constituents_pass(n: int, training: bool) -> None:
@@ -114,6 +105,25 @@ def test_a_collection_may_be_absent(toy_jets: Callable[..., Any]) -> None:
     assert network.collections == ("neutral",)
     with torch.no_grad():
         assert network(tensors(toy_jets(6, feature_set=features).features)).shape == (6,)
+
+
+def test_pooling_by_pt_weighs_with_the_share_of_the_jet(toy_jets: Callable[..., Any]) -> None:
+    network = neutral_network("pfn-m", PFNANO).eval()
+    arrays = toy_jets(20).features
+    with torch.no_grad():
+        together = network(tensors(arrays)).numpy()
+        for j in range(20):
+            parts = []
+            for c in network.collections:
+                rows = arrays[f"{c}_features"][slice(*arrays[f"{c}_offsets"][j : j + 2])]
+                share = torch.from_numpy(rows[:, getattr(PFNANO, c).index("rel_pt"), None])
+                out = network.phi[c](network.standardise[c](torch.from_numpy(rows)))
+                parts += [out.sum(dim=0, keepdim=True), (share * out).sum(dim=0, keepdim=True)]
+            jet = network.standardise["jet"](torch.from_numpy(arrays["jet_features"][j : j + 1]))
+            alone = network.output(network.head(torch.cat([*parts, jet], dim=1))).numpy()
+            np.testing.assert_allclose(together[j], alone[0, 0], rtol=0, atol=2e-5)
+    with pytest.raises(InputError, match="pooling by pt needs rel_pt among the features of neutral: add it"):
+        neutral_network("pfn-m", FeatureSet(jet=("pt",), charged=("rel_pt",), neutral=("pt",)))
 
 
 def test_unknown_collection_and_missing_jet_features_are_refused() -> None:

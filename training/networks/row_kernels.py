@@ -1,0 +1,73 @@
+"""numba kernels on flat rows: what surrounds the matrix products of `training.networks.row_pass`.
+
+Arrays: ``z``, ``g`` [N, C] per row, ``offsets`` int64 [n + 1] the rows of each jet, ``above`` the gradient that comes
+in, [N, C] or, where rows are summed with K weights each, [n, K C]. Otherwise as in `training.networks.edge_kernels`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from coffea_mljec.jit import njit
+from training.networks.edge_kernels import SHORT
+
+__all__ = ["activate_and_sum", "open_gradient", "spread_gradient"]
+
+
+@njit()
+def activate_and_sum(z: Any, weights: Any, offsets: Any, gain: Any, bias: Any, out: Any) -> None:
+    """Set out [n, K C] to the K sums over each jet's rows of w max(0, z gain + bias), w [N, K]; a NaN stays one."""
+    zero = z.dtype.type(0)
+    width, ways = z.shape[1], weights.shape[1]
+    y = np.zeros(width, z.dtype)
+    total = np.zeros((ways, width), z.dtype)
+    for j in range(len(offsets) - 1):
+        total[:] = 0
+        for e in range(offsets[j], offsets[j + 1]):
+            for c in range(width):
+                value = z[e, c] * gain[c] + bias[c]
+                y[c] = zero if value < zero else value
+            for k in range(ways):
+                weight = weights[e, k]
+                for c in range(width):
+                    total[k, c] += weight * y[c]
+        for k in range(ways):
+            for c in range(width):
+                out[j, k * width + c] = total[k, c]
+
+
+@njit()
+def spread_gradient(above: Any, weights: Any, offsets: Any, g: Any) -> None:
+    """Set g to what the gradient [n, K C] of the sums is to every row."""
+    width, ways = g.shape[1], weights.shape[1]
+    for j in range(len(offsets) - 1):
+        for e in range(offsets[j], offsets[j + 1]):
+            for c in range(width):
+                g[e, c] = weights[e, 0] * above[j, c]
+            for k in range(1, ways):
+                weight = weights[e, k]
+                for c in range(width):
+                    g[e, c] += weight * above[j, k * width + c]
+
+
+@njit()
+def open_gradient(z: Any, gain: Any, bias: Any, above: Any, g: Any, total: Any, products: Any) -> None:
+    """Set g to ``above`` where the ReLU is open, 0 elsewhere; add the sums of g and of g z."""
+    n, width = z.shape
+    zero = z.dtype.type(0)
+    some, some_products = np.zeros(width, z.dtype), np.zeros(width, z.dtype)
+    for first in range(0, n, SHORT):
+        some[:] = 0
+        some_products[:] = 0
+        for e in range(first, min(first + SHORT, n)):
+            for c in range(width):
+                g[e, c] = above[e, c] if z[e, c] * gain[c] + bias[c] > zero else zero
+            # In a loop of its own: with all arrays in one, the compiler gives up on vectors.
+            for c in range(width):
+                some[c] += g[e, c]
+                some_products[c] += g[e, c] * z[e, c]
+        for c in range(width):
+            total[c] += some[c]
+            products[c] += some_products[c]
