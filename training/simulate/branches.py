@@ -120,7 +120,8 @@ TABLES: dict[str, dict[str, Branch]] = {
     },
     "Electron": _LEPTON,
     "Muon": _LEPTON,
-    "Photon": _GENERATOR_JET | _ISOLATION,
+    # NanoAOD from v9 on stores no mass of a photon; coffea adds one of zero.
+    "Photon": {name: branch for name, branch in _GENERATOR_JET.items() if name != "mass"} | _ISOLATION,
     "GenDressedLepton": {**_GENERATOR_JET, "pdgId": Branch("i4", "PDG id")},
     "GenIsolatedPhoton": _GENERATOR_JET,
     "PFCands": {

@@ -76,10 +76,10 @@ def _reconstructed(candidates: Jagged, number: int, pt_min: float, eta_max: floa
     chosen = np.flatnonzero(wanted & (vertex | ~charged))
     own = _cone_sums(candidates, chosen, (charged & vertex).astype(np.float64))
     neutral = _cone_sums(candidates, chosen, (~charged).astype(np.float64) - 0.5 * (charged & ~vertex))
-    columns = {name: candidates[name][chosen] for name in ("pt", "eta", "phi", "mass")}
+    columns = {name: candidates[name][chosen] for name in ("pt", "eta", "phi")}
     columns["pfRelIso03_all"] = (own + np.maximum(neutral, 0.0)) / pt[chosen]
     if number != 22:
-        columns |= {"charge": candidates["charge"][chosen], "pdgId": candidates["pdgId"][chosen]}
+        columns |= {name: candidates[name][chosen] for name in ("mass", "charge", "pdgId")}
     return _sorted(candidates, chosen, columns)
 
 
