@@ -13,9 +13,9 @@ from coffea_mljec.errors import MissingBranchError
 from coffea_mljec.geometry import delta_phi
 from coffea_mljec.layouts import FlatJets, flatten
 from coffea_mljec.layouts.algorithm import radius
-from coffea_mljec.layouts.jagged import flat_column
-from coffea_mljec.validation.binning import FLAVOUR_GROUPS, FLAVOURS
-from coffea_mljec.validation.processor import ResponseProcessor
+from coffea_mljec.layouts.jagged import flat_column, offsets_of
+from coffea_mljec.matching import match_flat
+from coffea_mljec.validation.binning import FLAVOUR_GROUPS, FLAVOURS, flavour_index
 from coffea_mljec.validation.style import COLOURS, head, new_figure
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ SHOWN = ("uds", "g", "b")
 
 _TYPICAL_PT = 100.0
 _CENTRAL = 2.0
+_MATCHING = 0.2
 _KINDS = {
     "charged hadron": (211, 321, 2212),
     "photon": (22,),
@@ -112,7 +113,7 @@ def find_clouds(
     flat = _with_particles(events, collection)
     if flat is None:
         return []
-    chosen = _chosen(events, providers, collection, gen_collection, flat)
+    chosen = _chosen(events, collection, gen_collection, flat)
     if not chosen:
         return []
     event_of = np.repeat(np.arange(len(flat.jet_offsets) - 1), np.diff(flat.jet_offsets))
@@ -143,7 +144,7 @@ def _with_particles(events: Any, collection: str) -> FlatJets | None:
 
 
 def _chosen(
-    events: Any, providers: Mapping[str, Any], collection: str, gen_collection: str, flat: FlatJets
+    events: Any, collection: str, gen_collection: str, flat: FlatJets
 ) -> list[tuple[int, str | None, float | None]]:
     """Rows of the jets to show, with flavour and generator pT where there is truth."""
     good = (flat.flags == 0) & (np.abs(flat.jet["eta"]) < _CENTRAL)
@@ -152,17 +153,35 @@ def _chosen(
         if not len(rows):
             return []
         return [(int(rows[_nearest(flat.jet["pt_raw"][rows])]), None, None)]
-    judge = ResponseProcessor(providers, collection, gen_collection, replicas=0)
-    judged, _ = judge.judge(events, flat.jet_offsets)
-    judged = judged[good[judged.rows]]
+    rows, pt_gen, flavour = _truth(events, collection, gen_collection, flat)
+    kept = good[rows]
+    rows, pt_gen, flavour = rows[kept], pt_gen[kept], flavour[kept]
     found: list[tuple[int, str | None, float | None]] = []
     for group in SHOWN:
         members = [FLAVOURS.index(name) for name in FLAVOUR_GROUPS[group]]
-        candidates = np.flatnonzero(np.isin(judged.flavour, members))
+        candidates = np.flatnonzero(np.isin(flavour, members))
         if len(candidates):
-            best = candidates[_nearest(judged.pt_gen[candidates])]
-            found.append((int(judged.rows[best]), group, float(judged.pt_gen[best])))
+            best = candidates[_nearest(pt_gen[candidates])]
+            found.append((int(rows[best]), group, float(pt_gen[best])))
     return found
+
+
+def _truth(
+    events: Any, collection: str, gen_collection: str, flat: FlatJets
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Rows of the matched jets, the pT of their generator jets, and their flavours."""
+    jets, gen = events[collection], events[gen_collection]
+    gen_offsets = offsets_of(gen, gen_collection)
+    gen_eta, gen_phi, gen_pt = (flat_column(gen[name], f"{gen_collection}.{name}") for name in ("eta", "phi", "pt"))
+    partner = match_flat(
+        flat.jet["eta"], flat.jet["phi"], flat.jet_offsets, gen_eta, gen_phi, gen_offsets, _MATCHING
+    )
+    rows = np.flatnonzero(partner >= 0)
+    flavours = [
+        flat_column(jets[name], f"{collection}.{name}")[rows] if name in jets.fields else np.zeros(len(rows), np.int64)
+        for name in ("hadronFlavour", "partonFlavour")
+    ]
+    return rows, gen_pt[partner[rows]].astype(np.float64), flavour_index(*flavours)
 
 
 def _nearest(pt: npt.NDArray[Any]) -> int:

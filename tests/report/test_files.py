@@ -15,7 +15,6 @@ from coffea_mljec.report import write_report
 
 def test_writes_numbers_tables_and_plots(toy: Any, tmp_path: Path) -> None:
     import matplotlib
-    import mplhep  # noqa: F401  (what its import does is not the report's doing)
 
     before = dict(matplotlib.rcParams)
     report = write_report(toy.accumulated, tmp_path / "new" / "folder", formats=("png",))
