@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from coffea_mljec.jit import njit
+from coffea_mljec.models.lanes import LANES, add_relu, mean_relu
 
 __all__ = ["convolve", "mean_of_jets"]
 
@@ -18,11 +19,11 @@ __all__ = ["convolve", "mean_of_jets"]
 def convolve(nodes: Any, source: Any, starts: Any, widths: Any, weights: Any, biases: Any, tile: int) -> Any:
     """Return ``relu(shortcut + mean_j psi(relu(own_i + other_j)))`` for every row i, over its neighbours j.
 
-    psi are dense layers, each with a bias and a ReLU; a NaN stays one.
+    psi are dense layers, each with a bias and a ReLU; a NaN stays one. All widths are multiples of `LANES`.
 
     Parameters
     ----------
-    nodes : float32 array, shape (N, 2 widths[0] + widths[-1])
+    nodes : contiguous float32 array, shape (N, 2 widths[0] + widths[-1])
         Of each row: what it says of itself (``own``), what it says to others (``other``), and the shortcut.
     source, starts : int64 array, shape (E,) and (N + 1,)
         Edges, as `coffea_mljec.models.neighbours.nearest_neighbours` gives them; every row has at least one.
@@ -38,9 +39,12 @@ def convolve(nodes: Any, source: Any, starts: Any, widths: Any, weights: Any, bi
     float32 array, shape (N, widths[-1])
     """
     n = len(starts) - 1
-    n_first, n_last = widths[0], widths[-1]
-    zero = nodes.dtype.type(0)
-    out = np.empty((n, n_last), nodes.dtype)
+    n_first, n_last, n_layers = widths[0], widths[-1], len(widths) - 1
+    width = nodes.shape[1]
+    said = nodes.reshape(nodes.size)
+    # Without layers there is nothing to add, and the ReLU is done.
+    last_bias = biases[len(biases) - n_last :] if n_layers else np.zeros(n_last, nodes.dtype)
+    out = np.empty(n * n_last, nodes.dtype)
     edges_kept = min(tile, starts[n])
     here = np.empty(edges_kept * np.max(widths), nodes.dtype)
     there = np.empty(edges_kept * np.max(widths), nodes.dtype)
@@ -51,47 +55,34 @@ def convolve(nodes: Any, source: Any, starts: Any, widths: Any, weights: Any, bi
         while last < n and starts[last + 1] - begin <= tile:
             last += 1
         n_edges = starts[last] - begin
-        z = here[: n_edges * n_first].reshape(n_edges, n_first)
         for i in range(first, last):
-            own = nodes[i, :n_first]
             for e in range(starts[i], starts[i + 1]):
-                other = nodes[source[e], n_first : 2 * n_first]
-                edge = z[e - begin]
-                for c in range(n_first):
-                    value = own[c] + other[c]
-                    edge[c] = zero if value < zero else value
+                other = source[e] * width + n_first
+                for c in range(0, n_first, LANES):
+                    add_relu(said, i * width + c, said, other + c, here, (e - begin) * n_first + c)
         at_weight = at_bias = 0
         for layer in range(1, len(widths)):
             n_in, n_out = widths[layer - 1], widths[layer]
             weight = weights[at_weight : at_weight + n_in * n_out].reshape(n_in, n_out)
-            bias = biases[at_bias : at_bias + n_out]
-            at_weight += n_in * n_out
-            at_bias += n_out
             z = here[: n_edges * n_in].reshape(n_edges, n_in)
             y = there[: n_edges * n_out].reshape(n_edges, n_out)
             np.dot(z, weight, y)
-            for e in range(n_edges):
-                edge = y[e]
-                for c in range(n_out):
-                    value = edge[c] + bias[c]
-                    edge[c] = zero if value < zero else value
+            if layer < n_layers:
+                for e in range(n_edges):
+                    for c in range(0, n_out, LANES):
+                        add_relu(there, e * n_out + c, biases, at_bias + c, there, e * n_out + c)
+                at_bias += n_out
+            at_weight += n_in * n_out
             here, there = there, here
-        z = here[: n_edges * n_last].reshape(n_edges, n_last)
         for i in range(first, last):
-            row = out[i]
-            for c in range(n_last):
-                row[c] = zero
-            for e in range(starts[i], starts[i + 1]):
-                edge = z[e - begin]
-                for c in range(n_last):
-                    row[c] += edge[c]
-            share = nodes.dtype.type(1.0 / (starts[i + 1] - starts[i]))
-            shortcut = nodes[i, 2 * n_first :]
-            for c in range(n_last):
-                value = row[c] * share + shortcut[c]
-                row[c] = zero if value < zero else value
+            at = (starts[i] - begin) * n_last
+            heard = starts[i + 1] - starts[i]
+            share = nodes.dtype.type(1.0 / heard)
+            shortcut = i * width + 2 * n_first
+            for c in range(0, n_last, LANES):  # the last layer's bias and ReLU on the way
+                mean_relu(here, at + c, n_last, heard, last_bias, c, share, said, shortcut + c, out, i * n_last + c)
         first = last
-    return out
+    return out.reshape(n, n_last)
 
 
 @njit()

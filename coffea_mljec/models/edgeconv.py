@@ -19,6 +19,7 @@ from coffea_mljec.models.blas import one_blas_thread
 from coffea_mljec.models.card import Cloud
 from coffea_mljec.models.edge_kernels import convolve, mean_of_jets
 from coffea_mljec.models.folder import ModelFolder
+from coffea_mljec.models.lanes import LANES
 from coffea_mljec.models.neighbours import nearest_neighbours
 from coffea_mljec.models.wire import Constants, read_constants
 
@@ -27,8 +28,14 @@ __all__ = ["COORDINATES", "EdgeConvNetwork"]
 COORDINATES = ("rel_eta", "rel_phi")
 """Features in which the first neighbours are looked for."""
 
-_TILE = 2**16
-"""Numbers in a tile of edges: 256 kB, so that a tile and its successor about fill a core's second-level cache."""
+_TILE = 2**15
+"""Numbers in a tile of edges: 128 kB, so that a tile and its successor stay in a core's second-level cache."""
+
+_EDGES = 256
+"""Edges in a tile, at least: a matrix product of fewer rows is slower than the cache makes up for."""
+
+_NODES = 2**19
+"""Numbers that the rows of the jets in hand say to each other: 2 MB, so that they stay in the third-level cache."""
 
 Array = npt.NDArray[np.float32]
 
@@ -37,6 +44,11 @@ Array = npt.NDArray[np.float32]
 class _Dense:
     weight: Array
     bias: Array
+
+    def on_nodes(self, n_in: int, layers: tuple[int, ...]) -> _Dense:
+        """The same layer with its ``n_in`` rows and its own, other and shortcut columns padded."""
+        weight = _padded_nodes(self.weight, layers)
+        return _Dense(_padded(weight, n_in, weight.shape[1]), _padded_nodes(self.bias, layers))
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,11 @@ class _Inputs:
             value = x @ self.pick
             out += np.copysign(np.log1p(np.abs(value)), value) @ self.weight
         return out
+
+    def on_nodes(self, layers: tuple[int, ...]) -> _Inputs:
+        """The same with the columns of a block's nodes padded."""
+        plain = self.plain.on_nodes(len(self.plain.weight), layers)
+        return _Inputs(plain, self.pick, None if self.weight is None else _padded_nodes(self.weight, layers))
 
 
 @dataclass(frozen=True)
@@ -90,10 +107,12 @@ class EdgeConvNetwork:
         self._inputs: dict[str, _Inputs] = {}
         self._blocks: dict[str, list[_Block]] = {}
         for c, cloud in clouds.items():
-            self._inputs[c] = weights.inputs(c, len(features[c]), _nodes_width(cloud.blocks[0]))
+            inputs = weights.inputs(c, len(features[c]), _nodes_width(cloud.blocks[0]))
+            self._inputs[c] = inputs.on_nodes(cloud.blocks[0])
             self._blocks[c] = weights.blocks(c, cloud)
             weights.check_neighbours(c, cloud.k)
-        self._head_first, self._head = weights.head(sum(cloud.blocks[-1][-1] for cloud in clouds.values()))
+        self._pooled_widths = {c: cloud.blocks[-1][-1] for c, cloud in clouds.items()}
+        self._head_first, self._head = weights.head(sum(self._pooled_widths.values()))
         self._inputs["jet"] = weights.inputs("jet", len(features["jet"]), self._head_first.shape[1])
 
     def __call__(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Array:
@@ -106,9 +125,10 @@ class EdgeConvNetwork:
             hidden = self._inputs["jet"](arrays["jet_features"])
             at = 0
             for c in self._k:
-                pooled = self._pooled(c, arrays[f"{c}_features"], arrays[f"{c}_offsets"])
-                hidden += pooled @ self._head_first[at : at + pooled.shape[1]]
-                at += pooled.shape[1]
+                width = self._pooled_widths[c]
+                pooled = self._pooled(c, arrays[f"{c}_features"], arrays[f"{c}_offsets"])[:, :width]
+                hidden += pooled @ self._head_first[at : at + width]
+                at += width
             for layer in self._head:
                 np.maximum(hidden, 0.0, out=hidden)
                 hidden = hidden @ layer.weight
@@ -116,26 +136,59 @@ class EdgeConvNetwork:
         return hidden[:, 0]
 
     def _pooled(self, collection: str, features: Array, offsets: npt.NDArray[np.int64]) -> Array:
-        points = features[:, self._columns[collection]]
+        """The mean over each jet's rows, [n, width], some jets at a time."""
+        blocks = self._blocks[collection]
+        rows = max(1, _NODES // max(_nodes_width(tuple(block.widths)) for block in blocks))
+        out = np.empty((len(offsets) - 1, int(blocks[-1].widths[-1])), np.float32)
+        start = 0
+        while start < len(out):
+            stop = max(start + 1, int(np.searchsorted(offsets, offsets[start] + rows, side="right")) - 1)
+            own = offsets[start : stop + 1] - offsets[start]
+            x = self._convolved(collection, features[offsets[start] : offsets[stop]], own)
+            mean_of_jets(x, own, out[start:stop])
+            start = stop
+        return out
+
+    def _convolved(self, collection: str, features: Array, offsets: npt.NDArray[np.int64]) -> Array:
+        """The rows after the last block."""
+        points = np.ascontiguousarray(features[:, self._columns[collection]])
         x = features
+        k = self._k[collection]
         for block in self._blocks[collection]:
             if block.nodes is None:
                 nodes = self._inputs[collection](x)
             else:
                 nodes = x @ block.nodes.weight
                 nodes += block.nodes.bias
-            k = self._k[collection]
-            source, starts = nearest_neighbours(points, offsets, k)
-            tile = max(_TILE // int(block.widths.max()), k)
+            source, starts = nearest_neighbours(points, offsets, k, ranked=False)
+            tile = max(_TILE // int(block.widths.max()), _EDGES, k)
             x = points = convolve(nodes, source, starts, block.widths, block.weights, block.biases, tile)
-        out = np.empty((len(offsets) - 1, x.shape[1]), np.float32)
-        mean_of_jets(x, offsets, out)
-        return out
+        return x
 
 
 def _nodes_width(layers: tuple[int, ...]) -> int:
     """Columns of what a block says of every row: own, other, shortcut."""
-    return 2 * layers[0] + layers[-1]
+    return 2 * int(layers[0]) + int(layers[-1])
+
+
+def _filled(layers: tuple[int, ...]) -> tuple[int, ...]:
+    """Widths rounded up to what the kernels treat at a time."""
+    return tuple((width + LANES - 1) // LANES * LANES for width in layers)
+
+
+def _padded(value: Array, *sizes: int) -> Array:
+    """The same numbers in a larger array, zeros beyond them: columns of zeros stay zeros through every layer."""
+    out = np.zeros(sizes, np.float32)
+    out[tuple(slice(size) for size in value.shape)] = value
+    return out
+
+
+def _padded_nodes(value: Array, layers: tuple[int, ...]) -> Array:
+    """Columns own, other and shortcut (last axis), each padded by itself."""
+    parts = np.split(value, [layers[0], 2 * layers[0]], axis=-1)
+    wide = _filled(layers)
+    sizes = (wide[0], wide[0], wide[-1])
+    return np.concatenate([_padded(part, *part.shape[:-1], size) for part, size in zip(parts, sizes, strict=True)], -1)
 
 
 class _Weights:
@@ -155,12 +208,19 @@ class _Weights:
         blocks: list[_Block] = []
         for b, layers in enumerate(cloud.blocks):
             name = f"{collection}.{b}"
-            nodes = self._dense(f"{name}.nodes", cloud.blocks[b - 1][-1], _nodes_width(layers)) if b else None
+            wide = _filled(layers)
+            nodes = None
+            if b:
+                before = cloud.blocks[b - 1]
+                nodes = self._dense(f"{name}.nodes", before[-1], _nodes_width(layers))
+                nodes = nodes.on_nodes(_filled(before)[-1], layers)
             edges = [self._dense(f"{name}.{i}", layers[i - 1], layers[i]) for i in range(1, len(layers))]
             empty = [np.zeros(0, np.float32)]
-            weights = np.concatenate(empty + [layer.weight.ravel() for layer in edges])
-            biases = np.concatenate(empty + [layer.bias for layer in edges])
-            blocks.append(_Block(nodes, np.array(layers, np.int64), weights, biases))
+            weights = np.concatenate(
+                empty + [_padded(layer.weight, *wide[i : i + 2]).ravel() for i, layer in enumerate(edges)]
+            )
+            biases = np.concatenate(empty + [_padded(layer.bias, wide[i + 1]) for i, layer in enumerate(edges)])
+            blocks.append(_Block(nodes, np.array(wide, np.int64), weights, biases))
         return blocks
 
     def head(self, n_pooled: int) -> tuple[Array, list[_Dense]]:

@@ -6,6 +6,7 @@ import json
 import pickle
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -185,26 +186,35 @@ def test_convolve_equals_numpy() -> None:
     """Against plain numpy on one edge after the other, with tiles of every size."""
     rng = np.random.default_rng(2)
     offsets = np.concatenate([[0], np.cumsum(COUNTS)]).astype(np.int64)
-    widths = (4, 7, 3)
-    nodes = rng.normal(size=(offsets[-1], 11)).astype(np.float32)
+    widths = (8, 24, 16)
+    nodes = rng.normal(size=(offsets[-1], 32)).astype(np.float32)
     layers = [
-        (rng.normal(size=(a, b)).astype(np.float32), rng.normal(size=b).astype(np.float32)) for a, b in ((4, 7), (7, 3))
+        (rng.normal(size=(a, b)).astype(np.float32), rng.normal(size=b).astype(np.float32)) for a, b in pairwise(widths)
     ]
     source, starts = nearest_neighbours(nodes[:, :2], offsets, 3)
-    wanted = np.empty((len(nodes), 3))
+    wanted = np.empty((len(nodes), 16))
     for i in range(len(nodes)):
-        heard = np.zeros(3)
+        heard = np.zeros(16)
         for j in source[starts[i] : starts[i + 1]]:
-            z = np.maximum(nodes[i, :4].astype(np.float64) + nodes[j, 4:8], 0)
+            z = np.maximum(nodes[i, :8].astype(np.float64) + nodes[j, 8:16], 0)
             for weight, bias in layers:
                 z = np.maximum(z @ weight + bias, 0)
             heard += z
-        wanted[i] = np.maximum(nodes[i, 8:] + heard / (starts[i + 1] - starts[i]), 0)
+        wanted[i] = np.maximum(nodes[i, 16:] + heard / (starts[i + 1] - starts[i]), 0)
     weights = np.concatenate([weight.ravel() for weight, _ in layers])
     biases = np.concatenate([bias for _, bias in layers])
     for tile in (3, 4, 10, 10_000):
         got = convolve(nodes, source, starts, np.array(widths), weights, biases, tile)
         np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_some_jets_at_a_time_give_the_same(lite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrays = batch_of(PFNANO, MANY * 2, seed=11)
+    model = models.open_folder(lite)
+    whole = models.run(model, arrays)
+    for numbers in (1, 2000, 8000):  # a jet at a time, some of them, most of them
+        monkeypatch.setattr("coffea_mljec.models.edgeconv._NODES", numbers)
+        np.testing.assert_allclose(models.run(model, arrays), whole, rtol=0, atol=2e-6)
 
 
 def edit(folder: Path, to: Path, **changes: Any) -> models.ModelFolder:

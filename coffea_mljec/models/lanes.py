@@ -1,0 +1,158 @@
+"""Arithmetic on eight neighbouring numbers at a time, for numba kernels: one instruction each on any vector unit.
+
+numba vectorises plain loops too, but takes 32 numbers a step and leaves the rest to scalar code: a ParticleNet's loops
+over 16 to 48 channels and over the rows of a jet are mostly such rests. Arrays are one-dimensional and contiguous,
+places count elements, and nothing is checked: eight elements must be there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+__all__ = ["LANES", "add_relu", "mean_relu", "merge", "square_distances"]
+
+LANES = 8
+
+
+class _Lanes:
+    """Loads and stores of eight elements of the arrays that an intrinsic was called with."""
+
+    def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
+        self.builder = builder
+        self._context, self._signature, self._arguments = context, signature, arguments
+        self.kind = signature.args[0].dtype
+        self.element = context.get_value_type(self.kind)
+        self.vector = ir.VectorType(self.element, LANES)
+        self.size = context.get_abi_sizeof(self.element)
+
+    def _at(self, argument: int, place: Any, kind: Any) -> Any:
+        array = self._context.make_array(self._signature.args[argument])(
+            self._context, self.builder, self._arguments[argument]
+        )
+        offset = self.builder.mul(place, ir.Constant(place.type, self.size))
+        return cgutils.pointer_add(self.builder, array.data, offset, kind.as_pointer())
+
+    def load(self, argument: int, place: Any) -> Any:
+        return self.builder.load(self._at(argument, place, self.vector), align=self.size)
+
+    def load_one(self, argument: int, place: Any) -> Any:
+        return self.spread(self.builder.load(self._at(argument, place, self.element), align=self.size))
+
+    def store(self, value: Any, argument: int, place: Any) -> None:
+        self.builder.store(value, self._at(argument, place, self.vector), align=self.size)
+
+    def spread(self, scalar: Any) -> Any:
+        one = self.builder.insert_element(ir.Constant(self.vector, ir.Undefined), scalar, ir.IntType(32)(0))
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+        return self.builder.shuffle_vector(one, ir.Constant(self.vector, ir.Undefined), mask)
+
+    def constant(self, value: float) -> Any:
+        return ir.Constant(self.vector, [value] * LANES)
+
+    def smaller(self, first: Any, second: Any) -> Any:
+        """``first if first < second else second``."""
+        return self.builder.select(self.builder.fcmp_ordered("<", first, second), first, second)
+
+    def larger(self, first: Any, second: Any) -> Any:
+        """``second if first < second else first``."""
+        return self.builder.select(self.builder.fcmp_ordered("<", first, second), second, first)
+
+    def relu(self, value: Any) -> Any:
+        """0 below 0; a NaN stays one."""
+        return self.larger(value, self.constant(0.0))
+
+    def summed(self, count: Any, term: Callable[[Any], Any]) -> Any:
+        """Sum of ``term(n)`` for n below count, in this order."""
+        total = cgutils.alloca_once_value(self.builder, self.constant(0.0))
+        with cgutils.for_range(self.builder, count) as loop:
+            self.builder.store(self.builder.fadd(self.builder.load(total), term(loop.index)), total)
+        return self.builder.load(total)
+
+
+def _signature(*arguments: Any) -> Any:
+    """Nothing is returned; places and counts become 64-bit integers."""
+    return types.void(*(types.intp if isinstance(argument, types.Integer) else argument for argument in arguments))
+
+
+@intrinsic
+def add_relu(typing_context: Any, a: Any, at_a: Any, b: Any, at_b: Any, out: Any, at_out: Any) -> Any:
+    """``out[at_out:][:8] = relu(a[at_a:][:8] + b[at_b:][:8])``."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        lanes = _Lanes(context, builder, signature, arguments)
+        total = builder.fadd(lanes.load(0, arguments[1]), lanes.load(2, arguments[3]))
+        lanes.store(lanes.relu(total), 4, arguments[5])
+        return context.get_dummy_value()
+
+    return _signature(a, at_a, b, at_b, out, at_out), generate
+
+
+@intrinsic
+def mean_relu(
+    typing_context: Any, z: Any, at_z: Any, stride: Any, count: Any, bias: Any, at_bias: Any, share: Any,
+    plus: Any, at_plus: Any, out: Any, at_out: Any,
+) -> Any:  # fmt: skip
+    """``out = relu(plus + share * sum_n relu(z[at_z + n stride:] + bias))`` over ``count`` rows, eight columns each."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        lanes = _Lanes(context, builder, signature, arguments)
+        _, at_z, stride, count, _, at_bias, share, _, at_plus, _, at_out = arguments
+        bias = lanes.load(4, at_bias)
+
+        def term(n: Any) -> Any:
+            row = lanes.load(0, builder.add(at_z, builder.mul(n, stride)))
+            return lanes.relu(builder.fadd(row, bias))
+
+        mean = builder.fmul(lanes.summed(count, term), lanes.spread(share))
+        lanes.store(lanes.relu(builder.fadd(mean, lanes.load(7, at_plus))), 9, at_out)
+        return context.get_dummy_value()
+
+    return _signature(z, at_z, stride, count, bias, at_bias, share, plus, at_plus, out, at_out), generate
+
+
+@intrinsic
+def square_distances(
+    typing_context: Any, columns: Any, at: Any, other: Any, stride: Any, count: Any, out: Any, at_out: Any
+) -> Any:
+    """Squared distances of eight points from one, over ``count`` coordinates.
+
+    ``out[at_out:] = sum_c (columns[at + c stride:] - columns[other + c stride])^2``; whatever is not finite becomes the
+    largest number.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        lanes = _Lanes(context, builder, signature, arguments)
+        _, at, other, stride, count, _, at_out = arguments
+
+        def term(c: Any) -> Any:
+            row = builder.mul(c, stride)
+            mine, theirs = lanes.load(0, builder.add(at, row)), lanes.load_one(0, builder.add(other, row))
+            step = builder.fsub(mine, theirs)
+            return builder.fmul(step, step)
+
+        largest = lanes.constant(3.4028234663852886e38 if lanes.size == 4 else 1.7976931348623157e308)
+        lanes.store(lanes.smaller(lanes.summed(count, term), largest), 5, at_out)
+        return context.get_dummy_value()
+
+    return _signature(columns, at, other, stride, count, out, at_out), generate
+
+
+@intrinsic
+def merge(typing_context: Any, numbers: Any, at: Any, ranked: Any, own: Any, below: Any) -> Any:
+    """One step of an insertion into eight ranked lists: ``ranked[own:] = max(ranked[below:], min(numbers[at:],
+    ranked[own:]))``, eight numbers each."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        lanes = _Lanes(context, builder, signature, arguments)
+        _, at, _, own, below = arguments
+        least = lanes.smaller(lanes.load(0, at), lanes.load(2, own))
+        lanes.store(lanes.larger(least, lanes.load(2, below)), 2, own)
+        return context.get_dummy_value()
+
+    return _signature(numbers, at, ranked, own, below), generate
