@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 from coffea import processor
 
-from coffea_mljec.errors import InputError, WorkerError
+from coffea_mljec.errors import InputError, MLJECError, WorkerError
 from coffea_mljec.fingerprint import fingerprint
 from coffea_mljec.workers.checkpoints import Checkpoints, Progress
 from coffea_mljec.workers.cluster import ClusterExecutor
@@ -138,7 +138,8 @@ class _Attempts:
 
         executor = guarded(self.executor, attempt)
         runner = processor.Runner(executor=executor, schema=PFNanoAODSchema, format=self.format)
-        return runner(chunks, self.sent)
+        with _adding_up():
+            return runner(chunks, self.sent)
 
 
 def _block(attempts: _Attempts, chunks: list[Any], progress: Progress, skip_bad: bool) -> None:
@@ -148,7 +149,8 @@ def _block(attempts: _Attempts, chunks: list[Any], progress: Progress, skip_bad:
         out = attempts(chunks, attempt)
         progress.done |= out.get("done", set())
         if "result" in out:
-            progress.result = _added(progress.result, out["result"])
+            with _adding_up():
+                progress.result = processor.accumulate([out["result"]], progress.result)
         failures = sorted(out.get("failures", ()))
         again = {(failure.file, failure.start, failure.stop) for failure in failures}
         if not failures or any(failure.kind in (Kind.refused, Kind.fault) for failure in failures):
@@ -189,13 +191,17 @@ class _Unfinished(processor.ProcessorABC):
         return accumulator
 
 
-def _added(before: Any, new: Any) -> Any:
+@contextmanager
+def _adding_up() -> Iterator[None]:
+    """The work's own errors come back as results: what is raised comes from adding results up."""
     try:
-        return processor.accumulate([new], before)
+        yield
+    except MLJECError:
+        raise
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"the results of two blocks of chunks do not add up ({error}): a processor must give histograms with the "
-            "same axes, and containers of the same kind, for every chunk."
+            f"the results of two chunks do not add up ({error}): a processor must give histograms with the same axes, "
+            "and containers of the same kind, for every chunk."
         ) from None
 
 

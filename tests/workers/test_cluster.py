@@ -46,7 +46,7 @@ def travelling(tmp_path: Path) -> mljec.MLJEC:
 def patched(client: Any, function: Callable[..., Any], back: Callable[..., Any], *arguments: Any) -> Iterator[str]:
     """One worker changed by `function` and mended by `back`; yields its address."""
     client.wait_for_workers(2)
-    victim = min(client.scheduler_info(n_workers=-1)["workers"])
+    victim = min(client.nthreads())
     client.run(function, *arguments, workers=[victim])
     try:
         yield victim

@@ -109,14 +109,13 @@ def test_chunks_that_an_executor_loses_are_noticed(files, notes):
         workers.run(Forgetful(status=False), files, Spectrum(notes), chunk_size=20)
 
 
-def test_histograms_that_do_not_add_up(files, notes, tmp_path):
+@pytest.mark.parametrize("interval", [None, 0])
+def test_histograms_that_do_not_add_up(files, notes, tmp_path, interval):
     class Growing(Spectrum):
         def process(self, events: Any) -> dict[str, Any]:
             self.bins = 20 + len(done(self.notes))
             return super().process(events)
 
-    with pytest.raises(InputError, match=r"the results of two blocks of chunks do not add up"):
-        workers.run(
-            HERE, {"toy": files["toy"][:1] + files["toy"][2:]}, Growing(notes), chunk_size=20,
-            checkpoints=workers.Checkpoints(tmp_path / "c", interval=0),
-        )  # fmt: skip
+    checkpoints = None if interval is None else workers.Checkpoints(tmp_path / "c", interval=interval)
+    with pytest.raises(InputError, match=r"the results of two chunks do not add up"):
+        workers.run(HERE, files, Growing(notes), chunk_size=20, checkpoints=checkpoints)
