@@ -14,6 +14,7 @@ from coffea_mljec.cli.demo import demo
 from coffea_mljec.cli.inspect import inspect
 from coffea_mljec.cli.models import models
 from coffea_mljec.cli.options import flattened
+from coffea_mljec.cli.reporting import report
 from coffea_mljec.cli.terminal import say_error, say_warning
 from coffea_mljec.cli.validate import validate
 from coffea_mljec.errors import MLJECError
@@ -29,7 +30,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (apply, validate, inspect, models, demo):
+for command in (apply, validate, report, inspect, models, demo):
     # typer keeps the line breaks of the source; a paragraph is to fill the terminal's width.
     paragraphs = cleandoc(command.__doc__ or "").split("\n\n")
     app.command(help="\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs))(flattened(command))

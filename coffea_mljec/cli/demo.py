@@ -29,15 +29,15 @@ def demo(
     """Correct the bundled sample with the bundled model and with the standard path, and compare the two.
 
     coffea's Runner with a DaskExecutor on a local cluster of two worker processes fills the histograms of both
-    corrections on the same jets. The tables are printed; the plots, the numbers and a ROOT file of corrected jets are
-    written.
+    corrections on the same jets. The tables are printed; a page with all tables and figures, the plots, the
+    numbers and a ROOT file of corrected jets are written.
 
     [bold]Example[/]
 
     mljec demo -o demo-output
     """
     from coffea_mljec import MLJEC, FactorizedJEC
-    from coffea_mljec.report import write_report
+    from coffea_mljec.report import find_clouds, write_report
     from coffea_mljec.validation.processor import ResponseProcessor
 
     folder = output_folder(output)
@@ -52,16 +52,18 @@ def demo(
         with open_nano(sample) as nano:
             # Two chunks a worker, so that the work is shared and the results of several chunks are added up.
             chunk_size = max(1, -(-nano.entries // (2 * workers)))
+            clouds = find_clouds(nano.events(0, min(500, nano.entries)), judge.providers)
         with executor(kind, workers, desc="Validating") as where:
             outcome = run(where, {"mljec_sample": [str(sample)]}, judge, chunk_size=chunk_size)
         corrected = write_friend(sample, folder / CORRECTED, network, force=True)
-    report = write_report(outcome.result, folder, standard.name)
+    report = write_report(outcome.result, folder, standard.name, clouds=clouds)
     print_report(report)
     _say_where(folder, report, corrected.path, corrected.jets)
 
 
 def _say_where(folder: Path, report: Any, corrected: str, jets: int) -> None:
     for what, where in (
+        ("report", f"{report.page} (open it in a browser)"),
         ("numbers", report.numbers),
         ("tables", report.table),
         ("plots", f"{folder / 'plots'} ({len(report.plots)} files)"),

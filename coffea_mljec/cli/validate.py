@@ -12,7 +12,7 @@ from coffea_mljec.cli.terminal import err, out, output_folder, say_skipped
 from coffea_mljec.errors import InputError
 from coffea_mljec.workers import Checkpoints, plan_of, process
 
-__all__ = ["AsStored", "print_report", "validate"]
+__all__ = ["AsStored", "compared", "print_report", "validate"]
 
 
 class AsStored:
@@ -68,7 +68,7 @@ def validate(
     from coffea_mljec.validation.processor import ResponseProcessor
 
     standard_provider = standard.provider()
-    providers = _providers(model or [], regression or [], standard_provider)
+    providers = compared(model or [], regression or [], standard_provider)
     judge = ResponseProcessor(providers, collection, gen_collection, weight=weight, replicas=replicas)
     files = {"events": inputs}
     with running.executor("chunk", "Validating") as run:
@@ -86,12 +86,19 @@ def validate(
     if outcome.resumed:
         out.print(f"{outcome.resumed} of {outcome.chunks} chunks came from checkpoints")
     say_skipped(outcome.skipped, folder / "skipped.json")
-    written = [path.name for path in (report.numbers, report.table) if path] + (["plots/"] if report.plots else [])
+    written = [path.name for path in (report.page, report.numbers, report.table) if path]
+    written += ["plots/"] if report.plots else []
     out.print(f"in {folder}: {', '.join(written)}")
 
 
-def _providers(models: list[str], regressions: list[str], standard: Any) -> dict[str, Any]:
-    """Name -> provider, in the order of the tables."""
+def compared(models: list[str], regressions: list[str], standard: Any) -> dict[str, Any]:
+    """The corrections that the options name, and the stored jets: name -> provider, in the order of the tables.
+
+    Raises
+    ------
+    InputError
+        If two of them have the same name.
+    """
     from coffea_mljec import MLJEC
     from coffea_mljec.models import DEFAULT_MODEL
 

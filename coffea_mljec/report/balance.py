@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from coffea_mljec.report.dijets import text_of
+from coffea_mljec.report.dijets import in_bins, text_of
 from coffea_mljec.validation.balance_summary import BalanceSummary
 from coffea_mljec.validation.style import head, new_figure, points, pt_axis, unity, y_range
 from coffea_mljec.validation.table import Table
@@ -34,10 +34,10 @@ def draw_balance(summary: BalanceSummary, save: Callable[[str, Figure], Any], la
 
 
 def balance_table(summary: BalanceSummary) -> Table:
-    """Balances bin by bin."""
+    """Balances in the bins that have any."""
     rows, previous = [], ("", "")
     for cell in sorted(summary.cells, key=lambda c: (c.eta, c.pt, summary.providers.index(c.provider))):
-        if not cell.events:
+        if cell.pt_balance.value is None:
             continue
         place = (f"{cell.eta[0]:g}-{cell.eta[1]:g}", f"{cell.pt[0]:g}-{cell.pt[1]:g}")
         start = ("" if place[0] == previous[0] else place[0], "" if place == previous else place[1])
@@ -65,17 +65,18 @@ def _balance(summary: BalanceSummary, eta: list[float], label: str) -> Figure:
     )
     head(axes, label, f"${eta[0]:g} < |\\eta| < {eta[1]:g}$")
     cells = [c for c in summary.cells if c.eta == eta]
-    edges = sorted({edge for cell in cells for edge in cell.pt})
+    edges = summary.pt_edges
     drawn, against, has_mpf = [], [], False
     for part in (axes, ratio):
         part.set_xscale("log")
     for index, provider in enumerate(summary.providers):
-        mine = sorted((c for c in cells if c.provider == provider), key=lambda c: c.pt)
-        drawn.append(points(axes, edges, [c.pt_balance for c in mine], index, provider))
+        mine = [c for c in cells if c.provider == provider]
+        drawn.append(points(axes, edges, in_bins(mine, edges, "pt_balance"), index, provider))
         if any(c.mpf.value is not None for c in mine):
             has_mpf = True
-            drawn.append(points(axes, edges, [c.mpf for c in mine], index, None, widths=False, line=True, hollow=True))
-        against.append(points(ratio, edges, [c.ratio for c in mine], index, None))
+            mpf = in_bins(mine, edges, "mpf")
+            drawn.append(points(axes, edges, mpf, index, None, widths=False, line=True, hollow=True))
+        against.append(points(ratio, edges, in_bins(mine, edges, "ratio"), index, None))
     if has_mpf:
         axes.errorbar([], [], [], fmt="o-", color="0.4", markerfacecolor="white", label="open: MPF")
     unity(axes)

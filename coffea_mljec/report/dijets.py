@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from coffea_mljec.validation.table import Table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["dijet_table", "draw_dijets", "text_of"]
+__all__ = ["dijet_table", "draw_dijets", "in_bins", "text_of"]
 
 _PT = r"$p_{\mathrm{T}}^{\mathrm{avg}}$ (GeV)"
 _PANELS = 6
@@ -35,19 +36,20 @@ def draw_dijets(summary: DijetSummary, save: Callable[[str, Figure], Any], label
     for pair in dict.fromkeys(cell.pair for cell in summary.cells):
         for number, eta in enumerate(_etas(summary.cells, pair)):
             save(f"dijet_{pair}_{number}", _resolution(summary, pair, eta, label))
-    fullest = sorted((cell for cell in summary.cells if cell.events), key=lambda cell: -cell.events)
-    if fullest:
+    if summary.distributions:
         save("dijet_asymmetry", _asymmetries(summary, label))
-        save("dijet_third_jet", _third_jet(summary, fullest[0], label))
+    known = [cell for cell in summary.cells if any(point.sigma_reco.value is not None for point in cell.alpha)]
+    if known:
+        save("dijet_third_jet", _third_jet(summary, max(known, key=lambda cell: cell.events), label))
 
 
 def dijet_table(summary: DijetSummary) -> Table:
-    """Resolutions in situ and from truth, bin by bin."""
+    """Resolutions in situ and from truth, in the bins that have any."""
     rows, previous = [], ("", "")
     for cell in sorted(
         summary.cells, key=lambda c: (c.pair != "same", c.eta, c.pt, summary.providers.index(c.provider))
     ):
-        if not cell.events:
+        if all(number.value is None for number in (cell.jer, cell.jer_extrapolated, cell.truth)):
             continue
         place = (f"{_pair(cell.pair)}{cell.eta[0]:g}-{cell.eta[1]:g}", f"{cell.pt[0]:g}-{cell.pt[1]:g}")
         start = ("" if place[0] == previous[0] else place[0], "" if place == previous else place[1])
@@ -84,21 +86,20 @@ def _resolution(summary: DijetSummary, pair: str, eta: list[float], label: str) 
     head(axes, label, f"{_pair(pair)}${eta[0]:g} < |\\eta| < {eta[1]:g}$")
     drawn, against, has_truth = [], [], False
     cells = [c for c in summary.cells if c.pair == pair and c.eta == eta]
-    edges = sorted({edge for cell in cells for edge in cell.pt})
+    edges = summary.pt_edges
     for part in (axes, ratio):
         part.set_xscale("log")
     first: list[DijetCell] = [c for c in cells if c.provider == summary.providers[0]]
     for index, provider in enumerate(summary.providers):
-        mine = sorted((c for c in cells if c.provider == provider), key=lambda c: c.pt)
-        drawn.append(points(axes, edges, [c.jer_extrapolated for c in mine], index, provider))
+        mine = [c for c in cells if c.provider == provider]
+        drawn.append(points(axes, edges, in_bins(mine, edges, "jer_extrapolated"), index, provider))
         if any(c.truth.value is not None for c in mine):
             has_truth = True
-            drawn.append(
-                points(axes, edges, [c.truth for c in mine], index, None, widths=False, line=True, hollow=True)
-            )
-            against.append(points(ratio, edges, [c.ratio for c in mine], index, None))
+            truth = in_bins(mine, edges, "truth")
+            drawn.append(points(axes, edges, truth, index, None, widths=False, line=True, hollow=True))
+            against.append(points(ratio, edges, in_bins(mine, edges, "ratio"), index, None))
         elif provider != summary.providers[0]:
-            against.append(points(ratio, edges, _quotients(mine, first), index, None))
+            against.append(points(ratio, edges, _quotients(mine, first, edges), index, None))
     if has_truth:
         axes.errorbar([], [], [], fmt="o-", color="0.4", markerfacecolor="white", label="open: truth")
     axes.set_ylabel(r"$\sigma(p_{\mathrm{T}}) \,/\, p_{\mathrm{T}}$")
@@ -112,19 +113,26 @@ def _resolution(summary: DijetSummary, pair: str, eta: list[float], label: str) 
     return figure
 
 
-def _quotients(cells: Sequence[DijetCell], reference: Sequence[DijetCell]) -> list[Measured]:
+def in_bins(cells: Sequence[Any], edges: Sequence[float], name: str) -> list[Measured]:
+    """One number of each cell, bin by bin of pT; nothing where there is no cell."""
+    found = {tuple(cell.pt): getattr(cell, name) for cell in cells}
+    return [found.get(limits, Measured(None, None)) for limits in pairwise(edges)]
+
+
+def _quotients(cells: Sequence[DijetCell], reference: Sequence[DijetCell], edges: Sequence[float]) -> list[Measured]:
     """Resolution over the first provider's; errors are left out, as both come from the same events."""
-    below = {tuple(cell.pt): cell.jer_extrapolated.value for cell in reference}
-    found = []
-    for cell in cells:
-        value, other = cell.jer_extrapolated.value, below.get(tuple(cell.pt))
-        found.append(Measured(value / other if value is not None and other else None, None))
-    return found
+    both = (in_bins(part, edges, "jer_extrapolated") for part in (cells, reference))
+    return [
+        Measured(here.value / other.value if here.value is not None and other.value else None, None)
+        for here, other in zip(*both, strict=True)
+    ]
 
 
 def _asymmetries(summary: DijetSummary, label: str) -> Figure:
     """The bins with the most events, spread over |eta| and pT as they come."""
-    events = {(c.pair, *c.eta, *c.pt): c.events for c in summary.cells if c.provider == summary.providers[0]}
+    shown = {(d.pair, *d.eta, *d.pt) for d in summary.distributions}
+    places = {(c.pair, *c.eta, *c.pt): c.events for c in summary.cells if c.provider == summary.providers[0]}
+    events = {key: number for key, number in places.items() if key in shown}
     busiest = sorted(events, key=lambda key: -events[key])[:_PANELS]
     rows = 1 if len(busiest) <= 3 else 2
     figure, grid = new_figure(
