@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from dataclasses import replace
 from typing import Any
 
 import awkward as ak
@@ -11,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.assignment import allow_dask_assignment
-from coffea_mljec.corrections import FactorizedJEC, NanoRegression, Provider
-from coffea_mljec.corrections.payloads import Payload
+from coffea_mljec.corrections import FactorizedJEC, Provider
 from coffea_mljec.errors import InputError
 from coffea_mljec.layouts import Layout, detect, raw_jets
 from coffea_mljec.layouts.jagged import flat_column, offsets_of
@@ -20,6 +17,8 @@ from coffea_mljec.layouts.layout import is_dask
 from coffea_mljec.met.branches import LOW_PT_TABLE, METBranches, find_branches
 from coffea_mljec.met.jets import PropagatedJets, with_low_pt_jets
 from coffea_mljec.met.record import Vectors, met_meta, with_met
+from coffea_mljec.met.standard import level1_of, refuse_neutrinos, standard_within, varied_like
+from coffea_mljec.met.unclustered import unclustered_shift, vectors_of
 from coffea_mljec.status import Status, mark
 
 __all__ = ["Type1MET"]
@@ -68,9 +67,9 @@ class Type1MET:
                 f"Type1MET propagates the jets of a provider, such as MLJEC() or FactorizedJEC.from_txt([...]); got "
                 f"{provider!r}."
             )
-        _refuse_neutrinos(provider)
+        refuse_neutrinos(provider)
         if standard is None:
-            standard = _standard_within(provider)
+            standard = standard_within(provider)
         elif not isinstance(standard, FactorizedJEC):
             raise InputError(f"standard must be the standard path, FactorizedJEC.from_txt([...]); got {standard!r}.")
         if standard is None and low_pt:
@@ -87,7 +86,7 @@ class Type1MET:
         self.standard = standard
         self.smeared = smeared
         self.low_pt = low_pt
-        self._low_pt_provider = None if standard is None else _varied_like(standard, provider)
+        self._low_pt_provider = None if standard is None else varied_like(standard, provider)
 
     def __repr__(self) -> str:
         return f"Type1MET({self.provider!r})"
@@ -124,13 +123,14 @@ class Type1MET:
             return self._in_dask(events, collection, jets)
         layout = detect(events, collection)
         branches = self._branches(layout)
-        names = self.provider.systematics.names(layout)
+        names = self._names(layout)
         if ak.backend(events) == "typetracer":
             return self._meta(events, branches, names, jets)
         if jets is None:
             jets = self.provider.apply(events, collection)
         else:
-            _check_jets(jets, events[collection], names, collection)
+            _check_fields(jets, names, collection)
+            _check_number(jets, events[collection], collection)
         parts = [(self._jets(events, layout, branches, jets), dict(zip(names, names, strict=True)))]
         if branches.low_pt_fields:
             parts.append(self._low_pt_jets(events, layout, branches))
@@ -155,6 +155,11 @@ class Type1MET:
                 found |= set(provider.required_branches(events, collection))
         return tuple(sorted(found))
 
+    def _names(self, layout: Layout) -> tuple[str, ...]:
+        """Variations of the jets."""
+        systematics = self.provider.systematics
+        return systematics.names(layout) if systematics.payloads else ()
+
     def _low_pt_inputs(self) -> set[str]:
         """Fields of ``CorrT1METJet`` that the standard path reads beyond those of `find_branches`."""
         assert self.standard is not None
@@ -163,7 +168,7 @@ class Type1MET:
     def _branches(self, layout: Layout) -> METBranches:
         algorithms = [given.algorithm for given in (self.provider, self.standard) if given is not None]
         branches = find_branches(layout, next(filter(None, algorithms), None), self.low_pt)
-        if branches.scheme == "chs" and (self.standard is None or _level1(self.standard) is None):
+        if branches.scheme == "chs" and (self.standard is None or level1_of(self.standard) is None):
             given = "none was given" if self.standard is None else f"{self.standard!r} has none"
             raise InputError(
                 f"type-1 MET of CHS jets needs their L1 correction, and {given}: Type1MET(provider, "
@@ -205,7 +210,7 @@ class Type1MET:
         low_layout = detect(changed, LOW_PT_TABLE)
         level1 = self._level1(changed, low_layout, branches)
         mine, theirs = (one.systematics for one in (provider, self.provider))
-        names, others = mine.names(low_layout), theirs.names(layout)
+        names, others = mine.names(low_layout), self._names(layout)
         renamed = dict(zip(others[int(theirs.smears(layout)) :], names[int(mine.smears(low_layout)) :], strict=True))
         if theirs.smears(layout) and mine.smears(low_layout):
             renamed[others[0]] = names[0]
@@ -216,7 +221,7 @@ class Type1MET:
         if branches.scheme == "Puppi":
             return np.ones(int(offsets_of(events[layout.collection], layout.collection)[-1]))
         assert self.standard is not None
-        payload = _level1(self.standard)
+        payload = level1_of(self.standard)
         assert payload is not None
         columns, _ = raw_jets(events, layout, payload.inputs, f"the L1 correction of {self!r}")
         return payload.evaluate(columns)[0]
@@ -230,7 +235,7 @@ class Type1MET:
     ) -> ak.Array:
         met = events[branches.met]
         raw = {name: np.asarray(events[branches.raw][name]) for name in ("pt", "phi")}
-        start = _vectors(raw["pt"], raw["phi"])
+        start = vectors_of(raw["pt"], raw["phi"])
         nominal = start - sum(jets.sums() for jets, _ in parts)
         status = np.bitwise_or.reduce([jets.bits() for jets, _ in parts])
         mark(status, np.flatnonzero(~np.isfinite(nominal).all(axis=1)), Status.BAD_INPUT)
@@ -247,7 +252,7 @@ class Type1MET:
             return lambda: start - sum(jets.sums(known.get(name), direction) for jets, known in parts)
 
         def unclustered(direction: str) -> Vectors:
-            return lambda: nominal + _unclustered(met, branches, original, direction)
+            return lambda: nominal + unclustered_shift(met, branches, original, direction)
 
         directions = ("up", "down")
         variations = {_UNCLUSTERED: {way: unclustered(way) for way in directions}} if branches.unclustered else {}
@@ -279,8 +284,10 @@ class Type1MET:
         allow_dask_assignment()
         # Errors that need no data come now, at the user's line, not later on a worker.
         self.required_branches(events, collection)
-        if jets is not None and not is_dask(jets):
-            raise InputError(f"events are a dask collection and jets are not: got {type(jets).__name__}.")
+        if jets is not None:
+            if not is_dask(jets):
+                raise InputError(f"events are a dask collection and jets are not: got {type(jets).__name__}.")
+            _check_fields(jets, self._names(detect(events, collection)), collection)
         given = (events,) if jets is None else (events, jets)
         return dask_awkward.map_partitions(_OnPartition(self, collection), *given, label="mljec-type1-met")
 
@@ -296,43 +303,7 @@ class _OnPartition:
         return self.met.apply(events, self.collection, jets)
 
 
-def _standard_within(provider: Provider | None) -> FactorizedJEC | None:
-    """The provider itself or the first of its fallbacks that is a standard path."""
-    while provider is not None and not isinstance(provider, FactorizedJEC):
-        provider = provider.fallback
-    return provider
-
-
-def _refuse_neutrinos(provider: Provider | None) -> None:
-    while provider is not None:
-        if isinstance(provider, NanoRegression) and (provider.neutrino or provider.selection is not None):
-            raise InputError(
-                f"the jets of {provider.name!r} include their neutrinos, which MET must keep: propagating them would "
-                "take the neutrinos out of it. Propagate jets without, Type1MET(NanoRegression('PNet'), standard), and "
-                "correct the jets themselves with neutrinos."
-            )
-        provider = provider.fallback
-
-
-def _varied_like(standard: FactorizedJEC, provider: Provider) -> FactorizedJEC:
-    """The standard path with the provider's sources, and its own resolution where the provider smears."""
-    theirs = provider.systematics
-    own = standard.systematics if theirs.resolution is not None else replace(theirs, resolution=None, scale_factor=None)
-    twin = copy.copy(standard)
-    twin.systematics = replace(
-        theirs, resolution=own.resolution, scale_factor=own.scale_factor, generator_pt_field=None
-    )
-    return twin
-
-
-def _level1(standard: FactorizedJEC) -> Payload | None:
-    """The level that takes pileup off, alone."""
-    payload = standard.payload
-    level = payload.stack[0]
-    return Payload((level,), payload.tag, payload.algorithm) if level.level.startswith("L1") else None
-
-
-def _check_jets(jets: Any, stored: Any, names: tuple[str, ...], collection: str) -> None:
+def _check_fields(jets: Any, names: tuple[str, ...], collection: str) -> None:
     fields = getattr(jets, "fields", ())
     lacking = [name for name in ("pt_raw", "mljec_status", *names) if name not in fields]
     if lacking:
@@ -340,23 +311,11 @@ def _check_jets(jets: Any, stored: Any, names: tuple[str, ...], collection: str)
             f"jets must be the {collection} that the provider corrected, jets=provider.apply(events); they lack "
             f"{', '.join(lacking)}. Leave jets out, and the provider corrects them here."
         )
+
+
+def _check_number(jets: Any, stored: Any, collection: str) -> None:
     if not np.array_equal(offsets_of(jets, "jets"), offsets_of(stored, collection)):
         raise InputError(
             f"jets and events.{collection} differ in number: MET needs all jets of these events. Propagate before "
             "cutting."
         )
-
-
-def _vectors(pt: npt.NDArray[Any], phi: npt.NDArray[Any]) -> FloatArray:
-    pt, phi = pt.astype(np.float64), phi.astype(np.float64)
-    return np.stack([pt * np.cos(phi), pt * np.sin(phi)], axis=1)
-
-
-def _unclustered(met: ak.Array, branches: METBranches, original: dict[str, Any], direction: str) -> FloatArray:
-    """What the unclustered energy's variation adds to the file's MET, and so to any."""
-    if "MetUnclustEnUpDeltaX" in branches.unclustered:
-        deltas = [np.asarray(met[f"MetUnclustEnUpDelta{axis}"], np.float64) for axis in "XY"]
-        return np.stack(deltas, axis=1) * (1.0 if direction == "up" else -1.0)
-    way = direction.capitalize()
-    shifted = _vectors(*(np.asarray(met[f"{name}Unclustered{way}"]) for name in ("pt", "phi")))
-    return shifted - _vectors(original["pt"], original["phi"])

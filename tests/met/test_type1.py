@@ -280,6 +280,9 @@ def test_low_pt_jets_vary_with_the_providers_sources(toys: Payloads, nano: Nano,
     with pytest.warns(mljec.StandardJetsWarning):
         regressed = NanoRegression("UParT", standard_jets=True, qualified=True, **toys.sources())
     events = open_nano(nano(), mode="eager")
+    # Neither payloads nor variations, but asked to name them after the jets.
+    assert Type1MET(NanoRegression("UParT", qualified=True), toys.standard()).apply(events).fields[-1] == \
+        "MET_UnclusteredEnergy"  # fmt: skip
     met = Type1MET(regressed, toys.standard()).apply(events)
     alone = Type1MET(regressed, toys.standard(), low_pt=False).apply(events)
     name = "JES_Flavour_AK4PFPuppi"
@@ -334,6 +337,8 @@ def test_dask_gives_the_same_and_reads_what_it_declares(toys: Payloads, nano: Na
     assert computed.layout.form.type == eager.layout.form.type
     with pytest.raises(InputError, match="events are a dask collection and jets are not"):
         propagation.apply(events, jets=corrector.apply(open_nano(nano())))
+    with pytest.raises(InputError, match="lack pt_raw, mljec_status, JER"):
+        propagation.apply(events, jets=events.Jet)
 
 
 def test_any_chunking_gives_the_same(toys: Payloads, nano: Nano, open_nano: Any) -> None:

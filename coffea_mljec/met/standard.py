@@ -1,0 +1,58 @@
+"""What type-1 MET takes from the standard path: the L1 level, and jets that have no constituents."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+from coffea_mljec.corrections import FactorizedJEC, NanoRegression, Provider
+from coffea_mljec.corrections.payloads import Payload
+from coffea_mljec.errors import InputError
+
+__all__ = ["level1_of", "refuse_neutrinos", "standard_within", "varied_like"]
+
+
+def standard_within(provider: Provider | None) -> FactorizedJEC | None:
+    """The provider itself or the first of its fallbacks that is a standard path."""
+    while provider is not None and not isinstance(provider, FactorizedJEC):
+        provider = provider.fallback
+    return provider
+
+
+def refuse_neutrinos(provider: Provider | None) -> None:
+    """Refuse a provider, or a fallback, whose jets include their neutrinos.
+
+    Raises
+    ------
+    InputError
+        Saying what to propagate instead.
+    """
+    while provider is not None:
+        if isinstance(provider, NanoRegression) and (provider.neutrino or provider.selection is not None):
+            raise InputError(
+                f"the jets of {provider.name!r} include their neutrinos, which MET must keep: propagating them would "
+                "take the neutrinos out of it. Propagate jets without, Type1MET(NanoRegression('PNet'), standard), and "
+                "correct the jets themselves with neutrinos."
+            )
+        provider = provider.fallback
+
+
+def varied_like(standard: FactorizedJEC, provider: Provider) -> FactorizedJEC:
+    """The standard path with the provider's sources, and its own resolution where the provider smears."""
+    smears = provider.systematics.resolution is not None
+    twin = copy.copy(standard)
+    twin.systematics = replace(
+        provider.systematics,
+        resolution=standard.systematics.resolution if smears else None,
+        scale_factor=standard.systematics.scale_factor if smears else None,
+        qualified=False,
+        generator_pt_field=None,
+    )
+    return twin
+
+
+def level1_of(standard: FactorizedJEC) -> Payload | None:
+    """The level that takes pileup off, alone."""
+    payload = standard.payload
+    level = payload.stack[0]
+    return Payload((level,), payload.tag, payload.algorithm) if level.level.startswith("L1") else None
