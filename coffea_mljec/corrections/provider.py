@@ -133,7 +133,8 @@ class Provider(ABC):
         events : NanoEvents
             Eager, virtual or dask; not changed.
         collection : str
-            The jet collection, whole: correct before cutting or sorting.
+            The jet collection. Correct before cutting or sorting: jets that were cut, sorted or repeated before are
+            looked up in the file, by eta and phi, where constituents are read (in dask mode they are refused).
 
         Returns
         -------
@@ -155,7 +156,8 @@ class Provider(ABC):
         MissingBranchError
             If the file lacks something that the provider reads (and there is no fallback).
         JetsChangedError
-            If the jets were cut or sorted before the correction, or corrected by something else.
+            If the jets were cut or sorted before the correction and cannot be found again, or were corrected by
+            something else.
         """
         if is_dask(events):
             return self._in_dask(events, collection, "apply")
@@ -206,6 +208,8 @@ class Provider(ABC):
 
     def required_branches(self, events: Any, collection: str = "Jet") -> tuple[str, ...]:
         """List the branches of this file that `apply` reads, counters included, sorted.
+
+        Jets that were cut and events that were selected before it: also ``run``, ``luminosityBlock`` and ``event``.
 
         Raises
         ------

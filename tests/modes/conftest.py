@@ -1,0 +1,7 @@
+"""The generated files of the layouts."""
+
+from __future__ import annotations
+
+from tests.layouts.conftest import generated, layout_events
+
+__all__ = ["generated", "layout_events"]
