@@ -32,9 +32,9 @@ What is in a summary
 `DijetSummary`: ``cells``, one `DijetCell` a (provider, pair, |eta| range, pt_avg range). pair ``"same"``: both jets in
 that |eta| range; ``"reference"``: one jet in the reference range, the probe in this one. Each has ``events``,
 ``sigma_reco``, ``sigma_gen`` (widths of the asymmetry), ``jer`` (at the topology's cut on the third jet),
-``jer_extrapolated`` (third jet's pT to zero), ``truth`` (same estimator on pT / pt_gen), ``ratio`` (jer_extrapolated /
-truth), ``shift`` (median asymmetry; 0 for ``"same"``) and ``alpha`` (list of `AlphaPoint`: ``alpha_max``,
-``sigma_reco``, ``sigma_gen``). ``distributions``: the asymmetry itself, for figures, one `Distribution` a cell:
+``jer_extrapolated`` (third jet's pT to zero), ``truth`` (same estimator on pT / pt_gen), ``ratio`` (jer / truth),
+``shift`` (median asymmetry; 0 for ``"same"``) and ``alpha`` (list of `AlphaPoint`: ``alpha_max``, ``sigma_reco``,
+``sigma_gen``, ``jer``). ``distributions``: the asymmetry itself, for figures, one `Distribution` a cell:
 ``edges``, ``reco`` and ``gen`` contents.
 
 `BalanceSummary`: ``cells``, one `BalanceCell` a (provider, |eta| range of the jet, pt_ref range) with ``events``,
@@ -42,8 +42,24 @@ truth), ``shift`` (median asymmetry; 0 for ``"same"``) and ``alpha`` (list of `A
 no second jet in ``ratio_extrapolated``), ``width``, and ``alpha`` (list of `BalancePoint`).
 """
 
+from coffea_mljec.validation.balance import BalanceProcessor
+from coffea_mljec.validation.balance_summary import BalanceSummary
+from coffea_mljec.validation.dijet import DijetProcessor
+from coffea_mljec.validation.dijet_summary import DijetSummary
 from coffea_mljec.validation.processor import ResponseProcessor
 from coffea_mljec.validation.summary import Summary, summarise
 from coffea_mljec.validation.table import markdown, rich_table
+from coffea_mljec.validation.uncorrected import Uncorrected
 
-__all__ = ["ResponseProcessor", "Summary", "markdown", "rich_table", "summarise"]
+__all__ = [
+    "BalanceProcessor",
+    "BalanceSummary",
+    "DijetProcessor",
+    "DijetSummary",
+    "ResponseProcessor",
+    "Summary",
+    "Uncorrected",
+    "markdown",
+    "rich_table",
+    "summarise",
+]

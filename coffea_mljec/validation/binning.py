@@ -31,6 +31,7 @@ __all__ = [
     "jet_histogram",
     "pt_slice",
     "response_histogram",
+    "steps",
 ]
 
 FINE_EDGES: npt.NDArray[np.float64] = np.geomspace(20.0, 3000.0, 20)
@@ -69,13 +70,13 @@ FLAVOUR_GROUPS: dict[str, tuple[str, ...]] = {
 """Groups that are reported; ``all`` holds the unknown ones too."""
 
 
-def _steps(*pieces: tuple[float, float, float]) -> npt.NDArray[np.float64]:
-    """Edges from (start, stop, width) pieces; rounded, so that neighbouring pieces share their edge exactly."""
+def steps(*pieces: tuple[float, float, float]) -> npt.NDArray[np.float64]:
+    """Return edges from (start, stop, width) pieces, rounded, so that neighbouring pieces share their edge exactly."""
     points = [start + width * np.arange(round((stop - start) / width) + 1) for start, stop, width in pieces]
     return np.unique(np.round(np.concatenate(points), 6))
 
 
-RESPONSE_EDGES: npt.NDArray[np.float64] = _steps(
+RESPONSE_EDGES: npt.NDArray[np.float64] = steps(
     (0.0, 0.2, 0.1),
     (0.2, 0.5, 0.02),
     (0.5, 0.8, 0.005),

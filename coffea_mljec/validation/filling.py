@@ -1,7 +1,8 @@
-"""Fills the response histogram: each jet into its cell of all replicas at once."""
+"""Fills histograms: each entry into its cell of all bootstrap replicas at once."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import hist
@@ -10,7 +11,69 @@ import numpy.typing as npt
 
 from coffea_mljec.jit import njit
 
-__all__ = ["base_cells", "fill_jets", "fill_responses"]
+__all__ = ["base_cells", "count", "fill", "fill_jets", "fill_responses"]
+
+Coordinate = npt.NDArray[Any] | str
+"""Where entries lie on an axis: values (float), numbers of bins (int64), or the name of a category for all of them."""
+
+
+def fill(
+    histogram: hist.Hist[Any],
+    value: npt.NDArray[np.floating],
+    coordinates: Mapping[str, Coordinate],
+    event: npt.NDArray[np.int64],
+    weights: npt.NDArray[Any],
+    replica_weights: npt.NDArray[np.uint8],
+) -> None:
+    """Add entries to all replicas of a histogram in one pass.
+
+    Parameters
+    ----------
+    histogram : hist.Hist
+        Axes ``replica``, the one of `value`, and those that `coordinates` names; filled in place.
+    value : ndarray, shape (n,)
+        No NaN; under- and overflow are kept.
+    coordinates : mapping of str to ndarray or str
+        One for each further axis, in any order.
+    event : ndarray of int64, shape (n,)
+        Row of the entry's event in `weights` and `replica_weights`.
+    weights : ndarray of int64 or float64, shape (n_events,)
+        Event weights, of the type of the histogram's storage.
+    replica_weights : ndarray of uint8, shape (n_events, replicas)
+        From `replicas.poisson_weights`.
+
+    Raises
+    ------
+    ValueError
+        If an entry lies outside an axis without under- or overflow: entries must be selected before.
+    """
+    view = histogram.view(flow=True)
+    # boost-histogram stores its first axis contiguously, so this is a view: one column a cell, one row a replica.
+    columns = view.reshape((view.shape[0], -1), order="F")
+    base = _cells(list(histogram.axes)[2:], coordinates, len(value))
+    _fill(columns, value, histogram.axes[1].edges, base, event, weights, replica_weights)
+
+
+def count(histogram: hist.Hist[Any], coordinates: Mapping[str, Coordinate], size: int) -> None:
+    """Count `size` entries in a histogram of integers; `coordinates` as in `fill`, one for each axis."""
+    cells = histogram.view(flow=True).reshape(-1, order="F")
+    cells += np.bincount(_cells(list(histogram.axes), coordinates, size), minlength=len(cells))
+
+
+def _cells(axes: list[Any], coordinates: Mapping[str, Coordinate], size: int) -> npt.NDArray[np.int64]:
+    """Flat index of each entry in these axes, flow bins included, the first axis running fastest."""
+    indices = []
+    for axis in axes:
+        where = coordinates[axis.name]
+        if isinstance(where, str):
+            indices.append(np.full(size, axis.index(where), np.int64))
+        elif where.dtype.kind == "f":
+            # x belongs to the bin whose lower edge is not above it, as in hist; NaN would end up in the overflow.
+            place = np.searchsorted(axis.edges, where, side="right") - 1
+            indices.append(place + int(axis.traits.underflow))
+        else:
+            indices.append(where + int(axis.traits.underflow))
+    return np.ravel_multi_index(tuple(indices), tuple(axis.extent for axis in axes), order="F").astype(np.int64)
 
 
 def base_cells(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -14,7 +13,6 @@ from coffea import processor
 
 from coffea_mljec.errors import InputError, MissingBranchError
 from coffea_mljec.layouts.jagged import flat_column, offsets_of
-from coffea_mljec.matching import match_flat
 from coffea_mljec.validation.binning import (
     FLAVOURS,
     PT_EDGES,
@@ -23,18 +21,21 @@ from coffea_mljec.validation.binning import (
     jet_histogram,
     response_histogram,
 )
-from coffea_mljec.validation.filling import base_cells, fill_jets, fill_responses
-from coffea_mljec.validation.replicas import poisson_weights, seed_of
+from coffea_mljec.validation.events import (
+    Chunk,
+    JetCorrector,
+    check_events,
+    check_providers,
+    collections_like,
+    corrected_pt,
+    generator_rows,
+    open_chunk,
+)
+from coffea_mljec.validation.filling import base_cells, count, fill, fill_jets, fill_responses
+from coffea_mljec.validation.summary import Summary, summarise
+from coffea_mljec.validation.trend import TREND_EDGES, event_value, trend_histogram, trend_jets
 
 __all__ = ["JetCorrector", "Judged", "ResponseProcessor"]
-
-
-class JetCorrector(Protocol):
-    """What is asked of a provider here: corrected jets with fields ``pt`` (GeV) and ``mljec_status``."""
-
-    def apply(self, events: ak.Array, collection: str = ...) -> ak.Array:
-        """Return the collection, same shape, corrected."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,9 @@ class ResponseProcessor(processor.ProcessorABC):
 
     Notes
     -----
-    `process` returns, for its dataset, ``{"response": Hist, "jets": Hist, "counts": {...}, "non_finite": {provider: n},
-    "status": {provider: {code: n}}}``. All of it adds up with coffea's ``accumulate``. ``counts`` holds ``events``,
+    `process` returns, for its dataset, ``{"response": Hist, "jets": Hist, "trends": {variable: Hist}, "trend_jets":
+    {variable: Hist}, "counts": {...}, "non_finite": {provider: n}, "status": {provider: {code: n}}}``. All of it adds
+    up with coffea's ``accumulate``. ``counts`` holds ``events``,
     ``jets``, ``gen_jets``, ``matched``, ``unmatched``, ``judged`` (matched, generator pT above `pt_gen_min`, generator
     eta within 5, finite) and ``unknown_flavour`` (among the judged). ``status`` counts ``mljec_status`` over the
     judged jets.
@@ -107,17 +109,7 @@ class ResponseProcessor(processor.ProcessorABC):
         max_dr: float = 0.2,
         pt_gen_min: float = 20.0,
     ) -> None:
-        if not providers:
-            raise InputError(
-                "providers is empty: give at least one, such as {'standard': FactorizedJEC.from_txt([...])}."
-            )
-        without = [name for name, provider in providers.items() if not hasattr(provider, "apply")]
-        if without:
-            raise InputError(
-                f"providers {without} have no apply(events, collection); give MLJEC, FactorizedJEC or the like."
-            )
-        if replicas < 0:
-            raise InputError(f"replicas must be 0 or more, got {replicas}.")
+        check_providers(providers, replicas)
         if pt_gen_min < PT_EDGES[0]:
             raise InputError(
                 f"pt_gen_min must be at least {PT_EDGES[0]:g} GeV, where the bins start; got {pt_gen_min:g}."
@@ -152,49 +144,34 @@ class ResponseProcessor(processor.ProcessorABC):
             If event numbers, flavours or the weight's branch are missing.
         """
         self._check(events)
-        dataset = str((getattr(events, "metadata", None) or {}).get("dataset", "events"))
+        chunk = open_chunk(events, self.weight, self.replicas)
         jet_offsets = offsets_of(events[self.collection], self.collection)
         judged, counts = self.judge(events, jet_offsets)
 
-        pt: dict[str, npt.NDArray[np.floating]] = {}
-        status: dict[str, npt.NDArray[np.integer]] = {}
-        for name, provider in self.providers.items():
-            corrected = provider.apply(events, self.collection)
-            if not np.array_equal(offsets_of(corrected, f"{name}'s jets"), jet_offsets):
-                raise InputError(
-                    f"provider {name!r} returned other jets than {self.collection} holds; it must keep the shape."
-                )
-            pt[name] = flat_column(corrected["pt"], f"{name}'s pt")[judged.rows]
-            status[name] = flat_column(corrected["mljec_status"], f"{name}'s mljec_status")[judged.rows]
-        finite = {name: np.isfinite(values) for name, values in pt.items()}
-        keep = np.logical_and.reduce(list(finite.values()))
-        judged = judged[keep]
+        corrected = corrected_pt(self.providers, events, self.collection, jet_offsets)
+        finite = {name: np.isfinite(found.pt[judged.rows]) for name, found in corrected.items()}
+        judged = judged[np.logical_and.reduce(list(finite.values()))]
 
         response = response_histogram(list(self.providers), self.replicas, self.weight is not None)
         jets = jet_histogram()
         base = base_cells(judged.pt_gen, judged.abs_eta_gen, judged.flavour, jets)
         fill_jets(jets, base)
-        weights = self._weights(events)
-        replica_weights = poisson_weights(
-            np.asarray(events["run"]),
-            np.asarray(events["luminosityBlock"]),
-            np.asarray(events["event"]),
-            replicas=self.replicas,
-            seed=seed_of(dataset),
-        )
-        for name, values in pt.items():
-            ratio = values[keep] / judged.pt_gen
-            fill_responses(response, name, ratio, base, judged.event, weights, replica_weights)
+        ratios = {name: found.pt[judged.rows] / judged.pt_gen for name, found in corrected.items()}
+        for name, ratio in ratios.items():
+            fill_responses(response, name, ratio, base, judged.event, chunk.weights, chunk.replica_weights)
+        trends, trend_counts = self._trends(events, judged, ratios, chunk)
 
         counts["judged"] = len(judged.rows)
         counts["unknown_flavour"] = int(np.count_nonzero(judged.flavour == FLAVOURS.index("unknown")))
         return {
-            dataset: {
+            chunk.dataset: {
                 "response": response,
                 "jets": jets,
+                "trends": trends,
+                "trend_jets": trend_counts,
                 "counts": counts,
                 "non_finite": {name: int(np.count_nonzero(~values)) for name, values in finite.items()},
-                "status": {name: dict(Counter(values[keep].tolist())) for name, values in status.items()},
+                "status": {name: found.counted(judged.rows) for name, found in corrected.items()},
             }
         }
 
@@ -202,48 +179,48 @@ class ResponseProcessor(processor.ProcessorABC):
         """Return the accumulated chunks as they are; `coffea_mljec.validation.summary.summarise` reads them."""
         return accumulator
 
-    def _check(self, events: ak.Array) -> None:
-        if not isinstance(events, ak.Array):
-            raise InputError(
-                f"events must be NanoEvents in eager or virtual mode, got {type(events).__name__}; open the file with "
-                "NanoEventsFactory.from_root(..., mode='virtual') or run the processor with coffea.processor.Runner."
-            )
+    @staticmethod
+    def summary(
+        accumulated: Mapping[str, Mapping[str, Any]], standard: str = "standard", datasets: Iterable[str] | None = None
+    ) -> Summary:
+        """Turn what was accumulated into numbers: see `coffea_mljec.validation.summary.summarise`."""
+        return summarise(accumulated, standard, datasets)
+
+    def _trends(
+        self, events: ak.Array, judged: Judged, ratios: Mapping[str, npt.NDArray[np.float64]], chunk: Chunk
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Histograms in rho, npv and |eta|; those of rho and npv stay empty if the file has no such branch."""
+        histograms, counts = {}, {}
+        for variable in TREND_EDGES:
+            histogram = trend_histogram(variable, list(ratios), self.replicas, self.weight is not None)
+            counted = trend_jets(variable)
+            values = judged.abs_eta_gen if variable == "abs_eta" else event_value(events, variable)
+            if values is not None:
+                where: dict[str, Any] = {
+                    variable: values if variable == "abs_eta" else values[judged.event],
+                    "pt_gen": judged.pt_gen, "abs_eta_gen": judged.abs_eta_gen,
+                }  # fmt: skip
+                count(counted, where, len(judged.rows))
+                for name, ratio in ratios.items():
+                    in_cells = where | {"provider": name}
+                    fill(histogram, ratio, in_cells, judged.event, chunk.weights, chunk.replica_weights)
+            histograms[variable], counts[variable] = histogram, counted
+        return histograms, counts
+
+    def _check(self, events: Any) -> None:
+        check_events(events, self.collection, self.weight)
         fields = ak.fields(events)
-        if self.collection not in fields:
-            raise InputError(f"the events have no collection {self.collection!r}; they have {_jet_like(fields)}.")
         if self.gen_collection not in fields:
             raise InputError(
                 f"the response needs generator jets, and the events have no {self.gen_collection!r} (jet collections: "
-                f"{_jet_like(fields)}): this is data, or another gen_collection is meant. Validate on simulation."
+                f"{collections_like(fields)}): this is data, or another gen_collection is meant. Validate on "
+                "simulation."
             )
-        missing = [name for name in ("run", "luminosityBlock", "event") if name not in fields]
-        if missing:
-            raise MissingBranchError(
-                f"the bootstrap needs the event's identity, and the branches {missing} are missing."
-            )
-        if self.weight is not None and self.weight not in fields:
-            raise MissingBranchError(f"the weight branch {self.weight!r} is missing; give another one or weight=None.")
-
-    def _weights(self, events: ak.Array) -> npt.NDArray[Any]:
-        if self.weight is None:
-            return np.ones(len(events), np.int64)
-        weights = np.asarray(events[self.weight], dtype=np.float64)
-        if not np.all(np.isfinite(weights)):
-            raise InputError(
-                f"{self.weight} is not finite in {np.count_nonzero(~np.isfinite(weights))} events; mask them."
-            )
-        return weights
 
     def judge(self, events: ak.Array, jet_offsets: npt.NDArray[np.int64]) -> tuple[Judged, dict[str, int]]:
         """Match the jets of a chunk; return those that are judged, and what was counted on the way."""
         jets, gen = events[self.collection], events[self.gen_collection]
-        gen_offsets = offsets_of(gen, self.gen_collection)
-        angles = [
-            flat_column(array[axis], f"{which}.{axis}")
-            for array, which in ((jets, self.collection), (gen, self.gen_collection))
-            for axis in ("eta", "phi")
-        ]
-        partner = match_flat(angles[0], angles[1], jet_offsets, angles[2], angles[3], gen_offsets, self.max_dr)
+        partner, gen_offsets = generator_rows(events, self.collection, self.gen_collection, self.max_dr)
         rows = np.flatnonzero(partner >= 0)
         counts = {
             "events": len(events),
@@ -258,7 +235,7 @@ class ResponseProcessor(processor.ProcessorABC):
             rows=rows,
             event=event_of_jet[rows],
             pt_gen=flat_column(gen["pt"], f"{self.gen_collection}.pt")[gen_rows].astype(np.float64),
-            abs_eta_gen=np.abs(angles[2][gen_rows]).astype(np.float64),
+            abs_eta_gen=np.abs(flat_column(gen["eta"], f"{self.gen_collection}.eta")[gen_rows]).astype(np.float64),
             flavour=flavour_index(
                 self._flavour(jets, gen, "hadronFlavour", rows, gen_rows),
                 self._flavour(jets, gen, "partonFlavour", rows, gen_rows),
@@ -277,7 +254,3 @@ class ResponseProcessor(processor.ProcessorABC):
         raise MissingBranchError(
             f"the flavour needs {self.collection}_{name} or {self.gen_collection}_{name}, and the events have neither."
         )
-
-
-def _jet_like(fields: list[str]) -> list[str]:
-    return [name for name in fields if "Jet" in name] or fields[:8]

@@ -9,11 +9,22 @@ from typing import Any
 import hist
 import numpy as np
 import numpy.typing as npt
+from scipy.special import gammaincc, ndtri
 
+from coffea_mljec.errors import InputError
 from coffea_mljec.quantiles import quantiles
 from coffea_mljec.validation.binning import FLAVOUR_GROUPS, FLAVOURS, SIX_FLAVOURS, pt_slice
 
-__all__ = ["grouped_jets", "quartiles", "resolution", "sae_and_floor", "spread"]
+__all__ = [
+    "chi_square",
+    "confidence_interval",
+    "grouped_jets",
+    "line_at_zero",
+    "quartiles",
+    "resolution",
+    "sae_and_floor",
+    "spread",
+]
 
 _Floats = npt.NDArray[np.float64]
 _GROUPS = [[FLAVOURS.index(name) for name in members] for members in FLAVOUR_GROUPS.values()]
@@ -65,6 +76,68 @@ def spread(replicas: _Floats) -> _Floats:
     return np.asarray(np.std(replicas, axis=-1, ddof=1))
 
 
+def confidence_interval(values: _Floats, level: float = 0.95, method: str = "normal") -> tuple[float, float]:
+    """Interval that covers the true value of a statistic with probability `level`.
+
+    Parameters
+    ----------
+    values : ndarray, shape (1 + replicas,)
+        Of the sample and of each bootstrap replica.
+    level : float
+        Between 0 and 1.
+    method : {"normal", "percentile"}
+        ``"normal"``: value +- z times the spread of the replicas; good from some ten replicas on. ``"percentile"``:
+        the replicas' own quantiles, which follow a skewed statistic and need many replicas, at the very least
+        2 / (1 - level).
+
+    Returns
+    -------
+    low, high : float
+        NaN if there are fewer than two replicas.
+
+    Raises
+    ------
+    InputError
+        If the level or the method is none, or there are too few replicas for percentiles.
+    """
+    if not 0.0 < level < 1.0:
+        raise InputError(f"level must lie between 0 and 1, got {level!r}; 0.95 is usual.")
+    replicas = values[1:]
+    if method == "normal":
+        z = float(ndtri(0.5 + level / 2.0))
+        error = float(spread(replicas))
+        return float(values[0]) - z * error, float(values[0]) + z * error
+    if method != "percentile":
+        raise InputError(f"unknown method {method!r}; choose normal or percentile.")
+    wanted = math.ceil(2.0 / (1.0 - level))
+    if len(replicas) < wanted:
+        raise InputError(
+            f"percentiles at level {level:g} need at least {wanted} replicas, got {len(replicas)}; ask for more, or "
+            "for method='normal'."
+        )
+    low, high = np.quantile(replicas, [0.5 - level / 2.0, 0.5 + level / 2.0])
+    return float(low), float(high)
+
+
+def chi_square(deviations: _Floats, errors: _Floats) -> tuple[float, float]:
+    """Sum of (deviation / error)^2, and the chance of one at least as large if all deviations were statistical.
+
+    Parameters
+    ----------
+    deviations, errors : ndarray, shape (n,)
+        Independent numbers and their standard deviations; none of them was fitted: n degrees of freedom.
+
+    Raises
+    ------
+    InputError
+        If there are none, or an error is not positive.
+    """
+    if len(deviations) == 0 or not np.all(errors > 0.0):
+        raise InputError("a chi-square needs at least one deviation, and errors above 0.")
+    total = float(np.sum((deviations / errors) ** 2))
+    return total, float(gammaincc(len(deviations) / 2.0, total / 2.0))
+
+
 def sae_and_floor(quartile: _Floats) -> tuple[_Floats, float]:
     """Flavour dependence of each replica, and the one that the noise of the medians alone would give.
 
@@ -77,6 +150,22 @@ def sae_and_floor(quartile: _Floats) -> tuple[_Floats, float]:
     deviations = medians - medians.mean(axis=0)
     floor = math.sqrt(2.0 / math.pi) * float(np.sum(spread(deviations[:, 1:])))
     return np.abs(deviations).sum(axis=0), floor
+
+
+def line_at_zero(alpha: _Floats, values: _Floats, number: _Floats) -> _Floats:
+    """Value at alpha = 0 of the straight line through values(alpha), for every replica.
+
+    Parameters
+    ----------
+    alpha : ndarray, shape (n_points,)
+    values : ndarray, shape (n_points, replicas)
+    number : ndarray, shape (n_points,)
+        Events of each point: its variance falls with them.
+    """
+    weight = number / number.sum()
+    mean = float(weight @ alpha)
+    slope_weight = weight * (alpha - mean) / float(weight @ (alpha - mean) ** 2)
+    return weight @ values - mean * (slope_weight @ values)
 
 
 def _grouped(content: npt.NDArray[Any], limits: tuple[float, float]) -> npt.NDArray[Any]:

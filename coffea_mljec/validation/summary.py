@@ -43,7 +43,7 @@ from coffea_mljec.validation.binning import (
 )
 from coffea_mljec.validation.measured import Measured, added_counts, added_histograms, chosen_datasets, measured
 from coffea_mljec.validation.statistics import grouped_jets, quartiles, resolution, sae_and_floor
-from coffea_mljec.validation.trend import Closure, Trend
+from coffea_mljec.validation.trend import TREND_EDGES, Closure, Trend, closure, trends
 
 __all__ = ["MAX_FLOOR", "MIN_JETS", "MIN_JETS_CURVE", "Cell", "Curve", "Dependence", "Measured", "Summary", "summarise"]
 
@@ -195,9 +195,23 @@ def summarise(
         cells=cells,
         dependence=dependence,
         curves=curves,
-        trends=[],
-        closures=[],
+        trends=_trends(accumulated, names, standard),
+        closures=[closure(c.provider, c.region, c.flavour, FINE_EDGES.tolist(), c.median) for c in curves],
     )
+
+
+def _trends(accumulated: Mapping[str, Mapping[str, Any]], names: list[str], standard: str) -> list[Trend]:
+    """Trends of all datasets together; none if a dataset was accumulated without them."""
+    if any("trends" not in accumulated[name] for name in names):
+        return []
+    filled, jets = (
+        {
+            variable: added_histograms({name: accumulated[name][key] for name in names}, names, variable)
+            for variable in TREND_EDGES
+        }
+        for key in ("trends", "trend_jets")
+    )
+    return list(trends(filled, jets, standard))
 
 
 def _statistics(

@@ -86,7 +86,7 @@ def test_a_fill_with_thirty_replicas_costs_less_than_three_microseconds_a_jet() 
     fill_responses(histogram, "a", *arguments)
     best = np.inf
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         fill_responses(histogram, "a", *arguments)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     assert best / n < 3e-6

@@ -34,14 +34,17 @@ def same(first: dict[str, Any], second: dict[str, Any], exact: bool = True) -> N
     """Compare two outputs for one dataset: integers to the last one, weighted sums to 1e-12 of the largest."""
     assert first.keys() == second.keys()
     for name in first:
-        if name != "response":
+        if name not in ("response", "trends"):
             assert first[name] == second[name], name
-    left, right = (out["response"].view(flow=True) for out in (first, second))
-    assert first["response"].axes == second["response"].axes
-    if exact:
-        np.testing.assert_array_equal(left, right)
-    else:
-        np.testing.assert_allclose(left, right, rtol=0, atol=1e-12 * np.abs(left).max())
+    pairs = [(first["response"], second["response"])]
+    pairs += [(first["trends"][name], second["trends"][name]) for name in ("rho", "npv", "abs_eta")]
+    for one, two in pairs:
+        left, right = one.view(flow=True), two.view(flow=True)
+        assert one.axes == two.axes
+        if exact:
+            np.testing.assert_array_equal(left, right)
+        else:
+            np.testing.assert_allclose(left, right, rtol=0, atol=1e-12 * np.abs(left).max())
 
 
 def test_histogram_equals_a_plain_computation(make_events: Any, scaled: Any) -> None:
@@ -91,6 +94,31 @@ def test_counters_add_up(make_events: Any, providers: Any) -> None:
     assert out["response"].view(flow=True)[0].sum() == 2 * counts["judged"]
     assert out["status"] == {"standard": {1: counts["judged"]}, "model": {2: counts["judged"]}}
     assert out["non_finite"] == {"standard": 0, "model": 0}
+
+
+def test_trends_hold_the_same_jets(make_events: Any, providers: Any) -> None:
+    events = make_events(300)
+    rho, npv = np.arange(300) % 60 * 1.0, np.arange(300) % 71
+    vertices = ak.zip({"npvsGood": npv, "npvs": npv + 3}, depth_limit=1)
+    events = ak.with_field(ak.with_field(events, rho, "fixedGridRhoFastjetAll"), vertices, "PV")
+    out = ResponseProcessor(providers, replicas=2).process(events)["events"]
+    judged = out["counts"]["judged"]
+    for variable, column in (("rho", rho), ("npv", npv)):
+        histogram, jets = out["trends"][variable], out["trend_jets"][variable]
+        assert jets.sum(flow=True) == judged
+        np.testing.assert_array_equal(
+            histogram[{"replica": 0}].project(variable, "provider").view(flow=True),
+            np.stack([jets.project(variable).view(flow=True)] * 2, axis=1),
+        )
+        ends = np.concatenate([jets.axes[variable].edges, [np.inf]])
+        per_event = [ResponseProcessor(providers, replicas=0).process(events[ends[k] <= column]) for k in (0, -2)]
+        above = [part["events"]["counts"]["judged"] for part in per_event]
+        assert above[0] == judged
+        assert above[1] == jets.project(variable).view(flow=True)[-1] > 0
+    assert out["trend_jets"]["abs_eta"].sum(flow=True) == judged
+    # Without such branches those histograms stay empty; |eta| needs none.
+    bare = ResponseProcessor(providers, replicas=2).process(make_events(20))["events"]
+    assert [part.sum(flow=True) > 0 for part in bare["trend_jets"].values()] == [False, False, True]
 
 
 @pytest.mark.parametrize("weight", [None, "genWeight"])

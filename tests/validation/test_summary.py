@@ -8,10 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.validation.binning import FLAVOUR_GROUPS, INTERVALS, REGIONS, SIX_FLAVOURS
+from coffea_mljec.validation.filling import count, fill
+from coffea_mljec.validation.replicas import poisson_weights
+from coffea_mljec.validation.statistics import chi_square, confidence_interval
 from coffea_mljec.validation.summary import MIN_JETS, Measured, summarise
+from coffea_mljec.validation.trend import trend_histogram, trend_jets
 
 
 def close(measured: Measured, value: float, rel: float = 1e-3) -> None:
@@ -168,3 +173,93 @@ def test_bad_input_is_refused(toy: Any) -> None:
         summarise({})
     with pytest.raises(InputError, match="the summary has no entry"):
         summarise(toy.accumulated).cell("model", "barrel", ">30", "all")
+
+
+def with_trends(toy: Any) -> dict[str, Any]:
+    """The toy's jets with a rho that lowers the standard's response by half a per cent a GeV above 20."""
+    rng = np.random.default_rng(8)
+    rho = rng.uniform(0.0, 55.0, len(toy.pt))
+    histogram, jets = trend_histogram("rho", ["standard", "model"], 30, False), trend_jets("rho")
+    where = {"rho": rho, "pt_gen": toy.pt, "abs_eta_gen": toy.eta}
+    count(jets, where, len(rho))
+    event = np.arange(len(rho))
+    ones = np.ones_like(event)
+    poisson = poisson_weights(ones, ones, event)
+    for provider, slope in (("standard", -0.005), ("model", 0.0)):
+        values = toy.response["flat"] * (1 + slope * (rho - 20.0))
+        fill(histogram, values, where | {"provider": provider}, event, ones, poisson)
+    empty = {
+        name: (trend_histogram(name, ["standard", "model"], 30, False), trend_jets(name)) for name in ("npv", "abs_eta")
+    }
+    accumulated = dict(toy.accumulated["toy"])
+    accumulated["trends"] = {"rho": histogram} | {name: part[0] for name, part in empty.items()}
+    accumulated["trend_jets"] = {"rho": jets} | {name: part[1] for name, part in empty.items()}
+    return {"toy": accumulated}
+
+
+def test_trends_follow_pileup(toy: Any) -> None:
+    summary = summarise(with_trends(toy))
+    found = {t.provider: t for t in summary.trends if (t.variable, t.region, t.interval) == ("rho", "central", ">30")}
+    centres = np.arange(2.5, 50.0, 5.0)
+    for provider, slope in (("standard", -0.005), ("model", 0.0)):
+        trend = found[provider]
+        assert trend.edges == np.arange(0.0, 55.0, 5.0).tolist()
+        for centre, median, jets in zip(centres, trend.median, trend.jets, strict=True):
+            assert jets > 200
+            assert abs(median.value - (1 + slope * (centre - 20.0))) < 4 * median.error + 2e-3
+    jets = (toy.pt >= 30) & (toy.eta < 2.5)
+    assert 0.85 * jets.sum() < sum(found["model"].jets) < jets.sum()
+    assert {m.value for m in found["standard"].ratio} == {1.0}
+    nothing = [t for t in summary.trends if t.variable == "npv"]
+    assert {m.note for t in nothing for m in t.median} == {"too few"}
+    assert {t.region for t in summary.trends if t.variable == "abs_eta"} == {"all"}
+    assert summarise(toy.accumulated).trends == []
+    json.dumps(summary.to_dict(), allow_nan=False)
+
+
+def test_closure_has_a_chi_square(toy: Any) -> None:
+    summary = summarise(toy.make({"standard": "standard", "model": "flat"}))
+    found = {c.provider: c for c in summary.closures if (c.region, c.flavour) == ("central", "g")}
+    curve = summary.curve("model", "central", "g")
+    low = summary.fine_edges[:-1]
+    used = [
+        (m.value - 1, m.error) for edge, m in zip(low, curve.median, strict=True) if edge >= 30 and m.value is not None
+    ]
+    assert found["model"].bins == len(used)
+    assert found["model"].chi_square == pytest.approx(sum((d / e) ** 2 for d, e in used), rel=1e-12)
+    assert found["model"].p_value == pytest.approx(scipy.stats.chi2.sf(found["model"].chi_square, len(used)), rel=1e-9)
+    assert found["model"].p_value > 1e-3
+    assert found["standard"].p_value < 1e-6
+    assert found["standard"].worst == pytest.approx(0.09, abs=0.04)
+
+
+def test_confidence_intervals_cover() -> None:
+    rng = np.random.default_rng(6)
+    covered = dict.fromkeys(("normal", "percentile"), 0)
+    for _ in range(400):
+        values = rng.normal(0.0, 1.0, 101)
+        truth = values[0] + rng.normal(0.0, 1.0)
+        for method in covered:
+            centred = values if method == "normal" else np.concatenate([values[:1], values[0] + values[1:]])
+            low, high = confidence_interval(centred, 0.8, method)
+            covered[method] += low < truth < high
+    assert covered["normal"] / 400 == pytest.approx(0.8, abs=0.06)
+    assert covered["percentile"] / 400 == pytest.approx(0.8, abs=0.06)
+    with pytest.raises(InputError, match="between 0 and 1, got 95"):
+        confidence_interval(np.zeros(31), 95)
+    with pytest.raises(InputError, match=r"at level 0\.99 need at least 200 replicas, got 30"):
+        confidence_interval(np.zeros(31), 0.99, "percentile")
+    with pytest.raises(InputError, match="unknown method 'bca'"):
+        confidence_interval(np.zeros(31), 0.9, "bca")
+    with pytest.raises(InputError, match="errors above 0"):
+        chi_square(np.ones(2), np.zeros(2))
+
+
+def test_runs_that_do_not_fit_are_named(toy: Any) -> None:
+    runs = toy.accumulated | {
+        "other": toy.make({"standard": "standard", "model": "model"}, keep=100, replicas=3)["toy"]
+    }
+    with pytest.raises(
+        InputError, match=r"'response' of 'other' and 'toy' cannot be added: they differ in \['replica'\]"
+    ):
+        summarise(runs)

@@ -1,0 +1,33 @@
+"""The jets before any correction of ours, as a provider: what the others are compared with."""
+
+from __future__ import annotations
+
+import awkward as ak
+
+__all__ = ["Uncorrected"]
+
+
+class Uncorrected:
+    """Raw jets, or those of the file, as one more provider.
+
+    Parameters
+    ----------
+    raw : bool
+        Take the corrections of the file away (by ``rawFactor``); otherwise jets stay as they are stored.
+    """
+
+    def __init__(self, raw: bool = True) -> None:
+        self.raw = raw
+
+    @property
+    def name(self) -> str:
+        """``"raw"`` or ``"as stored"``."""
+        return "raw" if self.raw else "as stored"
+
+    def apply(self, events: ak.Array, collection: str = "Jet") -> ak.Array:
+        """Return the collection with an ``mljec_status`` of 0: nothing was corrected."""
+        jets = events[collection]
+        status = ak.values_astype(ak.zeros_like(jets["pt"]), "uint8")
+        if self.raw:
+            jets = ak.with_field(jets, jets["pt"] * (1 - jets["rawFactor"]), "pt")
+        return ak.with_field(jets, status, "mljec_status")
