@@ -13,9 +13,10 @@ from coffea_mljec.validation.table import Table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["balance_table", "draw_balance"]
+__all__ = ["balance_table", "draw_balance", "reference_name"]
 
 _AGREEMENT = 0.02
+_NAMES = {"zll": "Z boson", "zmumu": "Z boson", "zee": "Z boson"}
 
 
 def draw_balance(summary: BalanceSummary, save: Callable[[str, Figure], Any], label: str) -> None:
@@ -46,7 +47,7 @@ def balance_table(summary: BalanceSummary) -> Table:
         previous = place
     columns = (
         "|eta|",
-        f"{summary.reference} pT/GeV",
+        f"{reference_name(summary)} pT/GeV",
         "provider",
         "events",
         "pT balance",
@@ -56,7 +57,12 @@ def balance_table(summary: BalanceSummary) -> Table:
         "ratio",
         "ratio, no second jet",
     )
-    return Table(f"Balance against the {summary.reference}", columns, tuple(rows))
+    return Table(f"Balance against the {reference_name(summary)}", columns, tuple(rows))
+
+
+def reference_name(summary: BalanceSummary) -> str:
+    """What the jets are balanced against, in words."""
+    return _NAMES.get(summary.reference, summary.reference)
 
 
 def _balance(summary: BalanceSummary, eta: list[float], label: str) -> Figure:
@@ -80,12 +86,12 @@ def _balance(summary: BalanceSummary, eta: list[float], label: str) -> Figure:
     if has_mpf:
         axes.errorbar([], [], [], fmt="o-", color="0.4", markerfacecolor="white", label="open: MPF")
     unity(axes)
-    axes.set_ylabel(f"Balance against the {summary.reference}")
+    axes.set_ylabel(f"Balance against the {reference_name(summary)}")
     y_range(axes, drawn, floor=0.05, include=1.0)
     axes.legend(loc="upper right", handletextpad=0.4)
     unity(ratio)
     ratio.axhspan(1.0 - _AGREEMENT, 1.0 + _AGREEMENT, color="0.9", zorder=0)
     ratio.set_ylabel("Over generator", fontsize=14)
     y_range(ratio, against, floor=0.05, include=1.0, headroom=0.15)
-    pt_axis(ratio, edges, rf"$p_{{\mathrm{{T}}}}$ of the {summary.reference} (GeV)")
+    pt_axis(ratio, edges, rf"$p_{{\mathrm{{T}}}}$ of the {reference_name(summary)} (GeV)")
     return figure

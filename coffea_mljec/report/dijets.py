@@ -20,7 +20,7 @@ __all__ = ["dijet_table", "draw_dijets", "in_bins", "text_of"]
 
 _PT = r"$p_{\mathrm{T}}^{\mathrm{avg}}$ (GeV)"
 _PANELS = 6
-_BINS = 50
+_SHOWN_WIDTH = 0.04
 
 
 def draw_dijets(summary: DijetSummary, save: Callable[[str, Figure], Any], label: str) -> None:
@@ -159,7 +159,7 @@ def _asymmetries(summary: DijetSummary, label: str) -> Figure:
 def _stairs(axes: Any, distribution: Distribution, index: int) -> None:
     edges = np.asarray(distribution.edges, float)
     # As many bins as a reader can tell apart; the summary's are finer.
-    step = max(1, (len(edges) - 1) // _BINS)
+    step = max(1, round(_SHOWN_WIDTH / (edges[1] - edges[0])))
     keep = np.arange(0, len(edges) - 1, step)
     coarse = np.append(edges[keep], edges[-1])
     for contents, first in ((distribution.gen, True), (distribution.reco, False)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from coffea_mljec.report.balance import balance_table
+from coffea_mljec.report.balance import balance_table, reference_name
 from coffea_mljec.report.clouds import Cloud
 from coffea_mljec.report.dijets import dijet_table, text_of
 from coffea_mljec.report.page import Picture, Section
@@ -94,8 +94,8 @@ def sections(
         parts.append(Section("dijets", "Dijets", words, found, (dijet_table(dijets),)))
     if balance is not None:
         words = (
-            f"The leading jet against the {balance.reference}: pT balance, and the projection of the missing momentum "
-            f"({balance.met or 'no missing momentum in these events'}). {_cuts(balance.selected)}"
+            f"The leading jet against the {reference_name(balance)}: pT balance, and the projection of the missing "
+            f"momentum ({balance.met or 'none in these events'}). {_cuts(balance.selected)}"
         )
         parts.append(Section("balance", "Balance", words, of("balance"), (balance_table(balance),)))
     words = "Chosen by rule: central jets with all their particles, nearest to 100 GeV, one of a kind."

@@ -1,0 +1,49 @@
+"""``mljec report``."""
+
+from __future__ import annotations
+
+import json
+
+from tests.cli.conftest import write_nano
+
+
+def test_simulation_has_response_and_dijets(mljec, jec_text, tmp_path):
+    nano = write_nano(tmp_path / "nano.root", n_events=300)
+    command = ("report", nano, "-o", tmp_path / "r", "--jec", jec_text, "--replicas", 2, "--no-plots")
+    status, printed, said = mljec(*command, "--title", "A < B")
+    assert status == 0, said
+    assert "report.html" in printed
+    numbers = json.loads((tmp_path / "r" / "numbers.json").read_text())
+    assert numbers["providers"] == numbers["dijets"]["providers"] == ["as stored", "standard"]
+    assert numbers["counts"]["judged"] == 600
+    assert numbers["dijets"]["counts"]["events"] == 300
+    assert sum(cell["events"] for cell in numbers["dijets"]["cells"]) > 0
+    assert numbers["made"]["command"].startswith("mljec report ")
+    page = (tmp_path / "r" / "report.html").read_text()
+    assert "<title>A &lt; B</title>" in page
+    assert "Resolution from dijets" in page
+
+
+def test_data_has_dijets_alone(mljec, jec_text, tmp_path):
+    nano = write_nano(tmp_path / "nano.root", simulation=False)
+    status, _, said = mljec("report", nano, "-o", tmp_path / "r", "--jec", jec_text, "--replicas", 2, "--no-plots")
+    assert status == 0, said
+    numbers = json.loads((tmp_path / "r" / "numbers.json").read_text())
+    assert "cells" not in numbers
+    assert numbers["dijets"]["counts"]["events"] == 60
+    assert not (tmp_path / "r" / "table.md").exists()
+
+
+def test_nothing_to_measure_is_refused(mljec, jec_text, tmp_path):
+    nano = write_nano(tmp_path / "nano.root", simulation=False)
+    status, _, said = mljec("report", nano, "-o", tmp_path / "r", "--jec", jec_text, "--no-dijets")
+    assert status == 2
+    assert "nothing to report: no response, no dijets, no balance" in said
+
+
+def test_a_balance_without_leptons_is_refused(mljec, jec_text, tmp_path):
+    nano = write_nano(tmp_path / "nano.root")
+    command = ("report", nano, "-o", tmp_path / "r", "--jec", jec_text, "--no-plots", "--no-dijets", "--replicas", 0)
+    status, _, said = mljec(*command, "--balance", "zmumu")
+    assert status == 2
+    assert "needs Muon, which the events do not have" in said
