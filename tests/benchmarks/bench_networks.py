@@ -1,118 +1,121 @@
-"""ParticleNet on flat edges (engine edgeconv) against onnxruntime on the portable graph of the same folder (one core).
-
-    python tests/benchmarks/bench_networks.py [--file FILE] [--jets 512] [--rounds 5]
-
-Networks with random weights, on the jets of the bundled sample (about 18 constituents each) or of a PFNano file. Each
-engine gets batches of the size that its card says. The rounds are interleaved; times are those of the calling thread on
-a core, so that what else runs on the machine counts little, and the ratio is what counts.
-"""
+"""Features and the four reference networks: ours on flat inputs, peers on padded ones."""
 
 from __future__ import annotations
 
-import argparse
-import tempfile
-import time
-import warnings
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
 
 from coffea_mljec import models
-from coffea_mljec.features import PFNANO, compute
-from coffea_mljec.layouts import FlatJets, flatten
-from training.export import engine_fields
-from training.networks import ARCHITECTURES, fit_standardisation
-from training.networks.graph import OPSET, network_graph
-from training.networks.layers import parameter_count
-from training.networks.network import make_network
+from coffea_mljec.features import PFNANO, FeatureSet, compute
+from tests.benchmarks import material, peers
+from tests.benchmarks.timing import Topic, Way, in_turn
 
-ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("particlenet-r-lite", "particlenet-r")
+__all__ = ["features", "networks"]
 
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--file", type=Path, default=ROOT / "coffea_mljec" / "data" / "mljec_sample.root")
-    parser.add_argument("--jets", type=int, default=512)
-    parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
-    warnings.simplefilter("ignore")
-    torch.set_num_threads(1)
-
-    events = NanoEventsFactory.from_root(
-        {str(arguments.file): "Events"}, schemaclass=PFNanoAODSchema, mode="virtual", entry_stop=arguments.jets
-    ).events()
-    flat = flatten(events, jet=PFNANO.jet_quantities, constituents=PFNANO.constituent_quantities)
-    n_jets = min(arguments.jets, len(flat))
-    sizes = [np.diff(flat.collections[c].offsets)[:n_jets].mean() for c in PFNANO.constituents]
-    print(f"{arguments.file.name}: {n_jets} jets, {sum(sizes):.1f} constituents a jet", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        for name in NAMES:
-            flat_edges, portable = folders(Path(folder) / name, name, compute(flat, PFNANO, 0, n_jets))
-            compare(name, flat_edges, portable, flat, n_jets, arguments.rounds)
+GOALS = {"pfn-r-lite": 5.0, "pfn-r": 4.0, "particlenet-r-lite": 80.0, "particlenet-r": 7.0}
+TITLES = {
+    "pfn-r-lite": "PFN-r Lite", "pfn-r": "PFN-r", "particlenet-r-lite": "ParticleNet-r Lite",
+    "particlenet-r": "ParticleNet-r",
+}  # fmt: skip
+#: Jets for a peer's round, at most: a padded ParticleNet takes 10 ms a jet.
+JETS_OF_PEERS = {"pfn-r-lite": 4096, "pfn-r": 1024, "particlenet-r-lite": 64, "particlenet-r": 64}
+#: Jets for a round of ours, at most.
+JETS = {"pfn-r-lite": 40_960, "pfn-r": 8192, "particlenet-r-lite": 4096, "particlenet-r": 256}
+CANDIDATES = FeatureSet(jet=("pt",), charged=PFNANO.charged, neutral=PFNANO.neutral)
 
 
-def folders(path: Path, name: str, arrays: dict[str, Any]) -> tuple[models.ModelFolder, models.ModelFolder]:
-    """One random network in two folders, one for each engine."""
-    torch.manual_seed(1)
-    fitted = {c: fit_standardisation(c, columns, arrays[f"{c}_features"]) for c, columns in PFNANO.names().items()}
-    network = make_network(ARCHITECTURES[name], fitted).eval()
-    fields: dict[str, Any] = {
-        "name": name,
-        "description": "random weights, for the benchmark",
-        "licence": "BSD-3-Clause",
-        "engine": "onnx",
-        "features": PFNANO.names(),
-        "dtype": "float32",
-        "target": "log(pt_gen / pt_raw)",
-        "inverse": "exp",
-        "output": "log_correction",
-        "domain": {"pt_raw": (5.0, 5000.0), "abs_eta": (0.0, 5.2)},
-        "algorithm": "AK4PFchs",
-        "collections": ("Jet",),
-        "training": {"sample": "none", "seed": 1, "n_jets": 0, "fast_simulation": False},
-        "parameters": parameter_count(network),
-        "metrics": {},
-        "opset": OPSET,
+def features(file: Path, rounds: int) -> list[Topic]:
+    """Features of charged and neutral candidates, alone and with the grouping of the candidates by jet."""
+    events = material.events_of(file)
+    flat = material.flat_jets(events)
+    part = material.events_of(file, entry_stop=max(1, len(events) * 5000 // len(flat)))
+    jets, candidates = peers.nested(part)
+    n = len(jets)
+    twin = peers.awkward_features(jets, candidates)
+    _same_sums(compute(flat, CANDIDATES, 0, n), twin)
+
+    def ours() -> None:
+        for start in range(0, len(flat), material.BATCH):
+            compute(flat, CANDIDATES, start, min(start + material.BATCH, len(flat)))
+
+    def everything() -> None:
+        for start in range(0, len(again := material.flat_jets(events)), material.BATCH):
+            compute(again, CANDIDATES, start, min(start + material.BATCH, len(again)))
+
+    alone = {
+        "ours, flat": Way(ours, len(flat)),
+        "awkward, padded to 64": Way(lambda: peers.awkward_features(jets, candidates), n),
     }
-    graph, engine = network_graph(network), engine_fields(network)
-    flat_edges = models.write_folder(path / "edgeconv", graph, fields | engine)
-    portable = models.write_folder(path / "onnx", graph, fields | {"batch_size": engine["batch_size"]})
-    return flat_edges, portable
+    grouped = {
+        "ours, flat": Way(everything, len(flat)),
+        "awkward, padded to 64": Way(lambda: peers.awkward_features(*peers.nested(part)), n),
+    }
+    size = sum(flat.collections[c].offsets[-1] for c in ("charged", "neutral")) / len(flat)
+    note = f"{len(flat)} jets of {file.name}, {size:.1f} candidates each; awkward on {n} of them."
+    return [
+        Topic("features, charged + neutral", "us/jet", in_turn(alone, rounds), {"awkward, padded to 64": 40.0}, note),
+        Topic("grouping by jet and these features", "us/jet", in_turn(grouped, rounds)),
+    ]
 
 
-def compare(
-    name: str, flat_edges: models.ModelFolder, portable: models.ModelFolder, flat: FlatJets, n_jets: int, rounds: int
-) -> None:
-    """Time both engines on the same batches and print the ratio."""
-    size = flat_edges.card.batch_size
-    ends = [*range(0, n_jets, size), n_jets]
-    batches = [compute(flat, PFNANO, start, stop) for start, stop in pairwise(ends)]
-
-    def work(model: models.ModelFolder) -> tuple[float, np.ndarray]:
-        start = time.thread_time()
-        values = [models.run(model, batch) for batch in batches]
-        return 1e6 * (time.thread_time() - start) / n_jets, np.concatenate(values)
-
-    times: dict[str, list[float]] = {"edgeconv": [], "onnx": []}
-    for number in range(rounds + 1):
-        for model in (flat_edges, portable):
-            spent, values = work(model)
-            if number:  # the first round compiles
-                times[model.card.engine].append(spent)
-            elif model is flat_edges:
-                reference = values
-            else:
-                print(f"{name}: batches of {size}, largest difference {np.abs(values - reference).max():.1e}")
-    for engine, values_of in times.items():
-        print(f"  {engine:<9} median {np.median(values_of):8.1f} us/jet, best {min(values_of):8.1f}")
-    ratio = np.median(times["onnx"]) / np.median(times["edgeconv"])
-    print(f"  edgeconv is {ratio:.2f} times faster than the portable graph", flush=True)
+def _same_sums(arrays: dict[str, np.ndarray], padded: dict[str, np.ndarray]) -> None:
+    """Ours and the peer's are the same features, but for candidates beyond the 64th."""
+    for c, table in padded.items():
+        fits = np.diff(arrays[f"{c}_offsets"]) <= peers.SLOTS[c]
+        rows = np.repeat(fits, np.diff(arrays[f"{c}_offsets"]))
+        ours = arrays[f"{c}_features"][rows].sum(0, dtype=np.float64)
+        np.testing.assert_allclose(ours, table[fits].sum((0, 1), dtype=np.float64), rtol=1e-3, atol=1.0)
 
 
-if __name__ == "__main__":
-    main()
+def networks(file: Path, folder: Path, rounds: int, names: tuple[str, ...] = tuple(GOALS)) -> list[Topic]:
+    """Every reference network on flat inputs against the same network padded, in onnxruntime and in torch."""
+    torch.set_num_threads(1)
+    flat = material.flat_jets(material.events_of(file))
+    found = []
+    for name in names:
+        n_ours, n_peers = (min(sizes[name], len(flat)) for sizes in (JETS, JETS_OF_PEERS))
+        own = material.folders(folder, name, file)
+        ours = own.get("edgeconv", own["onnx"])
+        arrays = compute(flat, PFNANO, 0, n_peers)
+        ways: dict[str, Way] = {"ours, flat": _ours(ours, flat, n_ours)}
+        if ours.card.engine != "onnx":
+            ways["onnxruntime, our portable graph"] = _ours(own["onnx"], flat, min(n_ours, 512))
+        for title, call in _peers(name, file, arrays).items():
+            worst = _difference(models.run(ours, arrays), call(), arrays)
+            assert worst < 1e-3, f"{title} of {name} differs by {worst}"
+            ways[title] = Way(call, n_peers)
+        best = "onnxruntime, padded" if "onnxruntime, padded" in ways else "onnxruntime, padded, flat gather"
+        note = f"ours on {n_ours} jets of {file.name} in batches of {ours.card.batch_size}, padded ones on {n_peers}."
+        found.append(Topic(f"{TITLES[name]} network", "us/jet", in_turn(ways, rounds), {best: GOALS[name]}, note))
+    return found
+
+
+def _ours(model: models.ModelFolder, flat: Any, n: int) -> Way:
+    batches = list(material.batches(flat, n, model.card.batch_size))
+    return Way(lambda: [models.run(model, batch) for batch in batches], n)
+
+
+def _peers(name: str, file: Path, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    network = material.network(name, file)
+    inputs = peers.padded_inputs(network, arrays)
+    if name.startswith("pfn"):
+        module = peers.PaddedPFN(network)
+        return {
+            "onnxruntime, padded": peers.onnxruntime_way(module, inputs),
+            "coffea's torch_wrapper, padded": peers.torch_way(module, inputs),
+        }
+    return {
+        "onnxruntime, padded, flat gather": peers.onnxruntime_way(peers.PaddedParticleNet(network), inputs),
+        "onnxruntime, padded, gather of elements": peers.onnxruntime_way(
+            peers.PaddedParticleNet(network, flat_gather=False), inputs
+        ),
+    }
+
+
+def _difference(ours: np.ndarray, theirs: np.ndarray, arrays: dict[str, np.ndarray]) -> float:
+    """Largest difference among the jets that fit into the slots; rounding may swap neighbours in a few of a hundred."""
+    fits = np.all([np.diff(arrays[f"{c}_offsets"]) <= slots for c, slots in peers.SLOTS.items()], axis=0)
+    return float(np.quantile(np.abs(ours - theirs)[fits], 0.9))

@@ -1,16 +1,7 @@
-"""All uncertainty sources against correctionlib and coffea, and smearing, on the same jets in one run (one core).
-
-    python tests/benchmarks/bench_uncertainties.py [--jets 500000] [--data ../shared/data]
-
-Each line is the best of several rounds; the rounds of all ways are interleaved, so that a busy machine hits all alike.
-"""
+"""All uncertainty sources, and smearing, against correctionlib and coffea on the same jets."""
 
 from __future__ import annotations
 
-import argparse
-import os
-import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,10 +17,13 @@ from coffea_mljec.corrections.payloads import (
     read_uncertainties_text,
 )
 from coffea_mljec.variations import JERSmear, smear_factor, standard_normal
+from tests.benchmarks.timing import Topic, Way, in_turn
 
-ROOT = Path(__file__).resolve().parents[2]
+__all__ = ["uncertainties"]
+
 TAG, JER_TAG, ALGORITHM = "Summer22_22Sep2023_V3_MC", "Summer22_22Sep2023_JRV1_MC", "AK4PFPuppi"
 GOAL = 1.5
+"""All sources may take so much more than in correctionlib."""
 
 
 def random_jets(n: int) -> dict[str, np.ndarray]:
@@ -71,38 +65,15 @@ def coffea_sources(path: Path, jets: dict[str, np.ndarray]) -> Callable[[], floa
     return lambda: float(sum(value[0, 0] - 1 for _, value in uncertainty.getUncertainty(**names)))
 
 
-def compare(title: str, ways: dict[str, Callable[[], Any]], n: int, rounds: int, reference: str) -> dict[str, float]:
-    best = dict.fromkeys(ways, np.inf)
-    for way in ways.values():
-        way()  # compiles and warms up
-    for _ in range(rounds):
-        for name, way in ways.items():
-            start = time.perf_counter()
-            way()
-            best[name] = min(best[name], time.perf_counter() - start)
-    print(f"\n{title}, {n} jets")
-    for name, seconds in best.items():
-        print(f"  {name:36s} {seconds / n * 1e6:8.3f} us/jet  {seconds / best[reference]:7.3f} x {reference}")
-    return best
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jets", type=int, default=500_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument(
-        "--data", type=Path, default=os.environ.get("MLJEC_REAL_DATA") or ROOT.parent / "shared" / "data"
-    )
-    arguments = parser.parse_args()
-    warnings.simplefilter("ignore")  # coffea: numpy.core
-    jec = Path(arguments.data) / "jec"
-    path, text = (
-        jec / "2022_Summer22_jet_jerc.json.gz",
-        jec / "txt" / f"{TAG}_UncertaintySources_{ALGORITHM}.junc.txt.gz",
-    )
-    n = arguments.jets
+def uncertainties(data: Path, n: int, rounds: int) -> list[Topic]:
+    """All sources of a payload, resolution, scale factors and smearing, for ``n`` random jets."""
+    jec = data / "jec"
+    if not jec.is_dir():
+        print(f"no payloads in {jec}: uncertainties are left out (MLJEC_REAL_DATA names the folder)", flush=True)
+        return []
+    path = jec / "2022_Summer22_jet_jerc.json.gz"
+    text = jec / "txt" / f"{TAG}_UncertaintySources_{ALGORITHM}.junc.txt.gz"
     jets = random_jets(n)
-
     tables, points = read_uncertainties_json(path, TAG, ALGORITHM), read_uncertainties_text(text)
     ways: dict[str, Callable[[], Any]] = {
         "ours, JSON": lambda: all_sources(tables, jets),
@@ -112,9 +83,7 @@ def main() -> None:
     }
     results = [way() for way in ways.values()]
     assert np.ptp(results) < 1e-5, results
-    best = compare(f"all {len(tables.sources)} sources of {TAG}", ways, n, arguments.rounds, "correctionlib")
-    ratio = best["ours, JSON"] / best["correctionlib"]
-    print(f"  ours / correctionlib: {ratio:.3f} (goal: at most {GOAL})")
+    topics = [_topic(f"all {len(tables.sources)} sources of {TAG}", ways, n, rounds, {"correctionlib": 1 / GOAL})]
 
     resolution = read_resolution_json(path, JER_TAG, ALGORITHM)
     factors = read_scale_factor_json(path, JER_TAG, ALGORITHM)
@@ -122,9 +91,13 @@ def main() -> None:
     file = correctionlib.CorrectionSet.from_file(str(path))
     sigma, scale_factor = resolution.evaluate(jets)[0], factors.evaluate(jets)[0]
     pt_gen = np.where(np.arange(n) % 2 == 0, jets["pt"] * 0.98, -1.0)
-    numbers = standard_normal(1, 1, jets["event"], jets["eta"], jets["phi"])
     smeared = jets | {"sigma": sigma, "scale_factor": scale_factor, "pt_gen": pt_gen}
     eta, pt, rho = jets["eta"], jets["pt"], jets["rho"]
+
+    def smear() -> Any:
+        numbers = standard_normal(1, 1, jets["event"], eta, jets["phi"])
+        return smear_factor(pt, eta, sigma, scale_factor, numbers, pt_gen)
+
     pairs: dict[str, dict[str, Callable[[], Any]]] = {
         "resolution": {
             "ours": lambda: resolution.evaluate(jets),
@@ -134,17 +107,12 @@ def main() -> None:
             "ours": lambda: factors.evaluate(jets, "up"),
             "correctionlib": lambda: file[f"{JER_TAG}_ScaleFactor_{ALGORITHM}"].evaluate(eta, pt, "up"),
         },
-        "random numbers and smearing": {
-            "ours, random numbers": lambda: standard_normal(1, 1, jets["event"], eta, jets["phi"]),
-            "ours, hybrid": lambda: smear_factor(pt, eta, sigma, scale_factor, numbers, pt_gen),
-            "correctionlib": lambda: tool.factor(smeared),
-        },
+        "random numbers and smearing": {"ours": smear, "correctionlib": lambda: tool.factor(smeared)},
     }
-    for title, pair in pairs.items():
-        compare(title, pair, n, arguments.rounds, "correctionlib")
-    if ratio > GOAL:
-        raise SystemExit(f"all sources take {ratio:.2f} times their evaluation in correctionlib, more than {GOAL}")
+    return [*topics, *(_topic(title, pair, n, rounds) for title, pair in pairs.items())]
 
 
-if __name__ == "__main__":
-    main()
+def _topic(
+    name: str, ways: dict[str, Callable[[], Any]], n: int, rounds: int, goals: dict[str, float] | None = None
+) -> Topic:
+    return Topic(name, "us/jet", in_turn({way: Way(call, n) for way, call in ways.items()}, rounds), goals or {})

@@ -1,16 +1,7 @@
-"""The standard path against coffea and correctionlib, on the same jets in one run (one core).
-
-    python tests/benchmarks/bench_factorized.py [--jets 500000] [--data ../shared/data]
-
-Each line is the best of several rounds; the rounds of all ways are interleaved, so that a busy machine hits all alike.
-"""
+"""The standard path against coffea's ways and correctionlib, on the same jets."""
 
 from __future__ import annotations
 
-import argparse
-import os
-import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,9 +13,11 @@ from coffea.jetmet_tools import CorrectedJetsFactory, FactorizedJetCorrector, JE
 from coffea.lookup_tools import extractor
 
 from coffea_mljec.corrections.payloads import read_json, read_text
+from tests.benchmarks.timing import Topic, Way, in_turn
+
+__all__ = ["standard"]
 
 NAMES = {"JetPt": "pt_raw", "JetEta": "eta", "JetPhi": "phi", "JetA": "area", "Rho": "rho"}
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def random_jets(n: int) -> dict[str, np.ndarray]:
@@ -66,35 +59,13 @@ def library_way(path: Path, name: str, jets: dict[str, np.ndarray]) -> Callable[
     return lambda: compound.evaluate(*columns)
 
 
-def compare(title: str, ways: dict[str, Callable[[], Any]], n: int, rounds: int) -> None:
-    best = dict.fromkeys(ways, np.inf)
-    results = {name: np.asarray(way()) for name, way in ways.items()}  # compiles and warms up
-    for _ in range(rounds):
-        for name, way in ways.items():
-            start = time.perf_counter()
-            way()
-            best[name] = min(best[name], time.perf_counter() - start)
-    ours = next(iter(ways))
-    print(f"\n{title}, {n} jets")
-    for name, seconds in best.items():
-        off = np.max(np.abs(results[name] - results[ours]))
-        cost = f"{seconds / n * 1e6:7.3f} us/jet  {seconds / best[ours]:6.2f} x ours"
-        print(f"  {name:32s} {cost}   |difference| < {off:.0e}")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jets", type=int, default=500_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--data", type=Path, default=os.environ.get("MLJEC_REAL_DATA") or ROOT.parent / "shared" / "data"
-    )
-    arguments = parser.parse_args()
-    warnings.simplefilter("ignore")  # coffea: no name for generated pT, so no smearing, which nobody asked for
-    jec = Path(arguments.data) / "jec"
-    n = arguments.jets
+def standard(data: Path, n: int, rounds: int) -> list[Topic]:
+    """Factors of the standard path for ``n`` random jets; every way must give the same ones."""
+    jec = data / "jec"
+    if not jec.is_dir():
+        print(f"no payloads in {jec}: the standard path is left out (MLJEC_REAL_DATA names the folder)", flush=True)
+        return []
     jets = random_jets(n)
-
     tag, algorithm = "Summer22_22Sep2023_V3_MC", "AK4PFPuppi"
     levels = ("L1FastJet", "L2Relative", "L3Absolute", "L2L3Residual")
     paths = [jec / "txt" / f"{tag}_{level}_{algorithm}.jec.txt.gz" for level in levels]
@@ -105,20 +76,29 @@ def main() -> None:
         "ours, text": lambda: text.evaluate(jets)[0],
     }
     ways |= coffea_ways(paths, jets) | {"correctionlib": library_way(run3, f"{tag}_L1L2L3Res_{algorithm}", jets)}
-    compare(f"{tag} {algorithm} L1L2L3Res", ways, n, arguments.rounds)
+    topics = [_topic(f"standard path, {tag} L1L2L3Res", ways, n, rounds)]
 
     paths = [jec / "txt" / f"Summer19UL18_V5_MC_{level}_AK4PFchs.jec.txt" for level in ("L1FastJet", "L2Relative")]
     text18 = read_text(paths)
     ways = {"ours, text": lambda: text18.evaluate(jets)[0]}
-    compare("Summer19UL18_V5_MC AK4PFchs L1 L2", ways | coffea_ways(paths, jets), n, arguments.rounds)
+    topics.append(_topic("standard path, Summer19UL18_V5_MC L1 L2", ways | coffea_ways(paths, jets), n, rounds))
 
     run2 = jec / "2017_UL_jet_jerc.json.gz"
     for tag in ("Summer19UL17_V5_MC", "Summer19UL17_RunF_V5_DATA"):
         tables17 = read_json(run2, tag, "AK4PFchs")
-        ways = {"ours, JSON": lambda tables=tables17: tables.evaluate(jets)[0]}
-        ways["correctionlib"] = library_way(run2, f"{tag}_L1L2L3Res_AK4PFchs", jets)
-        compare(f"{tag} AK4PFchs L1L2L3Res", ways, n, arguments.rounds)
+        ways = {
+            "ours, JSON": lambda tables=tables17: tables.evaluate(jets)[0],
+            "correctionlib": library_way(run2, f"{tag}_L1L2L3Res_AK4PFchs", jets),
+        }
+        topics.append(_topic(f"standard path, {tag} L1L2L3Res", ways, n, rounds))
+    return topics
 
 
-if __name__ == "__main__":
-    main()
+def _topic(name: str, ways: dict[str, Callable[[], Any]], n: int, rounds: int) -> Topic:
+    results = {way: np.asarray(call()) for way, call in ways.items()}
+    first = next(iter(results.values()))
+    for way, values in results.items():
+        off = np.max(np.abs(values - first))
+        assert off < 1e-4, f"{way} of {name} is off by {off}"
+    goals = {way: 1.0 for way in ways if not way.startswith("ours")}
+    return Topic(name, "us/jet", in_turn({way: Way(call, n) for way, call in ways.items()}, rounds), goals)

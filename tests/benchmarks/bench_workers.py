@@ -1,0 +1,164 @@
+"""What `apply` takes of a worker: its first call, memory over many chunks, threads side by side, dask workers."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+
+import coffea_mljec as mljec
+from tests.benchmarks.material import ROOT, events_of
+from tests.benchmarks.timing import Topic
+
+__all__ = ["first_call", "memory", "threads", "workers"]
+
+_FIRST_CALL = """
+import json, sys, time, warnings
+warnings.simplefilter("ignore")
+started = time.perf_counter()
+from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
+coffea = time.perf_counter()
+import coffea_mljec as mljec
+imported = time.perf_counter()
+events = NanoEventsFactory.from_root({sys.argv[1]: "Events"}, schemaclass=PFNanoAODSchema, entry_stop=200).events()
+corrector = mljec.MLJEC(sys.argv[2])
+for branch in corrector.required_branches(events):
+    table, _, field = branch.partition("_")
+    if field and table in events.fields and field in events[table].fields:
+        events[table][field].layout.to_packed()
+read = time.perf_counter()
+corrector.apply(events)
+first = time.perf_counter()
+corrector.apply(events)
+print(json.dumps({
+    "import coffea.nanoevents": coffea - started, "import coffea_mljec after it": imported - coffea,
+    "first": first - read, "second apply": time.perf_counter() - first,
+}))
+"""
+
+
+def first_call(file: Path, models: dict[str, Path | str], rounds: int) -> list[Topic]:
+    """Seconds until a fresh process has corrected its first chunk, by the clock on the wall."""
+    topics = []
+    for name, model in models.items():
+        values: dict[str, list[float]] = {}
+        for _ in range(rounds):
+            with tempfile.TemporaryDirectory() as cache:
+                for kernels in ("compiled", "in the cache"):  # the first process fills the cache for the second
+                    spent = _in_process(_FIRST_CALL, [str(file), str(model)], {"NUMBA_CACHE_DIR": cache})
+                    values.setdefault(f"first apply, kernels {kernels}", []).append(spent["first"])
+            for what in ("import coffea.nanoevents", "import coffea_mljec after it", "second apply"):
+                values.setdefault(what, []).append(spent[what])
+        ways = {way: values[way] for way in ("first apply, kernels in the cache", *values)}
+        topics.append(Topic(f"first call, {name}", "s", ways, note=f"200 events of {file.name}, columns in memory."))
+    return topics
+
+
+def _in_process(code: str, arguments: list[str], environment: dict[str, str]) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _resident(field: str = "VmRSS") -> float:
+    """MB of this process: ``VmRSS`` now, ``VmHWM`` at most."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError(f"no {field} in /proc/self/status: this benchmark needs Linux")
+
+
+def memory(file: Path, models: dict[str, Path | str], chunks: int = 200) -> list[Topic]:
+    """MB that a process grows by over ``chunks`` chunks of many sizes, and at most beyond a large chunk's inputs."""
+    topics = []
+    for name, model in models.items():
+        corrector = mljec.MLJEC(model)
+        events = events_of(file)
+        heaviest = name.startswith("particlenet")
+        stop = 60 if heaviest else 400
+        for size in (stop, 1, stop // 2):
+            corrector(events_of(file, entry_stop=size))
+        gc.collect()
+        before = _resident()
+        for chunk in range(chunks):
+            start = chunk * 7 % (len(events) - stop)
+            corrector(events_of(file, entry_start=start, entry_stop=start + 1 + chunk * 37 % stop))
+        gc.collect()
+        grown = _resident() - before
+        peaks = []
+        for share in (8, 1):
+            part = events_of(file, entry_stop=(300 if heaviest else len(events)) // share)
+            corrector.features(part)  # reads the columns
+            gc.collect()
+            Path("/proc/self/clear_refs").write_text("5")  # the highest mark starts anew
+            before = _resident("VmHWM")
+            corrector(part)
+            peaks.append(_resident("VmHWM") - before)
+        values = {
+            f"grown over {chunks} chunks": [grown],
+            "at most above the inputs, an eighth of the chunk": [peaks[0]],
+            "at most above the inputs, the whole chunk": [peaks[1]],
+        }
+        topics.append(Topic(f"resident memory, {name}", "MB", values, note="the goal: at most 200 MB."))
+    return topics
+
+
+def threads(file: Path, rounds: int) -> list[Topic]:
+    """Batches side by side on the cores of this machine, by the clock on the wall; the numbers must be the same."""
+    events = events_of(file)
+    counts = [n for n in (1, 2, 4, 8) if n <= (os.cpu_count() or 1)]
+    correctors = {n: mljec.MLJEC(threads=n) for n in counts}
+    results = {n: ak.flatten(corrector(events).pt).to_numpy() for n, corrector in correctors.items()}
+    for values in results.values():
+        np.testing.assert_array_equal(values, results[1])
+    flat = correctors[1]._flatten(events, correctors[1]._detect(events, "Jet"))
+    times: dict[str, list[float]] = {f"threads={n}": [] for n in counts}
+    for _ in range(rounds):
+        for n, corrector in correctors.items():
+            start = time.perf_counter()
+            corrector._infer(flat)
+            times[f"threads={n}"].append(1e6 * (time.perf_counter() - start) / len(flat))
+    note = f"features and network, wall clock; load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores."
+    return [Topic("threads side by side", "us/jet", times, note=note)]
+
+
+def workers(file: Path, rounds: int, chunks: int = 40) -> list[Topic]:
+    """One and two local dask workers of one thread each, by the clock on the wall: two should take half the time."""
+    from dask.distributed import Client, LocalCluster
+
+    times: dict[str, list[float]] = {}
+    local = LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None)
+    with local as cluster, Client(cluster) as client:
+        names = sorted(client.scheduler_info()["workers"])
+        client.gather([client.submit(_chunk, str(file), -i, workers=[names[i % 2]]) for i in range(1, 5)])
+        for number in range(rounds):
+            for count in (2, 1):
+                start = time.perf_counter()
+                jobs = [(number * 2 + count) * chunks + i for i in range(chunks)]
+                jets = sum(client.gather(client.map(_chunk, [str(file)] * chunks, jobs, workers=names[:count])))
+                spent = time.perf_counter() - start
+                times.setdefault(f"{count} worker{'s' if count > 1 else ''}", []).append(1e6 * spent / jets)
+    note = f"reading and apply, wall clock; load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores."
+    return [Topic("dask workers", "us/jet", times, {"1 worker": 1.9}, note)]
+
+
+def _chunk(path: str, job: int) -> int:
+    """Read and correct 500 events; the job's number keeps dask from remembering the result."""
+    import warnings
+
+    warnings.simplefilter("ignore")
+    jets = mljec.apply(events_of(Path(path), entry_start=job % 3 * 500, entry_stop=job % 3 * 500 + 500))
+    return int(np.isfinite(ak.flatten(jets.pt)).sum())

@@ -1,0 +1,144 @@
+"""What is timed: real jets, repeated; networks of the reference architectures with random weights.
+
+How fast a network runs does not depend on its weights.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import torch
+import uproot
+from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
+
+from coffea_mljec import models
+from coffea_mljec.features import PFNANO, compute
+from coffea_mljec.layouts import FlatJets, detect, flatten, required_paths
+from training.export import engine_fields
+from training.networks import ARCHITECTURES, fit_standardisation
+from training.networks.graph import OPSET, network_graph
+from training.networks.layers import parameter_count
+from training.networks.network import Network, make_network
+
+__all__ = ["BATCH", "ROOT", "SAMPLE", "batches", "data_folder", "events_of", "flat_jets", "folders", "network",
+           "repeated"]  # fmt: skip
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "coffea_mljec" / "data" / "mljec_sample.root"
+BATCH = 1024
+SEED = 1
+_OF_SCHEMA = ("PV_x", "PV_y", "PV_z", "SV_x", "SV_y", "SV_z", "PFCands_mass", "PFCands_charge", "Jet_area", "run",
+            "luminosityBlock", "event")  # fmt: skip
+"""What coffea's schema or the standard path want beyond the features."""
+
+
+def data_folder() -> Path:
+    """Folder with the public CMS files, where they are."""
+    return Path(os.environ.get("MLJEC_REAL_DATA") or ROOT.parent / "shared" / "data")
+
+
+def events_of(path: Path, mode: str = "virtual", **options: Any) -> Any:
+    """NanoEvents of a PFNano file."""
+    return NanoEventsFactory.from_root(
+        {str(path): "Events"}, schemaclass=PFNanoAODSchema, mode=mode, **options
+    ).events()
+
+
+def repeated(folder: Path, n_jets: int) -> Path:
+    """A file of about ``n_jets`` jets: pfnano_ul17_mc.root (64 jets) again and again, or the bundled sample without it.
+
+    Only what the networks and the standard path read is copied. Repeated events compress unlike real ones: this file is
+    not for timing the reading.
+    """
+    source = data_folder() / "nano" / "pfnano_ul17_mc.root"
+    if not source.is_file():
+        return SAMPLE
+    with uproot.open(source) as file:
+        tree = file["Events"]
+        times = max(1, round(n_jets / int(ak.sum(tree["nJet"].array()))))
+        path = folder / f"pfnano-{times}-times.root"
+        if path.is_file():
+            return path
+        folder.mkdir(parents=True, exist_ok=True)
+        wanted = [*_needed(events_of(source)), *_OF_SCHEMA]
+        arrays = {name: tree[name].array() for name in dict.fromkeys(wanted) if name in tree}
+    arrays = {name: array for name, array in arrays.items() if not name.startswith("n")}
+    temporary = path.with_suffix(".part")
+    with uproot.recreate(temporary, compression=uproot.ZSTD(1)) as file:
+        kinds = {name: array.type.content for name, array in arrays.items()}
+        out = file.mktree("Events", kinds, counter_name=lambda branch: "n" + branch.split("_", 1)[0])
+        for done in range(0, times, 50):
+            out.extend({name: ak.concatenate([array] * min(50, times - done)) for name, array in arrays.items()})
+    temporary.replace(path)
+    return path
+
+
+def _needed(events: Any) -> list[str]:
+    paths = required_paths(
+        detect(events), (*PFNANO.jet_quantities, "mass_raw"), PFNANO.constituent_quantities, "the benchmark"
+    )
+    return ["_".join(path) for path in paths.values()]
+
+
+def flat_jets(events: Any) -> FlatJets:
+    """All jets with what the thesis's features need of plain PFNano."""
+    return flatten(events, jet=PFNANO.jet_quantities, constituents=PFNANO.constituent_quantities)
+
+
+def batches(flat: FlatJets, n_jets: int, size: int = BATCH) -> Iterator[dict[str, Any]]:
+    """The flat arrays of the first jets, batch after batch."""
+    for start, stop in pairwise([*range(0, n_jets, size), n_jets]):
+        yield compute(flat, PFNANO, start, stop)
+
+
+@cache
+def _fitted(path: Path) -> dict[str, Any]:
+    arrays = compute(flat_jets(events_of(path, entry_stop=200)), PFNANO)
+    return {c: fit_standardisation(c, columns, arrays[f"{c}_features"]) for c, columns in PFNANO.names().items()}
+
+
+@cache
+def network(name: str, path: Path) -> Network:
+    """A network with random weights, its inputs standardised to the jets of a file, its norms settled on them."""
+    torch.manual_seed(SEED)
+    made = make_network(ARCHITECTURES[name], _fitted(path))
+    arrays = compute(flat_jets(events_of(path, entry_stop=50)), PFNANO)
+    with torch.no_grad():  # running statistics as after a training, so that activations stay of order one
+        for _ in range(60):
+            made({key: torch.from_numpy(value) for key, value in arrays.items()})
+    return made.eval()
+
+
+def folders(folder: Path, name: str, path: Path) -> dict[str, models.ModelFolder]:
+    """Engine -> the model folder of one random network: ``onnx``, and ``edgeconv`` for a ParticleNet."""
+    made = network(name, path)
+    fields: dict[str, Any] = {
+        "name": name,
+        "description": "random weights, for the benchmark",
+        "licence": "BSD-3-Clause",
+        "engine": "onnx",
+        "features": PFNANO.names(),
+        "dtype": "float32",
+        "target": "log(pt_gen / pt_raw)",
+        "inverse": "exp",
+        "output": "log_correction",
+        "domain": {"pt_raw": (5.0, 5000.0), "abs_eta": (0.0, 5.2)},
+        "algorithm": "AK4PFchs",
+        "collections": ("Jet",),
+        "training": {"sample": "none", "seed": SEED, "n_jets": 0, "fast_simulation": False},
+        "parameters": parameter_count(made),
+        "metrics": {},
+        "opset": OPSET,
+    }
+    graph, engine = network_graph(made), engine_fields(made)
+    size = {"batch_size": engine.get("batch_size", BATCH)}
+    found = {"onnx": models.write_folder(folder / name / "onnx", graph, fields | size)}
+    if engine:
+        found["edgeconv"] = models.write_folder(folder / name / "edgeconv", graph, fields | engine)
+    return found
