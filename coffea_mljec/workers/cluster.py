@@ -59,6 +59,7 @@ class ClusterExecutor(DaskExecutor):
                 "there is no dask client: give ClusterExecutor(client=Client(...)), or run on local processes."
             )
         items = list(items)
+        address = _address(self.client)  # a client that has lost its scheduler no longer knows it
         for _ in range(_RECONNECTIONS):
             try:
                 check_workers(self.client, self.wait)
@@ -66,24 +67,24 @@ class ClusterExecutor(DaskExecutor):
                 return result
             except (CancelledError, OSError):
                 # A closed connection is an OSError here; those of the work itself come back as results.
-                self._await_connection()
+                self._await_connection(address)
             except Exception as error:
                 killed = _killed_worker(error)
                 if killed is None:
                     raise
                 raise WorkerError(_deaths(killed, str(error), items)) from None
         raise WorkerError(
-            f"the connection to the scheduler {_address(self.client)} was lost {_RECONNECTIONS} times while the work "
+            f"the connection to the scheduler {address} was lost {_RECONNECTIONS} times while the work "
             f"was going on ({len(items)} {self.unit}s, the first {part_of(items[0])}): look at the scheduler's log, "
             "then run again with --resume."
         )
 
-    def _await_connection(self) -> None:
+    def _await_connection(self, address: str) -> None:
         give_up = time.monotonic() + self.wait
         while self.client.status != "running":
             if self.client.status in ("closing", "closed") or time.monotonic() > give_up:
                 raise WorkerError(
-                    f"the scheduler {_address(self.client)} is gone: the connection was lost while the work was going "
+                    f"the scheduler {address} is gone: the connection was lost while the work was going "
                     "on, and it does not answer. Start a cluster and run again with --resume."
                 )
             time.sleep(0.1)
