@@ -173,9 +173,8 @@ def _truth(
     jets, gen = events[collection], events[gen_collection]
     gen_offsets = offsets_of(gen, gen_collection)
     gen_eta, gen_phi, gen_pt = (flat_column(gen[name], f"{gen_collection}.{name}") for name in ("eta", "phi", "pt"))
-    partner = match_flat(
-        flat.jet["eta"], flat.jet["phi"], flat.jet_offsets, gen_eta, gen_phi, gen_offsets, _MATCHING
-    )
+    eta, phi = (np.asarray(flat.jet[name], np.float64) for name in ("eta", "phi"))
+    partner = match_flat(eta, phi, flat.jet_offsets, gen_eta, gen_phi, gen_offsets, _MATCHING)
     rows = np.flatnonzero(partner >= 0)
     flavours = [
         flat_column(jets[name], f"{collection}.{name}")[rows] if name in jets.fields else np.zeros(len(rows), np.int64)
