@@ -108,9 +108,11 @@ def test_a_model_travels_once_to_each_worker_without_its_folder(cluster, travell
     np.testing.assert_array_equal(shared["response"].view(flow=True), here["response"].view(flow=True))
     assert shared["counts"] == here["counts"]
     assert shared["status"]["network"].get(1, 0) > 0
-    assert all(digest in made for made in cluster.run(sessions).values())
-    assert set(cluster.run(arrived).values()) == {1}
-    assert max(cluster.run(transfers).values()) <= 1
+    # A slow machine may leave all chunks to one worker: what counts is once at most, and at all.
+    came, made, moved = (cluster.run(function) for function in (arrived, sessions, transfers))
+    assert max(came.values()) == 1
+    assert {worker for worker, digests in made.items() if digest in digests} == {w for w, n in came.items() if n}
+    assert max(moved.values()) <= 1
 
 
 def test_a_worker_that_is_killed(cluster, files, notes, tmp_path):
