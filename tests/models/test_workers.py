@@ -1,0 +1,113 @@
+"""What a worker may count on: threads change nothing, one session a process, memory that does not grow."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import pytest
+
+import coffea_mljec as mljec
+from coffea_mljec import models
+
+#: The module; the room's own name ``session`` is the function.
+session_room = importlib.import_module("coffea_mljec.models.session")
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def events(sample: Path, open_nano: Callable[..., Any]) -> Any:
+    return open_nano(sample, entry_stop=500)
+
+
+def flat(values: Any) -> np.ndarray:
+    return ak.flatten(values).to_numpy()
+
+
+def test_threads_change_no_bit(events: Any) -> None:
+    one = flat(mljec.MLJEC().correction(events))
+    assert len(one) > 2 * mljec.MLJEC().card.batch_size
+    for threads in (2, 5):
+        np.testing.assert_array_equal(flat(mljec.MLJEC(threads=threads).correction(events)), one)
+
+
+def test_threads_of_a_worker_share_one_session(
+    sample: Path, open_nano: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    monkeypatch.setattr(session_room, "_SESSIONS", {})
+    monkeypatch.setattr(session_room, "_make", lambda model, make=session_room._make: made.append(1) or make(model))
+    parts = [(start, start + 60) for start in range(0, 300, 60)]
+    chunks = [open_nano(sample, entry_start=start, entry_stop=stop) for start, stop in parts]
+    wanted = [flat(mljec.apply(open_nano(sample, entry_start=start, entry_stop=stop)).pt) for start, stop in parts]
+    made.clear()
+    session_room._SESSIONS.clear()
+    with ThreadPoolExecutor(len(parts)) as pool:
+        got = list(pool.map(lambda chunk: flat(mljec.apply(chunk).pt), chunks))
+    assert len(made) == 1
+    for ours, theirs in zip(got, wanted, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_sessions_have_one_thread_and_no_arena() -> None:
+    options = session_room.session(models.open_model(models.DEFAULT_MODEL)).get_session_options()
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
+    assert not options.enable_cpu_mem_arena
+
+
+MEMORY = """
+import gc, sys, warnings
+warnings.simplefilter("ignore")
+import numpy as np
+import coffea_mljec as mljec
+from coffea_mljec.features import compute
+from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
+from pathlib import Path
+
+def resident(field):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field + ":"))
+
+def events(**part):
+    return NanoEventsFactory.from_root({sys.argv[1]: "Events"}, schemaclass=PFNanoAODSchema, **part).events()
+
+corrector = mljec.MLJEC()
+flat = corrector._flatten(events(), corrector._detect(events(), "Jet"))
+part = [compute(flat, corrector.card.feature_set, 0, n) for n in np.random.default_rng(1).integers(1, 1024, 200)]
+for arrays in part:  # every size once
+    mljec.models.run(corrector.model, arrays)
+gc.collect()
+before = resident("VmRSS")
+for arrays in part:
+    mljec.models.run(corrector.model, arrays)
+gc.collect()
+print("grown", resident("VmRSS") - before)
+chunk = events()
+corrector.features(chunk)
+gc.collect()
+before = resident("VmHWM")
+corrector.apply(chunk)
+print("above", resident("VmHWM") - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="resident memory is read from /proc: Linux only")
+def test_memory_stays_where_it_is(sample: Path) -> None:
+    """200 batches of every size; and one call on a chunk that is in memory: both far below 200 MB."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, str(sample)], capture_output=True, text=True, check=False, cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = dict(line.split() for line in done.stdout.splitlines())
+    assert float(found["grown"]) < 30
+    assert float(found["above"]) < 200
