@@ -37,15 +37,16 @@ def njit(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             if "cannot cache function" not in str(error):
                 raise
         if (folder := _private_folder()) is not None:
-            before = numba.config.CACHE_DIR
-            numba.config.CACHE_DIR = str(folder)
+            config: Any = numba.config
+            before = config.CACHE_DIR
+            config.CACHE_DIR = str(folder)
             try:
                 return _compiled(function, settings)
             except RuntimeError as error:
                 if "cannot cache function" not in str(error):
                     raise
             finally:
-                numba.config.CACHE_DIR = before
+                config.CACHE_DIR = before
         return _compiled(function, settings | {"cache": False})
 
     return decorate

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import extending, types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 __all__ = ["LANES", "add_relu", "mean_relu", "merge", "square_distances"]
+
+_intrinsic: Any = extending.intrinsic  # which adds the first argument itself: its callers do not give it
 
 LANES = 8
 
@@ -80,7 +81,7 @@ def _signature(*arguments: Any) -> Any:
     return types.void(*(types.intp if isinstance(argument, types.Integer) else argument for argument in arguments))
 
 
-@intrinsic
+@_intrinsic
 def add_relu(typing_context: Any, a: Any, at_a: Any, b: Any, at_b: Any, out: Any, at_out: Any) -> Any:
     """``out[at_out:][:8] = relu(a[at_a:][:8] + b[at_b:][:8])``."""
 
@@ -93,7 +94,7 @@ def add_relu(typing_context: Any, a: Any, at_a: Any, b: Any, at_b: Any, out: Any
     return _signature(a, at_a, b, at_b, out, at_out), generate
 
 
-@intrinsic
+@_intrinsic
 def mean_relu(
     typing_context: Any, z: Any, at_z: Any, stride: Any, count: Any, bias: Any, at_bias: Any, share: Any,
     plus: Any, at_plus: Any, out: Any, at_out: Any,
@@ -116,7 +117,7 @@ def mean_relu(
     return _signature(z, at_z, stride, count, bias, at_bias, share, plus, at_plus, out, at_out), generate
 
 
-@intrinsic
+@_intrinsic
 def square_distances(
     typing_context: Any, columns: Any, at: Any, other: Any, stride: Any, count: Any, out: Any, at_out: Any
 ) -> Any:
@@ -143,7 +144,7 @@ def square_distances(
     return _signature(columns, at, other, stride, count, out, at_out), generate
 
 
-@intrinsic
+@_intrinsic
 def merge(typing_context: Any, numbers: Any, at: Any, ranked: Any, own: Any, below: Any) -> Any:
     """One step of an insertion into eight ranked lists: ``ranked[own:] = max(ranked[below:], min(numbers[at:],
     ranked[own:]))``, eight numbers each."""
