@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 import sys
 from pathlib import Path
@@ -46,6 +47,21 @@ def test_dijet_mass_of_the_sample_from_its_command_line(monkeypatch, capsys):
     runpy.run_path(str(ROOT / "examples" / "processor.py"), run_name="__main__")
     printed = capsys.readouterr().out
     assert "events; jets that each correction treated: {'network':" in printed
+
+
+def test_dijets_of_the_sample_from_the_command_line(monkeypatch, capsys, tmp_path):
+    payloads = [part for path in sorted((DATA / "jec").glob("*.jec.txt")) for part in ("--jec", str(path))]
+    numbers = tmp_path / "dijets.json"
+    options = ["--pt", "60", "200", "3000", "--eta", "0", "2.5", "5", "--min-events", "1", "--replicas", "3"]
+    monkeypatch.setattr(sys, "argv", ["in_situ.py", "dijet", str(SAMPLE), *payloads, *options, "-o", str(numbers)])
+    runpy.run_path(str(ROOT / "examples" / "in_situ.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    written = json.loads(numbers.read_text())
+    shown = [line for line in printed.splitlines() if line.startswith(("raw", "standard"))]
+    assert len(shown) == len(written["cells"]) > 0
+    assert written["providers"] == ["raw", "standard"]
+    assert written["counts"]["events"] > 1000
+    assert sum(cell["events"] for cell in written["cells"]) == sum(written["selected"].values())
 
 
 def test_migration_page(real_data, open_nano):
