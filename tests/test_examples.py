@@ -64,6 +64,15 @@ def test_dijets_of_the_sample_from_the_command_line(monkeypatch, capsys, tmp_pat
     assert sum(cell["events"] for cell in written["cells"]) == sum(written["selected"].values())
 
 
+def test_balance_of_real_events_from_the_command_line(monkeypatch, capsys, real_data):
+    """PFNano has muons, electrons and MET; ten events hold no Z boson."""
+    payloads = [part for path in sorted((DATA / "jec").glob("*.jec.txt")) for part in ("--jec", str(path))]
+    file = str(real_data / "nano" / "pfnano_ul17_mc.root")
+    monkeypatch.setattr(sys, "argv", ["in_situ.py", "zll", file, *payloads, "--met", "MET", "--min-events", "1"])
+    runpy.run_path(str(ROOT / "examples" / "in_situ.py"), run_name="__main__")
+    assert "'events': 10, 'with_reference': " in capsys.readouterr().out
+
+
 def test_migration_page(real_data, open_nano):
     """The page's own blocks on a real file; the stack that is handed over is made as coffea's block says."""
     page = (ROOT / "examples" / "MIGRATION.md").read_text()
