@@ -16,8 +16,11 @@ import pytest
 from coffea.jetmet_tools import CorrectedMETFactory
 from coffea.jetmet_tools.correctionlib_adapters import CorrectionLibJEC
 
-from coffea_mljec import FactorizedJEC, NanoRegression
+from coffea_mljec import FactorizedJEC, NanoRegression, Provider, Status
+from coffea_mljec.corrections import suitability
 from coffea_mljec.corrections.payloads import read_resolution_json, read_scale_factor_json, read_uncertainties_json
+from coffea_mljec.layouts import raw_jets
+from coffea_mljec.layouts.jagged import flat_column
 from coffea_mljec.met import Type1MET
 
 Open = Callable[..., Any]
@@ -45,6 +48,7 @@ PUPPI = ("AK4PFPuppi", "PuppiMET", "RawPuppiMET")
 V15 = File("nanoaod_v15_tt_mc", "2023_Summer23BPix", "Summer23BPixPrompt23_V3_MC", *PUPPI)
 V12 = File("nanoaod_v12_tt_mc", "2022_Summer22", "Summer22_22Sep2023_V3_MC", *PUPPI)
 UL17 = File("pfnano_ul17_mc", "2017_UL", "Summer19UL17_V5_MC", "AK4PFchs", "MET", "RawMET")
+DATA = File("nanoaod_v13_egamma2022e_data", "2022_Summer22", "Summer22_22Sep2023_RunCD_V3_DATA", *PUPPI)
 
 NAMES = {
     "METpt": "pt", "METphi": "phi", "RawMETpt": "pt", "RawMETphi": "phi",
@@ -183,3 +187,49 @@ def test_the_files_own_met_where_the_payload_is_theirs(real_data: Path, open_nan
     assert np.median(off) < 0.1
     assert np.quantile(off, 0.95) < 0.3
     assert np.median(added) > 10
+
+
+class AsStored(Provider):
+    """The correction that the file's jets have."""
+
+    def __init__(self) -> None:
+        super().__init__("stored")
+
+    algorithm = None  # type: ignore[assignment]
+
+    def _measured_on_own_jets(self, made: Any) -> bool:
+        return False
+
+    def _paths(self, layout: Any) -> list[tuple[str, ...]]:
+        return []
+
+    def _factor(self, events: Any, layout: Any) -> Any:
+        columns, _ = raw_jets(events, layout, ("pt_raw",), "a test")
+        factor = flat_column(events[layout.collection].pt, "pt") / columns["pt_raw"].astype(np.float64)
+        return factor, np.full(factor.size, Status.APPLIED, np.uint8)
+
+
+@pytest.mark.parametrize("file", [V15, V12, UL17, DATA], ids=lambda file: file.nano)
+def test_the_files_own_met_from_its_own_jets(real_data: Path, open_nano: Open, file: File) -> None:
+    """Whatever the payload was: stored jets give the stored MET (rawFactor is rounded: 0.3 % of a jet)."""
+    events = open_nano(real_data / "nano" / f"{file.nano}.root")
+    with_level1 = file.standard(real_data) if file is UL17 else None
+    met = Type1MET(AsStored(), with_level1, low_pt=False).apply(events)
+    off = np.hypot(*(vectors(met) - vectors(events[file.met])).T)
+    assert np.median(off) < (0.4 if file is UL17 else 0.15)
+    assert np.quantile(off, 0.95) < (1.0 if file is UL17 else 0.5)
+
+
+def test_data_has_no_generator_branches_and_runs(
+    real_data: Path, open_nano: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suitability, "_warned", set())
+    path = DATA.payload(real_data)
+    standard = DATA.standard(
+        real_data, uncertainties=read_uncertainties_json(path, V12.tag, DATA.algorithm, ["Total"])
+    )
+    events = open_nano(real_data / "nano" / f"{DATA.nano}.root")
+    met = Type1MET(standard).apply(events)
+    assert [name for name in met.fields if name.startswith("JE")] == ["JES_Total"]
+    assert np.isfinite(values(met.JES_Total.up.pt)).all()
+    assert np.hypot(*(vectors(met.JES_Total.up) - vectors(met)).T).mean() > 0.1
