@@ -105,6 +105,8 @@ def test_a_batch_system_that_is_not_there(recipe, system):
 
 
 @pytest.mark.slow
+# dask-jobqueue leaves its local job's process and pipes to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_rehearsal_of_a_batch_system(recipe):
     pytest.importorskip("dask_jobqueue", reason="the rehearsal needs dask-jobqueue")
     printed = recipe("batch", "--system", "local", "--jobs", "1")
