@@ -1,6 +1,6 @@
 """The table of what runs where: files by modes by providers. ``python -m tests.modes.table`` writes it as a document.
 
-`tests/modes/test_table.py` checks its cells.
+`tests/modes/test_table.py` checks its cells; `examples/LAYOUTS.md` is what this command printed.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.modes.table import FILES, MODES, PROVIDERS, File, Found, evaluate
+from tests.modes.table import FILES, MODES, PROVIDERS, ROOT, File, Found, evaluate
 
 pytest.importorskip("onnx", reason="the toy network is written with onnx")
 
@@ -32,10 +32,10 @@ REFUSED = {
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-@pytest.mark.parametrize("file", [file for file in FILES if not file.real], ids=str)
-def test_file(file: File, tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_file(file: File, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     pytest.importorskip("dask_awkward", reason="dask mode needs dask-awkward ([dask-awkward])")
-    check(file, evaluate(file, None, tmp_path))
+    check(file, evaluate(file, request.getfixturevalue("real_data") if file.real else None, tmp_path))
 
 
 def check(file: File, found: Found) -> None:
@@ -60,3 +60,13 @@ def check(file: File, found: Found) -> None:
             assert set(cell.read) == set(modes) - {"eager"}
             for mode, read in cell.read.items():
                 assert read == cell.declared, (where, mode)
+
+
+def test_the_document_has_every_row() -> None:
+    """`examples/LAYOUTS.md`, by ``python -m tests.modes.table``: the same rows, running or refusing as tested here."""
+    rows = re.findall(r"^\| (\w+) \| (\w+) \| (\w+) \| (.*) \|$", (ROOT / "examples" / "LAYOUTS.md").read_text(), re.M)
+    found = {(name, kind, collection): cells.split(" | ") for name, kind, collection, cells in rows}
+    assert set(found) == {(file.name, file.kind, collection) for file in FILES for collection in file.collections}
+    for (name, _, collection), cells in found.items():
+        refused = REFUSED.get((name, collection), {})
+        assert [cell.startswith("refuses") for cell in cells] == [provider in refused for provider in PROVIDERS]
