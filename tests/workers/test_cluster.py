@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from coffea.nanoevents import PFNanoAODSchema
 import coffea_mljec as mljec
 from coffea_mljec import models, workers
 from coffea_mljec.errors import InputError, WorkerError
-from coffea_mljec.models import folder, session
+from coffea_mljec.models import folder
 from coffea_mljec.validation import ResponseProcessor
 from coffea_mljec.workers import cluster as cluster_module
 from coffea_mljec.workers import guard
@@ -55,10 +56,8 @@ def patched(client: Any, function: Callable[..., Any], back: Callable[..., Any],
 
 
 def hide_onnxruntime() -> None:
-    from coffea_mljec.models import session
-
     sys.modules["onnxruntime"] = None  # type: ignore[assignment]
-    session._SESSIONS.clear()
+    import_module("coffea_mljec.models.session")._SESSIONS.clear()
 
 
 def show_onnxruntime() -> None:
@@ -86,7 +85,8 @@ def arrived() -> int:
 
 
 def sessions() -> list[str]:
-    return sorted(session._SESSIONS)
+    # The room exports a function of the module's name.
+    return sorted(import_module("coffea_mljec.models.session")._SESSIONS)
 
 
 def transfers(dask_worker: Any) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uproot
 from coffea import processor
 
 from coffea_mljec import workers
@@ -21,10 +22,13 @@ def without(files: dict[str, list[str]], name: str) -> dict[str, list[str]]:
 
 
 def damage(file: str) -> None:
-    """Flip bytes in the middle of the file, where its compressed columns lie; head, tail and size stay."""
+    """Flip bytes in the second half of every basket: the file opens, its columns cannot be unpacked; all else stays."""
     content = bytearray(Path(file).read_bytes())
-    for at in range(len(content) // 4, len(content) // 2):
-        content[at] ^= 0x55
+    with uproot.open(file) as opened:
+        for branch in opened["Events"].branches:
+            for start, size in zip(branch.member("fBasketSeek"), branch.member("fBasketBytes"), strict=True):
+                for at in range(start + size // 2, start + size):
+                    content[at] ^= 0x55
     Path(file).write_bytes(content)
 
 

@@ -44,6 +44,6 @@ def _write_sum(write: Writer, network: PFN, collection: str) -> str:
         rows = write.dense(rows, layer, f"{collection}.{i}", relu=True)
     pooling = network.architecture.pooling
     columns = network.standardisations[collection].features
-    ways = {way: columns.index("rel_pt") if way == "pt" else None for way in pooling}
+    ways: dict[str, int | None] = {way: columns.index("rel_pt") if way == "pt" else None for way in pooling}
     of_jets = Rows(write, collection)
     return of_jets.sums(of_jets.weighted(rows, ways), len(ways) * len(layers[-1][1]))

@@ -7,6 +7,8 @@ of the primary vertex, and neutral ones less half of pileup's charged ones, with
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -64,9 +66,8 @@ def _sums(rows: Jagged, kept: NDArray[np.bool_]) -> tuple[NDArray[np.float64], .
     """Return the sums over each event's kept rows of px, py and pT."""
     pt, phi = (np.asarray(rows[name], np.float64) for name in ("pt", "phi"))
     pt = np.where(kept, pt, 0.0)
-    return tuple(
-        np.bincount(rows.event, values, minlength=len(rows)) for values in (pt * np.cos(phi), pt * np.sin(phi), pt)
-    )
+    parts = (pt * np.cos(phi), pt * np.sin(phi), pt)
+    return tuple(np.bincount(rows.event, part, minlength=len(rows)).astype(np.float64) for part in parts)
 
 
 def _reconstructed(candidates: Jagged, number: int, pt_min: float, eta_max: float) -> Jagged:
@@ -83,7 +84,7 @@ def _reconstructed(candidates: Jagged, number: int, pt_min: float, eta_max: floa
     return _sorted(candidates, chosen, columns)
 
 
-def _sorted(rows: Jagged, chosen: NDArray[np.int64], columns: dict[str, NDArray[np.generic]]) -> Jagged:
+def _sorted(rows: Jagged, chosen: NDArray[np.int64], columns: dict[str, NDArray[Any]]) -> Jagged:
     event = rows.event[chosen]
     order = np.lexsort((-columns["pt"], event))
     offsets = np.searchsorted(event, np.arange(len(rows) + 1)).astype(np.int64)
