@@ -16,10 +16,10 @@ import pytest
 from coffea.jetmet_tools import CorrectedMETFactory
 from coffea.jetmet_tools.correctionlib_adapters import CorrectionLibJEC
 
-from coffea_mljec import FactorizedJEC, NanoRegression, Provider, Status
+from coffea_mljec import MLJEC, FactorizedJEC, FastSimulationWarning, NanoRegression, Provider, Status
 from coffea_mljec.corrections import suitability
 from coffea_mljec.corrections.payloads import read_resolution_json, read_scale_factor_json, read_uncertainties_json
-from coffea_mljec.layouts import raw_jets
+from coffea_mljec.layouts import detect, raw_jets
 from coffea_mljec.layouts.jagged import flat_column
 from coffea_mljec.met import Type1MET
 
@@ -233,3 +233,32 @@ def test_data_has_no_generator_branches_and_runs(
     assert [name for name in met.fields if name.startswith("JE")] == ["JES_Total"]
     assert np.isfinite(values(met.JES_Total.up.pt)).all()
     assert np.hypot(*(vectors(met.JES_Total.up) - vectors(met)).T).mean() > 0.1
+
+
+def test_a_network_on_pfnano(real_data: Path, open_nano: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bundled model on CHS jets; jets that it does not treat and low-pT jets take the standard path."""
+    standard = UL17.standard(real_data)
+    corrector = MLJEC(fallback=standard)
+    events = open_nano(real_data / "nano" / f"{UL17.nano}.root")
+    propagation = Type1MET(corrector)
+    assert propagation.standard is standard
+    monkeypatch.setattr("coffea_mljec.corrections.mljec._warned", set())
+    with pytest.warns(FastSimulationWarning):
+        jets = corrector.apply(events)
+    met = propagation.apply(events, jets=jets)
+    # By hand, from the jets of both and the L1 level that makes CHS MET.
+    columns, _ = raw_jets(events, detect(events, "Jet"), ("pt_raw", "eta", "area", "rho"), "a test")
+    level1 = standard.payload.stack[0].evaluate({name: column.astype(float) for name, column in columns.items()})[0]
+    flat = {name: values(ak.flatten(jets[name])) for name in (
+        "pt", "pt_raw", "eta", "phi", "muonSubtrFactor", "chEmEF", "neEmEF")}  # fmt: skip
+    light = 1 - flat["muonSubtrFactor"]
+    counting = (light * flat["pt"] > 15) & (flat["chEmEF"] + flat["neEmEF"] < 0.9)
+    added = np.where(counting, light * (flat["pt"] - flat["pt_raw"] * level1), 0.0)
+    start = vectors(events.RawMET)
+    by_hand = [
+        start[:, axis] - values(ak.sum(ak.unflatten(added * turn(flat["phi"]), ak.num(jets)), axis=1))
+        for axis, turn in enumerate((np.cos, np.sin))
+    ]
+    np.testing.assert_allclose(vectors(met), np.stack(by_hand, axis=1), atol=2e-3)
+    status = values(met.mljec_status).astype(int)
+    assert ((status & Status.APPLIED) > 0).any()
