@@ -36,8 +36,9 @@ from coffea_mljec.validation.events import (
     JetCorrector,
     check_events,
     check_providers,
+    checked_edges,
     corrected_pt,
-    generator_rows,
+    generator_pt,
     open_chunk,
 )
 from coffea_mljec.validation.filling import fill
@@ -139,9 +140,6 @@ class BalanceProcessor(processor.ProcessorABC):
         check_providers(providers, replicas)
         if reference not in REFERENCES:
             raise InputError(f"unknown reference {reference!r}; choose one of {', '.join(REFERENCES)}.")
-        for name, edges in (("pt_edges", pt_edges), ("eta_edges", eta_edges)):
-            if len(edges) < 2 or not np.all(np.diff(edges) > 0) or edges[0] < 0:
-                raise InputError(f"{name} must be at least two increasing numbers from 0 up, got {list(edges)}.")
         if isinstance(met, Mapping) and (lacking := sorted(set(providers) - set(met))):
             raise InputError(f"met names nothing for the providers {lacking}: give one METCorrector for each.")
         self.providers = dict(providers)
@@ -154,8 +152,8 @@ class BalanceProcessor(processor.ProcessorABC):
         self.max_dr = max_dr
         self.lepton_pt = lepton_pt
         self.photon_pt = photon_pt
-        self.pt_edges = tuple(float(edge) for edge in pt_edges)
-        self.eta_edges = tuple(float(edge) for edge in eta_edges)
+        self.pt_edges = checked_edges("pt_edges", pt_edges)
+        self.eta_edges = checked_edges("eta_edges", eta_edges)
 
     def process(self, events: ak.Array) -> dict[str, dict[str, Any]]:
         """Measure one chunk.
@@ -188,7 +186,7 @@ class BalanceProcessor(processor.ProcessorABC):
         reference = find_reference(events, self.reference, self.lepton_pt, self.photon_pt)
         jets = _Jets.of(events, self.collection, reference, len(chunk))
         simulated = self.gen_collection in ak.fields(events)
-        pt_gen = self._generator_pt(events) if simulated else None
+        pt_gen = generator_pt(events, self.collection, self.gen_collection, self.max_dr) if simulated else None
         balance = self._histogram()
         selected = {}
         corrected = corrected_pt(self.providers, events, self.collection, jets.offsets)
@@ -210,12 +208,6 @@ class BalanceProcessor(processor.ProcessorABC):
         """Turn what was accumulated into balances: see `summarise_balance`."""
         met = self.met if isinstance(self.met, str) or self.met is None else "type 1 of each provider"
         return summarise_balance(accumulated, datasets, reference=self.reference, met=met)
-
-    def _generator_pt(self, events: ak.Array) -> _Floats:
-        """Return the generator pT of every jet, 0 for jets without generator jet."""
-        partner, _ = generator_rows(events, self.collection, self.gen_collection, self.max_dr)
-        pt = flat_column(events[self.gen_collection]["pt"], f"{self.gen_collection}.pt").astype(np.float64)
-        return np.where(partner >= 0, np.append(pt, 0.0)[partner], 0.0)
 
     def _met(self, events: ak.Array, name: str, pt: _Floats, jets: _Jets) -> tuple[_Floats, _Floats] | None:
         """Return x and y of the MET that belongs to a provider's jets, of every event."""

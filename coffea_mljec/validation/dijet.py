@@ -36,7 +36,6 @@ import numpy as np
 import numpy.typing as npt
 from coffea import processor
 
-from coffea_mljec.errors import InputError
 from coffea_mljec.layouts.jagged import flat_column, offsets_of
 from coffea_mljec.validation.binning import RESPONSE_EDGES, steps
 from coffea_mljec.validation.dijet_summary import DijetSummary, summarise_dijets
@@ -45,8 +44,9 @@ from coffea_mljec.validation.events import (
     JetCorrector,
     check_events,
     check_providers,
+    checked_edges,
     corrected_pt,
-    generator_rows,
+    generator_pt,
     open_chunk,
 )
 from coffea_mljec.validation.filling import fill
@@ -121,17 +121,14 @@ class DijetProcessor(processor.ProcessorABC):
         eta_edges: Sequence[float] = DIJET_ETA,
     ) -> None:
         check_providers(providers, replicas)
-        for name, edges in (("pt_edges", pt_edges), ("eta_edges", eta_edges)):
-            if len(edges) < 2 or not np.all(np.diff(edges) > 0) or edges[0] < 0:
-                raise InputError(f"{name} must be at least two increasing numbers from 0 up, got {list(edges)}.")
         self.providers = dict(providers)
         self.collection = collection
         self.gen_collection = gen_collection
         self.weight = weight
         self.replicas = replicas
         self.max_dr = max_dr
-        self.pt_edges = tuple(float(edge) for edge in pt_edges)
-        self.eta_edges = tuple(float(edge) for edge in eta_edges)
+        self.pt_edges = checked_edges("pt_edges", pt_edges)
+        self.eta_edges = checked_edges("eta_edges", eta_edges)
 
     def process(self, events: ak.Array) -> dict[str, dict[str, Any]]:
         """Measure one chunk.
@@ -159,7 +156,9 @@ class DijetProcessor(processor.ProcessorABC):
         jets = events[self.collection]
         offsets = offsets_of(jets, self.collection)
         eta, phi = (flat_column(jets[name], f"{self.collection}.{name}").astype(np.float64) for name in ("eta", "phi"))
-        pt_gen = self._generator_pt(events) if self.gen_collection in ak.fields(events) else None
+        pt_gen = None
+        if self.gen_collection in ak.fields(events):
+            pt_gen = generator_pt(events, self.collection, self.gen_collection, self.max_dr)
         swap = swapped(*chunk.identity)
         out: dict[str, Any] = {"reco": self._asymmetry(), "counts": {"events": len(chunk)}, "selected": {}}
         if pt_gen is not None:
@@ -198,12 +197,6 @@ class DijetProcessor(processor.ProcessorABC):
     ) -> DijetSummary:
         """Turn what was accumulated into resolutions: see `summarise_dijets`."""
         return summarise_dijets(accumulated, datasets, generator=generator, estimator=estimator)
-
-    def _generator_pt(self, events: ak.Array) -> _Floats:
-        """Return the generator pT of every jet, 0 for jets without generator jet."""
-        partner, _ = generator_rows(events, self.collection, self.gen_collection, self.max_dr)
-        pt = flat_column(events[self.gen_collection]["pt"], f"{self.gen_collection}.pt").astype(np.float64)
-        return np.where(partner >= 0, np.append(pt, 0.0)[partner], 0.0)
 
     def _pairs(
         self, pt: _Floats, eta: _Floats, phi: _Floats, offsets: npt.NDArray[np.int64],

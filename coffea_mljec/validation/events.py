@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,8 +22,10 @@ __all__ = [
     "JetCorrector",
     "check_events",
     "check_providers",
+    "checked_edges",
     "collections_like",
     "corrected_pt",
+    "generator_pt",
     "generator_rows",
     "open_chunk",
 ]
@@ -177,3 +179,23 @@ def generator_rows(
 def collections_like(fields: list[str], what: str = "Jet") -> list[str]:
     """Return the fields that have `what` in their name, or the first eight: for a message."""
     return [name for name in fields if what in name] or fields[:8]
+
+
+def generator_pt(events: ak.Array, collection: str, gen_collection: str, max_dr: float) -> npt.NDArray[np.float64]:
+    """Return the generator pT in GeV of every jet, flat, 0 for jets without a generator jet within `max_dr`."""
+    partner, _ = generator_rows(events, collection, gen_collection, max_dr)
+    pt = flat_column(events[gen_collection]["pt"], f"{gen_collection}.pt").astype(np.float64)
+    return np.where(partner >= 0, np.append(pt, 0.0)[partner], 0.0)
+
+
+def checked_edges(name: str, edges: Sequence[float]) -> tuple[float, ...]:
+    """Return the edges of bins of pT or |eta| as a tuple.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two, or they do not increase from 0 up.
+    """
+    if len(edges) < 2 or not np.all(np.diff(edges) > 0) or edges[0] < 0:
+        raise InputError(f"{name} must be at least two increasing numbers from 0 up, got {list(edges)}.")
+    return tuple(float(edge) for edge in edges)
