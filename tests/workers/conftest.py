@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +35,29 @@ def alone(files: dict[str, list[str]], notes: Path, **options: Any) -> workers.O
     return workers.run(executor, files, Spectrum(notes), chunk_size=20, **options)
 
 
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Any]:
-    """A client with two worker processes, each looked after by a nanny; shared, so whoever breaks a worker mends it."""
+@contextmanager
+def worker_processes() -> Iterator[Any]:
+    """Give a client with two worker processes, each looked after by a nanny."""
     distributed = pytest.importorskip("distributed", reason="dask workers need distributed ([dask])")
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
     with distributed.LocalCluster(**options, silence_logs=50) as local, distributed.Client(local) as client:
         from coffea_mljec.io import quiet_coffea
 
         client.run(quiet_coffea)
+        yield client
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Any]:
+    """A client with two worker processes; shared, so whoever changes a worker mends it."""
+    with worker_processes() as client:
+        yield client
+
+
+@pytest.fixture
+def mortal() -> Iterator[Any]:
+    """The same for a test that kills workers: a nanny does not always get one going again."""
+    with worker_processes() as client:
         yield client
 
 

@@ -46,7 +46,7 @@ def travelling(tmp_path: Path) -> mljec.MLJEC:
 @contextmanager
 def patched(client: Any, function: Callable[..., Any], back: Callable[..., Any], *arguments: Any) -> Iterator[str]:
     """One worker changed by `function` and mended by `back`; yields its address."""
-    client.wait_for_workers(2)
+    client.wait_for_workers(2, timeout=60)
     victim = min(client.nthreads())
     client.run(function, *arguments, workers=[victim])
     try:
@@ -115,9 +115,9 @@ def test_a_model_travels_once_to_each_worker_without_its_folder(cluster, travell
     assert max(moved.values()) <= 1
 
 
-def test_a_worker_that_is_killed(cluster, files, notes, tmp_path):
-    cluster.wait_for_workers(2)
-    outcome = workers.run(cluster, files, Spectrum(notes, kill="once"), chunk_size=20)
+def test_a_worker_that_is_killed(mortal, files, notes, tmp_path):
+    mortal.wait_for_workers(2, timeout=60)
+    outcome = workers.run(mortal, files, Spectrum(notes, kill="once"), chunk_size=20)
     assert (notes / "killed").exists()
     assert len({line.split()[1] for line in done(notes)}) > 1
     assert same(outcome.result, alone(files, tmp_path).result)
@@ -226,15 +226,11 @@ def arrivals() -> int:
     return int(folder._arrivals)  # type: ignore[attr-defined]
 
 
-def test_a_chunk_that_kills_every_worker_is_named(cluster, files, notes):
-    cluster.wait_for_workers(2)
-    cluster.run_on_scheduler(allow_failures, 0)
-    try:
-        with pytest.raises(WorkerError, match=r"\.root, entries \d+ to \d+: 1 workers died .* tcp://"):
-            workers.run(cluster, files, Spectrum(notes, kill="always"), chunk_size=20)
-    finally:
-        cluster.run_on_scheduler(allow_failures, 3)
-        cluster.wait_for_workers(2)
+def test_a_chunk_that_kills_every_worker_is_named(mortal, files, notes):
+    mortal.wait_for_workers(2, timeout=60)
+    mortal.run_on_scheduler(allow_failures, 0)
+    with pytest.raises(WorkerError, match=r"\.root, entries \d+ to \d+: 1 workers died .* tcp://"):
+        workers.run(mortal, files, Spectrum(notes, kill="always"), chunk_size=20)
 
 
 def allow_failures(number: int, dask_scheduler: Any) -> None:
