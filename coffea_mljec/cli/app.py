@@ -14,7 +14,7 @@ from coffea_mljec.cli.demo import demo
 from coffea_mljec.cli.inspect import inspect
 from coffea_mljec.cli.models import models
 from coffea_mljec.cli.options import flattened
-from coffea_mljec.cli.reporting import report
+from coffea_mljec.cli.report import report
 from coffea_mljec.cli.terminal import say_error, say_warning
 from coffea_mljec.cli.validate import validate
 from coffea_mljec.errors import MLJECError

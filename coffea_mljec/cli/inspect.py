@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from coffea_mljec.cli.inspection import collection_report, file_report
 from coffea_mljec.cli.options import Tree
-from coffea_mljec.cli.report import collection_report, file_report
 from coffea_mljec.cli.terminal import out
 from coffea_mljec.errors import InputError
 from coffea_mljec.io import open_nano
