@@ -33,11 +33,14 @@ def hadron_sigma(energy: float, eta: float, detector: Detector) -> float:
     if eta <= detector.barrel_eta:
         worse = 1.0 + detector.hadron_growth * eta * eta
         constant, stochastic = worse * detector.hadron_constant, worse * detector.hadron_stochastic
+        noise = worse * detector.hadron_noise
     elif eta <= detector.tracker_eta:
         constant, stochastic = detector.hadron_constant_endcap, detector.hadron_stochastic_endcap
+        noise = detector.hadron_noise_endcap
     else:
         constant, stochastic = detector.hadron_constant_gap, detector.hadron_stochastic_gap
-    return math.hypot(constant * energy, stochastic * math.sqrt(energy))
+        noise = detector.hadron_noise_gap
+    return math.sqrt((constant * energy) ** 2 + stochastic**2 * energy + noise**2)
 
 
 @njit()

@@ -44,18 +44,15 @@ def test_mean_deposit_of_hadrons(energy: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("eta", "constant", "stochastic"),
-    [
-        (0.0, DETECTOR.hadron_constant, DETECTOR.hadron_stochastic),
-        (1.2, BARREL * DETECTOR.hadron_constant, BARREL * DETECTOR.hadron_stochastic),
-        (2.0, DETECTOR.hadron_constant_endcap, DETECTOR.hadron_stochastic_endcap),
-        (2.7, DETECTOR.hadron_constant_gap, DETECTOR.hadron_stochastic_gap),
-    ],
+    ("eta", "scale", "where"), [(0.0, 1.0, ""), (1.2, BARREL, ""), (2.0, 1.0, "_endcap"), (2.7, 1.0, "_gap")]
 )
-def test_sigma_of_hadrons_against_its_formula(eta: float, constant: float, stochastic: float) -> None:
+def test_sigma_of_hadrons_against_its_formula(eta: float, scale: float, where: str) -> None:
+    constant, stochastic, noise = (
+        scale * getattr(DETECTOR, f"hadron_{term}{where}") for term in ("constant", "stochastic", "noise")
+    )
     energy = np.array([0.5, 8.0, 300.0])
     sigma = [hadron_sigma(e, eta, DETECTOR) for e in energy]
-    assert sigma == pytest.approx(np.sqrt((constant * energy) ** 2 + stochastic**2 * energy).tolist(), rel=1e-12)
+    assert sigma == pytest.approx(np.sqrt((constant * energy) ** 2 + stochastic**2 * energy + noise**2).tolist(), rel=1e-12)
 
 
 @pytest.mark.parametrize(("eta", "name"), [(DETECTOR.crack_eta, "crack_loss"), (DETECTOR.hf_eta - 1e-6, "edge_loss")])
