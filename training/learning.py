@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.dataset.cache import PreparedJets
+from training.dataset.resident import ResidentJets, ResidentStream
 from training.dataset.stream import Stream
 from training.networks.network import Network
 from training.recipe import Learning
 from training.sampling import Sampled, accept
 
-__all__ = ["History", "JetBatches", "Regression", "regression_loss"]
+__all__ = ["AnyStream", "History", "JetBatches", "Regression", "regression_loss"]
+
+AnyStream = Stream | ResidentStream
 
 
 def regression_loss(predicted: Tensor, target: Tensor, weight: Tensor, loss_range: float = 1.0) -> Tensor:
@@ -43,29 +46,38 @@ class Regression(lightning.LightningModule):
         super().__init__()
         self.network = network
         self.learning = learning
-        self._sums = torch.zeros(2, dtype=torch.float64)
+        # Sums of loss x weight and of weights, of the epoch's training and validation; on the network's device, so that
+        # nothing waits for it batch by batch.
+        self.sums: Tensor
+        self.register_buffer("sums", torch.zeros(2, 2, dtype=torch.float64), persistent=False)
 
     def _loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         return regression_loss(self.network(batch), batch["target"], batch["weight"], self.learning.loss_range)
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:
-        """Return the loss of one batch."""
+        """Return the loss of one batch; the epoch's is the mean over its jets."""
         loss = self._loss(batch)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch["target"]))
+        n = len(batch["target"])
+        self.sums[0] += torch.stack([loss.detach().double() * n, torch.full_like(loss, n, dtype=torch.float64)])
         return loss
+
+    def on_train_epoch_start(self) -> None:
+        """Start the sums over the training jets."""
+        self.sums[0] = 0.0
 
     def on_validation_epoch_start(self) -> None:
         """Start the sums over the validation jets."""
-        self._sums.zero_()
+        self.sums[1] = 0.0
 
     def validation_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
         """Add one batch: the loss is a ratio of sums over all jets, so that batch borders do not matter."""
         weight = batch["weight"].sum().double()
-        self._sums += torch.stack([self._loss(batch).double() * weight, weight]).cpu()
+        self.sums[1] += torch.stack([self._loss(batch).double() * weight, weight])
 
     def on_validation_epoch_end(self) -> None:
-        """Log ``val_loss`` and the learning rate."""
-        self.log("val_loss", (self._sums[0] / self._sums[1]).float(), prog_bar=True)
+        """Log the losses of training and validation, and the learning rate."""
+        for name, (total, weight) in zip(("train_loss", "val_loss"), self.sums.tolist(), strict=True):
+            self.log(name, total / weight, prog_bar=True)
         self.log("learning_rate", float(self.trainer.optimizers[0].param_groups[0]["lr"]), prog_bar=True)
 
     def configure_optimizers(self) -> Any:
@@ -102,10 +114,12 @@ class JetBatches(lightning.LightningDataModule):
         Batch size.
     seed : int
         Of acceptance and order.
+    device : torch.device, optional
+        Where the network is trained.
 
     Attributes
     ----------
-    stream : Stream or None
+    stream : Stream, ResidentStream or None
         The pass of the current or last epoch.
     """
 
@@ -117,17 +131,20 @@ class JetBatches(lightning.LightningDataModule):
         sampled: Sampled,
         learning: Learning,
         seed: int,
+        device: torch.device | None = None,
     ) -> None:
         super().__init__()
         self.jets = jets
+        self.device = device or torch.device("cpu")
         self.train = train
         self.val = val
         self.sampled = sampled
         self.learning = learning
         self.seed = seed
-        self.stream: Stream | None = None
+        self.stream: AnyStream | None = None
+        self._resident: ResidentJets | None = None
 
-    def train_dataloader(self) -> Stream:
+    def train_dataloader(self) -> AnyStream:
         """Return the pass of the current epoch."""
         epoch = int(self.trainer.current_epoch) if self.trainer is not None else 0
         acceptance = self.sampled.acceptance[self.train]
@@ -136,10 +153,27 @@ class JetBatches(lightning.LightningDataModule):
         rows = self.train[accept(acceptance, self.seed, turn)]
         rows = np.random.default_rng((self.seed, turn, 1)).permutation(rows)[piece::pieces]
         turned = (self.seed, epoch, 2) if self.learning.symmetries else None
-        self.stream = Stream(
-            self.jets, rows, self.sampled.weight, self.learning.batch_size, whole_batches=True, turned=turned
-        )
+        self.stream = self._pass(rows, self.sampled.weight, self.learning.batch_size, whole_batches=True, turned=turned)
         return self.stream
+
+    def _pass(
+        self,
+        rows: NDArray[np.int64],
+        weight: NDArray[np.float32],
+        batch_size: int,
+        whole_batches: bool = False,
+        turned: tuple[int, ...] | None = None,
+    ) -> AnyStream:
+        """Return a pass over jets in the GPU's memory where there is one and they fit, otherwise in the CPU's."""
+        if self._resident is None and ResidentJets.fit(self.jets, self.device):
+            self._resident = ResidentJets(self.jets, self.device)
+        if self._resident is not None:
+            return ResidentStream(self._resident, rows, weight, batch_size, whole_batches, turned)
+        return Stream(self.jets, rows, weight, batch_size, whole_batches=whole_batches, turned=turned)
+
+    def in_order(self, rows: NDArray[np.int64]) -> AnyStream:
+        """Return one pass over some jets in order, each with all it is worth in the target density."""
+        return self._pass(rows, self.sampled.weight * self.sampled.acceptance, 4 * self.learning.batch_size)
 
     @property
     def _pieces(self) -> int:
@@ -160,10 +194,9 @@ class JetBatches(lightning.LightningDataModule):
         jets = self.learning.schedule_jets
         return most if jets is None else min(most, max(jets // size, 1))
 
-    def val_dataloader(self) -> Stream:
+    def val_dataloader(self) -> AnyStream:
         """Return one pass over the validation jets, in order."""
-        weight = self.sampled.weight * self.sampled.acceptance
-        return Stream(self.jets, self.val, weight, 4 * self.learning.batch_size)
+        return self.in_order(self.val)
 
 
 class History(lightning.Callback):
@@ -198,7 +231,7 @@ class History(lightning.Callback):
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Add the line of an epoch."""
-        stream: Stream = trainer.datamodule.stream
+        stream: AnyStream = trainer.datamodule.stream
         seconds = self._end - self._begin
         values = [float(trainer.callback_metrics[name]) for name in ("train_loss", "val_loss", "learning_rate")]
         line = [str(trainer.current_epoch), *(f"{value:.7g}" for value in values)]

@@ -10,39 +10,39 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.dataset import PreparedJets
 from training.material import Material
-from training.recipe import AnyRecipe, Recipe
-from training.sampling import Sampled, effective_size
+from training.recipe import AnyRecipe
+from training.sampling import effective_size
 
 if TYPE_CHECKING:
+    from training.learning import JetBatches
     from training.networks.network import Network
 
 __all__ = ["losses", "plot_losses", "record", "speed"]
 
 
-def losses(
-    network: Network, jets: PreparedJets, rows: dict[str, NDArray[np.int64]], sampled: Sampled, recipe: Recipe
-) -> dict[str, float]:
+def losses(network: Network, batches: JetBatches, rows: dict[str, NDArray[np.int64]]) -> dict[str, float]:
     """Return the loss of a network on validation and test jets in the target density, and that of no correction.
+
+    The network is in evaluation mode, where the batches are.
 
     Keys: ``val_loss``, ``val_loss_uncorrected``, ``test_loss``, ``test_loss_uncorrected`` (test where it has jets).
     """
     import torch
 
-    from training.dataset.stream import Stream
     from training.learning import regression_loss
 
-    weight = sampled.weight * sampled.acceptance
     metrics = {}
     for name in ("val", "test"):
         if not len(rows[name]):
             continue
+        parts = []
         with torch.no_grad():
-            predicted = [network(batch) for batch in Stream(jets, rows[name], weight, 4 * recipe.learning.batch_size)]
-        target, weights = (torch.from_numpy(values[rows[name]]) for values in (jets.columns["target"], weight))
-        for label, values in (("loss", torch.cat(predicted)), ("loss_uncorrected", torch.zeros_like(target))):
-            metrics[f"{name}_{label}"] = float(regression_loss(values, target, weights, recipe.learning.loss_range))
+            for batch in batches.in_order(rows[name]):
+                parts.append(torch.stack([network(batch), batch["target"], batch["weight"]]).cpu())
+        predicted, target, weight = torch.cat(parts, dim=1)
+        for label, values in (("loss", predicted), ("loss_uncorrected", torch.zeros_like(target))):
+            metrics[f"{name}_{label}"] = float(regression_loss(values, target, weight, batches.learning.loss_range))
     return metrics
 
 

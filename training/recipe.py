@@ -65,6 +65,10 @@ class Learning(BaseModel):
         CPU threads of torch.
     accelerator : str
         ``auto`` takes a GPU if there is one; ``cpu``, ``gpu``.
+    precision : "single", "tf32" or "bf16"
+        Of products on a GPU: float32; with 10 bits of mantissa and as fast as the card can; the same, and what a
+        ParticleNet keeps of every edge in half precision (bfloat16). Norms, sums and the loss are float32 in each case,
+        and so is all that is calculated on a CPU.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -87,6 +91,7 @@ class Learning(BaseModel):
     max_minutes: Rate | None = None
     threads: Positive = 2
     accelerator: Annotated[str, Field(pattern="^(auto|cpu|gpu)$")] = "auto"
+    precision: Literal["single", "tf32", "bf16"] = "tf32"
 
     @model_validator(mode="after")
     def _a_length_is_a_cosines(self) -> Learning:
@@ -186,11 +191,21 @@ class Recipe(Sample):
         collection -> feature -> `Transform`, in place of the defaults.
     learning : Learning
         How the weights are found.
+    on_gpu : mapping
+        Settings in place of the above where the training runs on a GPU (`settled`): a card that is as fast as fifty
+        cores wants larger batches and more passes. Names as in a recipe's file; those of ``learning`` stand below it.
     """
 
     architecture: str | AnyArchitecture = "pfn-r-lite"
     transforms: dict[str, dict[str, Transform]] = {}
     learning: Learning = Learning()
+    on_gpu: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _possible_on_a_gpu(self) -> Recipe:
+        if self.on_gpu:
+            self.settled(gpu=True)
+        return self
 
     @field_validator("architecture")
     @classmethod
@@ -205,6 +220,13 @@ class Recipe(Sample):
     def widths(self) -> AnyArchitecture:
         """The architecture with its widths."""
         return ARCHITECTURES[self.architecture] if isinstance(self.architecture, str) else self.architecture
+
+    def settled(self, gpu: bool) -> Recipe:
+        """Return the recipe as it is trained, with the settings of `on_gpu` or without them."""
+        content = self.model_dump() | {"on_gpu": {}}
+        if gpu:
+            content |= self.on_gpu | {"learning": content["learning"] | self.on_gpu.get("learning", {})}
+        return Recipe.model_validate(content)
 
 
 class TreesRecipe(Sample):

@@ -122,7 +122,11 @@ def train(recipe: AnyRecipe, resume: bool = False, progress: bool = True) -> Pat
     from training.learning import JetBatches, Regression
     from training.networks.layers import parameter_count
     from training.networks.network import make_network
+    from training.networks.precision import calculating
 
+    gpu = recipe.learning.accelerator != "cpu" and torch.cuda.is_available()
+    device = torch.device("cuda:0" if gpu else "cpu")
+    recipe = recipe.settled(gpu)
     folder = recipe.folder
     checkpoint = _checkpoint(folder, recipe, resume)
     torch.set_num_threads(recipe.learning.threads)
@@ -132,12 +136,17 @@ def train(recipe: AnyRecipe, resume: bool = False, progress: bool = True) -> Pat
     material = replace(material, rows=rows)
     network = make_network(recipe.widths, fit_standardisations(material.jets, rows["train"], material.sampled, recipe))
     module = Regression(network, recipe.learning)
-    batches = JetBatches(material.jets, rows["train"], rows["val"], material.sampled, recipe.learning, recipe.seed)
-    best = _fit(module, batches, folder, recipe, checkpoint, progress)
+    batches = JetBatches(
+        material.jets, rows["train"], rows["val"], material.sampled, recipe.learning, recipe.seed, device
+    )
+    with calculating(network, recipe.learning.precision):
+        best = _fit(module, batches, folder, recipe, checkpoint, progress)
     state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
     network.load_state_dict({name.removeprefix("network."): values for name, values in state.items()})
-    network.cpu().eval()
-    metrics = losses(network, material.jets, rows, material.sampled, recipe)
+    # Lightning brought the network back to the CPU.
+    network.to(device).eval()
+    metrics = losses(network, batches, rows)
+    network.cpu()
     kept = record(recipe, material, parameter_count(network), metrics, ("torch", "lightning"))
     write_run(folder, network, kept | {"speed": speed(folder), "device": _device(module)})
     plot_losses(folder)

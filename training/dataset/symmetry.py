@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from coffea_mljec.features import FeatureSet
 from coffea_mljec.jit import njit
 
-__all__ = ["turn"]
+__all__ = ["MIRRORED", "draw", "turn"]
 
-_MIRRORED = ("eta", "dz")
+#: Features that change sign with the side of the detector.
+MIRRORED = ("eta", "dz")
 
 
 @njit()
@@ -35,6 +36,12 @@ def _mirror(rows: Any, offsets: Any, column: int, sign: Any) -> None:
             rows[i, column] *= sign[j]
 
 
+def draw(n: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return an angle in [0, 2 pi) and a side, 1 or -1, for each of n jets: float32 arrays [n]."""
+    angle = rng.uniform(0.0, 2.0 * np.pi, n).astype(np.float32)
+    return angle, (2.0 * rng.integers(0, 2, n) - 1.0).astype(np.float32)
+
+
 def turn(arrays: dict[str, NDArray[Any]], feature_set: FeatureSet, rng: np.random.Generator) -> None:
     """Turn and mirror the jets of a batch, in place.
 
@@ -49,13 +56,12 @@ def turn(arrays: dict[str, NDArray[Any]], feature_set: FeatureSet, rng: np.rando
         Of angles and sides.
     """
     n = len(arrays["jet_features"])
-    angle = rng.uniform(0.0, 2.0 * np.pi, n).astype(np.float32)
-    sign = (2.0 * rng.integers(0, 2, n) - 1.0).astype(np.float32)
+    angle, sign = draw(n, rng)
     for collection, names in feature_set.names().items():
         rows = arrays[f"{collection}_features"]
         offsets = np.arange(n + 1) if collection == "jet" else arrays[f"{collection}_offsets"]
         for column, name in enumerate(names):
             if name == "phi":
                 _turn(rows, offsets, column, angle)
-            elif name in _MIRRORED:
+            elif name in MIRRORED:
                 _mirror(rows, offsets, column, sign)

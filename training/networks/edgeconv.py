@@ -10,9 +10,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from training.networks.edge_device import DevicePass, device_means
 from training.networks.edge_pass import EdgePass, edge_means
-from training.networks.layers import BatchNorm, he_normal, rows_of
-from training.networks.neighbours import Edges
+from training.networks.layers import BatchNorm, he_normal
+from training.networks.neighbours import Edges, has_triton
+from training.networks.segments import segment_sums
 
 __all__ = ["EdgeConv"]
 
@@ -31,7 +33,14 @@ class EdgeConv(nn.Module):
         Of the layers of psi; the last one is the width of the result.
     epsilon, momentum : float
         Of the batch norms.
+
+    Attributes
+    ----------
+    edge_kind : torch.dtype or None
+        On a GPU, the precision of edges and of the products on them (see `DevicePass`); None: single.
     """
+
+    edge_kind: torch.dtype | None = None
 
     def __init__(self, n_inputs: int, widths: tuple[int, ...], *, epsilon: float, momentum: float) -> None:
         super().__init__()
@@ -61,25 +70,55 @@ class EdgeConv(nn.Module):
 
     def _heard(self, own: Tensor, other: Tensor, edges: Edges) -> Tensor:
         """Return the mean over each row's edges of the rest of psi."""
-        if own.device.type != "cpu":
+        on_cpu = own.device.type == "cpu"
+        if len(edges.source) < 2 or not (on_cpu or has_triton()):
             return self.plain(own, other, edges)
-        norms = [cast("BatchNorm", norm) for norm in self.norm]
-        weights = [cast("nn.Linear", dense).weight for dense in self.dense[1:]]
-        if self.training and len(edges.source) > 1:
-            parameters = (*(norm.weight for norm in norms), *(norm.bias for norm in norms), *weights)
-            means, *statistics = EdgePass.apply(edges, tuple(norm.eps for norm in norms), own, other, *parameters)
-            for norm, mean, variance in zip(norms, statistics[0::2], statistics[1::2], strict=True):
-                norm.update(mean, variance, len(edges.source))
+        return self.on_cpu(own, other, edges) if on_cpu else self.on_device(own, other, edges)
+
+    def on_cpu(self, own: Tensor, other: Tensor, edges: Edges) -> Tensor:
+        """Return the same as `plain` by numba's kernels; at least 2 edges."""
+        norms, weights = self._norms, self._weights
+        if self.training:
+            means, *statistics = EdgePass.apply(edges, tuple(norm.eps for norm in norms), own, other, *self._parts())
+            self._update(statistics, len(edges.source))
             return means
         if torch.is_grad_enabled():
             return self.plain(own, other, edges)
         return edge_means(edges, own, other, [norm.affine_of_running() for norm in norms], weights)
 
+    def on_device(self, own: Tensor, other: Tensor, edges: Edges) -> Tensor:
+        """Return the same as `plain` by Triton's kernels; at least 2 edges."""
+        norms, weights = self._norms, self._weights
+        if self.training:
+            means, *statistics = DevicePass.apply(
+                edges, tuple(norm.eps for norm in norms), self.edge_kind, own, other, *self._parts()
+            )
+            self._update(statistics, len(edges.source))
+            return means
+        if torch.is_grad_enabled():
+            return self.plain(own, other, edges)
+        return device_means(edges, own, other, [norm.line_of_running() for norm in norms], weights, self.edge_kind)
+
+    @property
+    def _norms(self) -> list[BatchNorm]:
+        return [cast("BatchNorm", norm) for norm in self.norm]
+
+    @property
+    def _weights(self) -> list[Tensor]:
+        return [cast("nn.Linear", dense).weight for dense in self.dense[1:]]
+
+    def _parts(self) -> tuple[Tensor, ...]:
+        """Return the parameters of psi but for its first layer: gains, biases, weights."""
+        return *(norm.weight for norm in self._norms), *(norm.bias for norm in self._norms), *self._weights
+
+    def _update(self, statistics: list[Tensor], n: int) -> None:
+        for norm, mean, variance in zip(self._norms, statistics[0::2], statistics[1::2], strict=True):
+            norm.update(mean, variance, n)
+
     def plain(self, own: Tensor, other: Tensor, edges: Edges) -> Tensor:
         """Return the same as `_heard` by torch's operators."""
-        target = rows_of(edges.starts)
-        z = own.index_select(0, target) + other.index_select(0, edges.source)
+        z = own.index_select(0, edges.target) + other.index_select(0, edges.source)
         z = torch.relu(self.norm[0](z))
         for dense, norm in zip(self.dense[1:], self.norm[1:], strict=True):
             z = torch.relu(norm(dense(z)))
-        return z.new_zeros(len(own), z.shape[1]).index_add(0, target, z) / edges.starts.diff()[:, None]
+        return segment_sums(z, edges.starts) / edges.starts.diff()[:, None]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from coffea_mljec.errors import InputError
 from training.networks.architecture import COLLECTIONS
 from training.networks.row_pass import RowPass
+from training.networks.segments import rows_of, segment_sums
 from training.networks.standardisation import Standardisation
 
 __all__ = ["BatchNorm", "Block", "Standardise", "checked", "he_normal", "output_layer", "parameter_count", "rows_of"]
@@ -68,11 +69,16 @@ class BatchNorm(nn.BatchNorm1d):
 
     def affine_of_running(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return gain and bias, arrays [C], of the norm with its running statistics."""
+        gain, bias = self.line_of_running().numpy()
+        return gain, bias
+
+    def line_of_running(self) -> Tensor:
+        """Return the same as a tensor [2, C]."""
         assert self.running_mean is not None
         assert self.running_var is not None
         gain = self.weight.detach().double() / torch.sqrt(self.running_var.double() + self.eps)
         bias = self.bias.detach().double() - self.running_mean.double() * gain
-        return gain.to(self.weight.dtype).numpy(), bias.to(self.weight.dtype).numpy()
+        return torch.stack([gain, bias]).to(self.weight.dtype)
 
 
 class Block(nn.Sequential):
@@ -86,7 +92,7 @@ class Block(nn.Sequential):
             n_inputs = width
         super().__init__(*layers)
 
-    def forward(self, x: Tensor, pool: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    def forward(self, x: Tensor, pool: tuple[Tensor, Tensor] | None = None, entering: Tensor | None = None) -> Tensor:
         """Return the rows of the last layer [N, C], or weighted sums of them over each jet's rows [n, K C].
 
         Parameters
@@ -96,28 +102,34 @@ class Block(nn.Sequential):
         pool : tuple of Tensor, optional
             Weights [N, K] and offsets int64 [n + 1], the rows of each jet: asks for the sums. A jet without rows has
             zeros.
+        entering : Tensor [N, widths[0]], optional
+            Added to what the first dense layer gives: the part of its input that is the same for all rows of a jet.
         """
         if not (self.training and x.device.type == "cpu" and len(x) > 1):
-            return self.plain(x, pool)
+            return self.plain(x, pool, entering)
         modules = list(self)
         for i in range(0, len(modules), 3):
             norm = modules[i + 1]
             assert isinstance(norm, BatchNorm)
             n = len(x)
             summed = pool if i + 3 == len(modules) else None
-            x, mean, variance = RowPass.apply(modules[i](x), norm.weight, norm.bias, norm.eps, summed)
+            z = modules[i](x)
+            if i == 0 and entering is not None:
+                z = z + entering
+            x, mean, variance = RowPass.apply(z, norm.weight, norm.bias, norm.eps, summed)
             norm.update(mean, variance, n)
         return x
 
-    def plain(self, x: Tensor, pool: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    def plain(self, x: Tensor, pool: tuple[Tensor, Tensor] | None = None, entering: Tensor | None = None) -> Tensor:
         """Return the same by torch's operators."""
-        x = super().forward(x)
+        for i, module in enumerate(self):
+            x = module(x)
+            if i == 0 and entering is not None:
+                x = x + entering
         if pool is None:
             return x
         weights, offsets = pool
-        row, n = rows_of(offsets), len(offsets) - 1
-        sums = [x.new_zeros(n, x.shape[1]).index_add(0, row, x * weight[:, None]) for weight in weights.unbind(1)]
-        return torch.cat(sums, dim=1)
+        return torch.cat([segment_sums(x * weight[:, None], offsets) for weight in weights.unbind(1)], dim=1)
 
 
 def he_normal(dense: nn.Linear) -> nn.Linear:
@@ -154,11 +166,6 @@ def checked(standardisations: Mapping[str, Standardisation]) -> dict[str, Standa
         raise InputError("a network needs at least one jet feature")
     kept = ("jet", *(c for c in COLLECTIONS if c in standardisations and standardisations[c].features))
     return {name: standardisations[name] for name in kept}
-
-
-def rows_of(offsets: Tensor) -> Tensor:
-    """Return the jet of every row, int64 [N], from offsets [n + 1]."""
-    return torch.repeat_interleave(torch.arange(len(offsets) - 1, device=offsets.device), offsets.diff())
 
 
 def parameter_count(network: nn.Module) -> int:

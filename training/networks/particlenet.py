@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from coffea_mljec.errors import InputError
 from training.networks.architecture import ParticleNetArchitecture
 from training.networks.edgeconv import EdgeConv
-from training.networks.layers import Block, Standardise, checked, output_layer, rows_of
+from training.networks.layers import Block, Standardise, checked, output_layer
 from training.networks.neighbours import find_edges
+from training.networks.segments import segment_sums
 from training.networks.standardisation import Standardisation
 
 __all__ = ["COORDINATES", "ParticleNet"]
@@ -80,12 +81,12 @@ class ParticleNet(nn.Module):
     def _pooled(self, collection: str, features: Tensor, offsets: Tensor) -> Tensor:
         """Return the mean over each jet's constituents, [n, width]."""
         x = self.standardise[collection](features)
-        points = features[:, self.coordinates[collection]]
+        points, edges = features[:, self.coordinates[collection]], None
         for convolution in cast("nn.ModuleList", self.convolutions[collection]):
-            x = convolution(x, find_edges(points, offsets, self.architecture.k(collection)))
+            edges = find_edges(points, offsets, self.architecture.k(collection), edges)
+            x = convolution(x, edges)
             points = x
-        sums = x.new_zeros(len(offsets) - 1, x.shape[1]).index_add(0, rows_of(offsets), x)
-        return sums / offsets.diff().clamp(min=1)[:, None]
+        return segment_sums(x, offsets) / offsets.diff().clamp(min=1)[:, None]
 
 
 def coordinate_columns(collection: str, features: tuple[str, ...]) -> list[int]:
