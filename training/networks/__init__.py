@@ -5,13 +5,20 @@
 
 from __future__ import annotations
 
-from training.networks.architecture import ARCHITECTURES, AnyArchitecture, Architecture, ParticleNetArchitecture
+from training.networks.architecture import (
+    ARCHITECTURES,
+    AnyArchitecture,
+    Architecture,
+    ContextArchitecture,
+    ParticleNetArchitecture,
+)
 from training.networks.standardisation import Standardisation, Transform, fit_standardisation
 
 __all__ = [
     "ARCHITECTURES",
     "AnyArchitecture",
     "Architecture",
+    "ContextArchitecture",
     "ParticleNetArchitecture",
     "Standardisation",
     "Transform",

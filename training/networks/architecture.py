@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["ARCHITECTURES", "COLLECTIONS", "AnyArchitecture", "Architecture", "ParticleNetArchitecture"]
+__all__ = [
+    "ARCHITECTURES",
+    "COLLECTIONS",
+    "AnyArchitecture",
+    "Architecture",
+    "ContextArchitecture",
+    "ParticleNetArchitecture",
+]
 
 #: The constituent collections in the order in which they are pooled and concatenated, before the jet features.
 COLLECTIONS: tuple[str, ...] = ("charged", "neutral", "sv")
 
 Widths = Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1)]
 Blocks = Annotated[tuple[Widths, ...], Field(min_length=1)]
+
+
+def _each_once(value: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(value)) != len(value):
+        raise ValueError(f"each way of pooling can stand once, got {', '.join(value)}")
+    return value
+
+
+Pooling = Annotated[tuple[Literal["sum", "pt"], ...], Field(min_length=1), AfterValidator(_each_once)]
 
 
 class Architecture(BaseModel):
@@ -44,17 +60,10 @@ class Architecture(BaseModel):
     phi_candidate: Widths = (16, 32, 64)
     phi_vertex: Widths = (8, 16, 32)
     head: Widths = (128, 64, 32, 16, 8)
-    pooling: Annotated[tuple[Literal["sum", "pt"], ...], Field(min_length=1)] = ("sum",)
+    pooling: Pooling = ("sum",)
     bias: bool = False
     momentum: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05
     epsilon: Annotated[float, Field(gt=0.0)] = 1e-3
-
-    @field_validator("pooling")
-    @classmethod
-    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(value)) != len(value):
-            raise ValueError(f"each way of pooling can stand once, got {', '.join(value)}")
-        return value
 
     def phi(self, collection: str) -> tuple[int, ...]:
         """Return the hidden widths of one collection's per-constituent network."""
@@ -100,7 +109,50 @@ class ParticleNetArchitecture(BaseModel):
         return self.k_vertex if collection == "sv" else self.k_candidate
 
 
-AnyArchitecture = Architecture | ParticleNetArchitecture
+class ContextArchitecture(BaseModel):
+    """Widths of a particle flow network with context: rounds of per-constituent networks, told of their jet in between.
+
+    Attributes
+    ----------
+    blocks_candidate : tuple of tuple of int
+        Hidden layers of the per-constituent network of ``charged`` and of ``neutral`` (one each) in each round: the
+        first round's read the features, the later ones' what the round before gave, and the jet's context.
+    blocks_vertex : tuple of tuple of int
+        The same for ``sv``, in as many rounds.
+    context : tuple of int
+        Hidden layers from the pooled constituents to the context, after every round but the last.
+    head : tuple of int
+        Hidden layers after the last pooling; one linear output follows.
+    pooling, bias, momentum, epsilon
+        See `Architecture`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    blocks_candidate: Annotated[Blocks, Field(min_length=2)]
+    blocks_vertex: Annotated[Blocks, Field(min_length=2)]
+    context: Widths
+    head: Widths
+    pooling: Pooling = ("sum", "pt")
+    bias: bool = False
+    momentum: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05
+    epsilon: Annotated[float, Field(gt=0.0)] = 1e-3
+
+    @model_validator(mode="after")
+    def _same_rounds(self) -> ContextArchitecture:
+        if len(self.blocks_candidate) != len(self.blocks_vertex):
+            raise ValueError(
+                f"candidates and vertices hear of their jet together, but blocks_candidate has "
+                f"{len(self.blocks_candidate)} rounds and blocks_vertex {len(self.blocks_vertex)}: give both as many"
+            )
+        return self
+
+    def blocks(self, collection: str) -> tuple[tuple[int, ...], ...]:
+        """Return the widths of one collection's per-constituent networks, round by round."""
+        return self.blocks_vertex if collection == "sv" else self.blocks_candidate
+
+
+AnyArchitecture = Architecture | ParticleNetArchitecture | ContextArchitecture
 
 #: PFN-r keeps a bias beside batch norm, PFN-r Lite does not: so their published totals were counted.
 ARCHITECTURES: dict[str, AnyArchitecture] = {
@@ -121,5 +173,15 @@ ARCHITECTURES: dict[str, AnyArchitecture] = {
         blocks_candidate=((64,) * 3, (128,) * 3, (256,) * 3),
         blocks_vertex=((32,) * 3, (64,) * 3, (128,) * 3),
         head=(512, 256, 128, 64),
+    ),
+    # Ours: constituents that hear of their jet. In onnxruntime 1.9 times PFN-r Lite's cost, and a third of PFN-r's.
+    "pfn-c-lite": ContextArchitecture(
+        blocks_candidate=((32, 32), (32, 48)), blocks_vertex=((16, 16), (16, 24)), context=(64, 32), head=(128, 64, 32)
+    ),
+    "pfn-c": ContextArchitecture(
+        blocks_candidate=((48, 48), (64, 80)),
+        blocks_vertex=((24, 24), (32, 40)),
+        context=(128, 64),
+        head=(256, 128, 64),
     ),
 }

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import cast
 
+from training.networks.context import ContextPFN
+from training.networks.context_graph import write_context_network
 from training.networks.jagged_graph import Rows, write_head
 from training.networks.layers import Block
 from training.networks.network import Network
@@ -24,26 +26,26 @@ def network_graph(network: Network) -> bytes:
 
     Parameters
     ----------
-    network : PFN or ParticleNet
+    network : PFN, ParticleNet or ContextPFN
         With its standardisations.
     """
     write = Writer({c: len(part.features) for c, part in network.standardisations.items()})
+    if isinstance(network, ContextPFN):
+        write_context_network(write, network)
+        return write.serialised("context_pfn")
     if isinstance(network, ParticleNet):
         pooled = [write_cloud(write, network, c) for c in network.collections]
     else:
-        pooled = [_write_sum(write, network, c) for c in network.collections]
+        pooled = [part for c in network.collections for part in _write_sums(write, network, c)]
     write_head(write, network, pooled)
     return write.serialised("particlenet" if isinstance(network, ParticleNet) else "pfn")
 
 
-def _write_sum(write: Writer, network: PFN, collection: str) -> str:
+def _write_sums(write: Writer, network: PFN, collection: str) -> list[str]:
     """Add a collection's per-constituent network and the sums over each jet's rows."""
     layers = folded(cast("Block", network.phi[collection]))
     rows = standardised_dense(write, collection, network.standardisations[collection], layers[0])
     for i, layer in enumerate(layers[1:], start=1):
         rows = write.dense(rows, layer, f"{collection}.{i}", relu=True)
-    pooling = network.architecture.pooling
-    columns = network.standardisations[collection].features
-    ways: dict[str, int | None] = {way: columns.index("rel_pt") if way == "pt" else None for way in pooling}
-    of_jets = Rows(write, collection)
-    return of_jets.sums(of_jets.weighted(rows, ways), len(ways) * len(layers[-1][1]))
+    shape, width = network.architecture, len(layers[-1][1])
+    return Rows(write, collection).pooled(rows, width, shape.pooling, network.shares[collection], collection)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from training.networks.network import Network
@@ -39,26 +41,30 @@ class Rows:
         summed = write("CumSum", [marked, write.constant("axis", np.array(0, np.int64))], f"{collection}.summed")
         self.of_row = write("Slice", [summed, zero, self.count, zero], f"{collection}.row")
 
-    def sums(self, rows: str, width: int) -> str:
-        """Add the sum over each jet's rows, [n, width]; a jet without rows has zeros."""
+    def sums(self, rows: str, width: int, name: str = "") -> str:
+        """Add the sum over each jet's rows, [n, width]; a jet without rows has zeros. Several need names."""
         write, collection = self.write, self.collection
-        index = write("Unsqueeze", [self.of_row, write.integers(1)], f"{collection}.index")
-        shape = write("Concat", [self.jets, write.integers(width)], f"{collection}.shape", axis=0)
-        empty = write.filled(shape, 0.0, f"{collection}.empty")
-        return write("ScatterND", [empty, index, rows], f"{collection}.pooled", reduction="add")
+        name = name or collection
+        index = write.once("Unsqueeze", [self.of_row, write.integers(1)], f"{collection}.index")
+        shape = write("Concat", [self.jets, write.integers(width)], f"{name}.shape", axis=0)
+        empty = write.filled(shape, 0.0, f"{name}.empty")
+        return write("ScatterND", [empty, index, rows], f"{name}.pooled", reduction="add")
 
-    def weighted(self, rows: str, weights: dict[str, int | None]) -> str:
-        """Add rows times some weights, side by side: way -> column of the features, None for the rows themselves."""
+    def pooled(self, rows: str, width: int, pooling: Sequence[str], share: int, name: str) -> list[str]:
+        """Add the sums of every way of pooling; ``share`` is the column of the features that pooling by pT weighs with.
+
+        One after the other, since side by side all rows would be copied once more.
+        """
         write, collection = self.write, self.collection
         parts = []
-        for way, column in weights.items():
+        for way in pooling:
             part = rows
-            if column is not None:
-                columns = write.integers(column)
-                share = write("Gather", [f"{collection}_features", columns], f"{collection}.{way}.share", axis=1)
-                part = write("Mul", [rows, share], f"{collection}.{way}")
-            parts.append(part)
-        return write("Concat", parts, f"{collection}.ways", axis=1) if len(parts) > 1 else parts[0]
+            if way == "pt":
+                columns = write.integers(share)
+                column = write.once("Gather", [f"{collection}_features", columns], f"{collection}.share", axis=1)
+                part = write("Mul", [rows, column], f"{name}.{way}.rows")
+            parts.append(self.sums(part, width, f"{name}.{way}"))
+        return parts
 
 
 def write_head(write: Writer, network: Network, pooled: list[str]) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from coffea_mljec.errors import InputError
 from training.networks.architecture import Architecture
+from training.networks.jet_sums import pool_weights, share_columns
 from training.networks.layers import Block, Standardise, checked, output_layer
 from training.networks.standardisation import Standardisation
 
@@ -50,10 +50,7 @@ class PFN(nn.Module):
         self.phi = nn.ModuleDict(
             {c: block(len(self.standardisations[c].features), architecture.phi(c)) for c in self.collections}
         )
-        if "pt" in architecture.pooling and (
-            lacking := [c for c in self.collections if "rel_pt" not in self.standardisations[c].features]
-        ):
-            raise InputError(f"pooling by pt needs rel_pt among the features of {', '.join(lacking)}: add it")
+        self.shares = share_columns(architecture.pooling, self.standardisations)
         pooled = len(architecture.pooling) * sum(architecture.phi(c)[-1] for c in self.collections)
         self.head = block(pooled + len(self.standardisations["jet"].features), architecture.head)
         self.output = output_layer(architecture.head[-1])
@@ -71,15 +68,6 @@ class PFN(nn.Module):
         parts = []
         for c in self.collections:
             features = batch[f"{c}_features"]
-            pool = self._weights(c, features), batch[f"{c}_offsets"]
+            pool = pool_weights(features, self.architecture.pooling, self.shares[c]), batch[f"{c}_offsets"]
             parts.append(self.phi[c](self.standardise[c](features), pool))
         return self.output(self.head(torch.cat([*parts, jet], dim=1))).squeeze(1)
-
-    def _weights(self, collection: str, features: Tensor) -> Tensor:
-        """Return what each row weighs in each way of pooling, [N, K]."""
-        ones = features.new_ones(len(features))
-        share = {"sum": lambda: ones, "pt": lambda: features[:, self._rel_pt(collection)]}
-        return torch.stack([share[way]() for way in self.architecture.pooling], dim=1)
-
-    def _rel_pt(self, collection: str) -> int:
-        return self.standardisations[collection].features.index("rel_pt")

@@ -17,7 +17,18 @@ from coffea_mljec.errors import InputError
 from training.networks.layers import BatchNorm, Block
 from training.networks.standardisation import Standardisation
 
-__all__ = ["IR_VERSION", "OPSET", "Dense", "Writer", "double", "fold", "folded", "standardised_dense", "unfolded"]
+__all__ = [
+    "IR_VERSION",
+    "OPSET",
+    "Dense",
+    "Writer",
+    "double",
+    "fold",
+    "folded",
+    "gain_of",
+    "standardised_dense",
+    "unfolded",
+]
 
 #: ScatterND has reductions from 16 on; onnxruntime 1.20 and later read these.
 OPSET = 18
@@ -108,9 +119,14 @@ class Writer:
 
 def fold(dense: nn.Linear, norm: BatchNorm) -> Dense:
     """Return a dense layer with the batch norm after it folded in."""
-    gain = double(norm.weight) / np.sqrt(double(norm.running_var) + norm.eps)
+    gain = gain_of(norm)
     bias = double(dense.bias) if dense.bias is not None else 0.0
     return double(dense.weight).T * gain, (bias - double(norm.running_mean)) * gain + double(norm.bias)
+
+
+def gain_of(norm: BatchNorm) -> NDArray[np.float64]:
+    """Return what a batch norm in evaluation mode multiplies by, float64 array [C]."""
+    return double(norm.weight) / np.sqrt(double(norm.running_var) + norm.eps)
 
 
 def folded(block: Block) -> list[Dense]:
