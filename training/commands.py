@@ -113,11 +113,12 @@ def derive(
     report: Annotated[
         Path | None, typer.Option(help="Folder for closure tables and plots; the output by default.")
     ] = None,
+    workers: Annotated[int, typer.Option("--workers", "-j", help="Processes.")] = 1,
 ) -> None:
     """Derive a correction, its resolution and scale factors, as CMS's text files and as a correctionlib file."""
     from training.derive.command import run
 
-    run(inputs, output, name, algo, closure or [], provider, cache, report)
+    run(inputs, output, name, algo, closure or [], provider, cache, report, workers)
 
 
 def calibrate(

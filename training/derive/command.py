@@ -27,6 +27,7 @@ def run(
     provider: str = STANDARD,
     cache: Path | None = None,
     report: Path | None = None,
+    workers: int = 1,
 ) -> Derived:
     """Derive payloads; write their closure on the same events, and on others, as JSON and as a plot.
 
@@ -45,6 +46,8 @@ def run(
         Keeps what was read of each file.
     report : Path, optional
         Folder for the closure tables and plots, `folder` by default.
+    workers : int
+        Processes that read and apply the provider.
     """
     from rich.console import Console
 
@@ -58,7 +61,7 @@ def run(
     opened = None if provider == STANDARD else open_provider(provider)
     name = STANDARD if opened is None else opened.name
     tag = tag or ("MLJECSim_V1_MC" if opened is None else f"MLJECSim-{slug(opened)}_V1_MC")
-    jets = read_jets(inputs, opened, cache, progress=True)
+    jets = read_jets(inputs, opened, cache, progress=True, workers=workers)
     if jets.untreated:
         console.print(f"{jets.untreated} jets left out, which {name} does not correct")
     with console.status(f"deriving from {len(jets)} jets"):
@@ -66,7 +69,7 @@ def run(
         derived = (derive if opened is None else derive_closure)(jets, folder, tag, algorithm, about)
     samples = {"same events": jets}
     if others:
-        samples["other events"] = read_jets(others, opened, cache, progress=True)
+        samples["other events"] = read_jets(others, opened, cache, progress=True, workers=workers)
     with console.status("measuring the closure"):
         tables = _tables(samples, derived, name)
     target = report or folder

@@ -16,7 +16,6 @@ from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
 from coffea_mljec.io.nano import open_nano, quiet_coffea
 from coffea_mljec.models import bundled
-from coffea_mljec.status import Status
 from training.derive.level import CLOSURE
 
 __all__ = ["STANDARD", "digest_of", "open_provider", "slug", "treated"]
@@ -60,15 +59,40 @@ def digest_of(provider: Provider) -> str:
     raise InputError(f"provider {provider!r}: expected a network or a factorized correction")
 
 
-def treated(path: Path, provider: Provider, collection: str = "Jet") -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the corrected pT (GeV) of all jets of a file, flat, and whether the provider itself corrected them."""
-    pt, applied = [], []
+def treated(
+    path: Path, provider: Provider, rows: NDArray[np.int64], collection: str = "Jet"
+) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    """Return the corrected pT (GeV) and the status of some jets of a file.
+
+    The others are cut before the provider sees them (it finds the rest again in the file): two thirds of a simulated
+    sample's jets have no generator jet, and a graph network takes a millisecond for each.
+
+    Parameters
+    ----------
+    path : Path
+    provider : Provider
+    rows : int64 array [n]
+        Which jets, ascending, among all of the file's, flat.
+    collection : str
+
+    Returns
+    -------
+    pt : float64 array [n]
+    status : uint8 array [n]
+    """
+    pt, status = [np.zeros(0)], [np.zeros(0, np.uint8)]
     with warnings.catch_warnings(), open_nano(path) as file:
         quiet_coffea()
+        first = 0
         for start in range(0, file.entries, _EVENTS):
-            jets = provider.apply(file.events(start, min(start + _EVENTS, file.entries)), collection)
+            events = file.events(start, min(start + _EVENTS, file.entries))
+            counts = ak.to_numpy(ak.num(events[collection]))
+            wanted = np.zeros(int(counts.sum()), np.bool_)
+            begin, end = np.searchsorted(rows, [first, first + len(wanted)])
+            wanted[rows[begin:end] - first] = True
+            first += len(wanted)
+            events[collection] = events[collection][ak.unflatten(wanted, counts)]
+            jets = provider.apply(events, collection)
             pt.append(ak.to_numpy(ak.flatten(jets.pt)).astype(np.float64))
-            applied.append((ak.to_numpy(ak.flatten(jets.mljec_status)) & int(Status.APPLIED)) != 0)
-    if not pt:
-        return np.zeros(0), np.zeros(0, np.bool_)
-    return np.concatenate(pt), np.concatenate(applied)
+            status.append(ak.to_numpy(ak.flatten(jets.mljec_status)))
+    return np.concatenate(pt), np.concatenate(status)

@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from numpy.typing import NDArray
 from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
 from coffea_mljec.matching import match_flat
+from coffea_mljec.status import Status
 from coffea_mljec.validation.binning import flavour_code
 from training.derive.mix import mix_weights
 from training.derive.provider import digest_of, treated
+from training.processes import in_order
 
 __all__ = ["MatchedJets", "files_of", "mix_weights", "read_jets"]
 
@@ -101,7 +104,11 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def read_jets(
-    inputs: Sequence[Path], provider: Provider | None = None, cache: Path | None = None, progress: bool = False
+    inputs: Sequence[Path],
+    provider: Provider | None = None,
+    cache: Path | None = None,
+    progress: bool = False,
+    workers: int = 1,
 ) -> MatchedJets:
     """Read all jets that have a generator jet within 0.2 (one to one, on raw jets).
 
@@ -115,6 +122,8 @@ def read_jets(
         Folder that keeps each file's jets: with it an interrupted run goes on where it was.
     progress : bool
         Show a progress bar.
+    workers : int
+        Processes; the result does not depend on them.
 
     Raises
     ------
@@ -122,8 +131,9 @@ def read_jets(
         If a file cannot be read, is no simulated sample of this project, or there is no jet.
     """
     parts, events, untreated = [], [], 0
-    for path in _followed(files_of(inputs), progress, None if provider is None else provider.name):
-        jets, event = _kept(path, provider, cache)
+    files = files_of(inputs)
+    read = in_order(partial(_kept, provider=provider, cache=cache), files, workers)
+    for jets, event in _followed(read, len(files), progress, None if provider is None else provider.name):
         if provider is not None:
             good = jets.pop("applied") > 0
             untreated += int(np.sum(~good))
@@ -141,13 +151,16 @@ def read_jets(
     return MatchedJets(columns, rho, n_pu, untreated)
 
 
-def _followed(files: list[Path], progress: bool, name: str | None) -> Iterable[Path]:
+def _followed(
+    read: Iterable[tuple[Columns, Columns]], n_files: int, progress: bool, name: str | None
+) -> Iterable[tuple[Columns, Columns]]:
     if not progress:
-        return files
+        return read
     from rich.console import Console
     from rich.progress import track
 
-    return track(files, "reading jets" if name is None else f"applying {name}", console=Console(stderr=True))
+    told = "reading jets" if name is None else f"applying {name}"
+    return track(read, told, n_files, console=Console(stderr=True))
 
 
 def _kept(path: Path, provider: Provider | None, cache: Path | None) -> tuple[Columns, Columns]:
@@ -198,8 +211,8 @@ def _read(path: Path, provider: Provider | None) -> tuple[Columns, Columns]:
     events = {"rho": rho, "n_pu": ak.to_numpy(arrays["Pileup_nPU"]).astype(np.float64)}
     jets, rows = _matched(arrays)
     if provider is not None:
-        pt, applied = treated(path, provider)
-        jets |= {"pt": pt[rows], "applied": applied[rows].astype(np.float64)}
+        pt, status = treated(path, provider, rows)
+        jets |= {"pt": pt, "applied": ((status & int(Status.APPLIED)) != 0).astype(np.float64)}
     return jets, events
 
 

@@ -75,6 +75,7 @@ def command(
         typer.Option(min=1, help="Derive closure payloads from only so many files: a slow network takes long."),
     ] = None,
     replicas: Annotated[int, typer.Option(min=2, help="Bootstrap resamples behind the errors.")] = 30,
+    workers: Annotated[int, typer.Option("--workers", "-j", help="Processes.")] = 1,
     quiet: Annotated[bool, typer.Option(help="No progress bars.")] = False,
 ) -> None:
     """Compare models with the standard path on a test production, and write the thesis's tables and figures."""
@@ -93,7 +94,7 @@ def command(
     names = [name for name in models.split(",") if name]
     folder = evaluate(
         productions, output, names, jec, closure or output / "closures", closure_from or [], samples, cache, files,
-        replicas, not quiet, closure_files, trained_again,
+        replicas, not quiet, closure_files, trained_again, workers,
     )  # fmt: skip
     typer.echo(f"written: {folder / 'report.md'}, evaluation.json, card.json and figures")
 
@@ -112,6 +113,7 @@ def evaluate(
     progress: bool = True,
     closure_files: int | None = None,
     seeds: Mapping[str, Sequence[str]] | None = None,
+    workers: int = 1,
 ) -> Path:
     """Evaluate models on a test production and return the report's folder.
 
@@ -121,6 +123,8 @@ def evaluate(
         See `command`; so is ``closure_files``.
     seeds : mapping, optional
         Model -> folders of the same model trained with other seeds: judged for the spread of the test loss alone.
+    workers : int
+        Processes.
 
     Returns
     -------
@@ -139,9 +143,9 @@ def evaluate(
             f"{sorted(shared)[0]} is tested on and derived from: a closure means something on other events"
         )
     providers = open_providers(models, jec)
-    payloads = closures(providers, closure, spread(closure_from, closure_files), cache, progress)
+    payloads = closures(providers, closure, spread(closure_from, closure_files), cache, progress, workers)
     again = open_seeds(seeds or {}, providers)
-    jets, judged_again = apart(judge(productions, providers | again, cache, max_files, progress), again)
+    jets, judged_again = apart(judge(productions, providers | again, cache, max_files, progress, workers), again)
     replica_weights = replicas_of(jets, replicas)
     after = closed(jets, payloads)
     physical, mix = spectrum_weights(jets), closure_weights(jets)
@@ -156,7 +160,7 @@ def evaluate(
     found = losses(jets, jets.pt, replica_weights, Sampling())
     times = _times(jets.files[0], providers)
     others = {
-        name: _variant(path, providers, payloads, cache, max_files, replicas, progress)
+        name: _variant(path, providers, payloads, cache, max_files, replicas, progress, workers)
         for name, path in (variants or {}).items()
     }
     content = {
@@ -185,12 +189,12 @@ def evaluate(
 
 def _variant(
     path: Path, providers: Mapping[str, Provider], payloads: Mapping[str, Payload], cache: Path | None,
-    max_files: int | None, replicas: int, progress: bool,
+    max_files: int | None, replicas: int, progress: bool, workers: int,
 ) -> dict[str, Any]:  # fmt: skip
     """Return a variant's numbers: provider -> region -> beta, median, SAE above 30 GeV and the largest |median - 1| of
     the fine bins there (as `closure_rows` finds it), each (value, error).
     """
-    jets = judge([path], providers, cache, max_files, progress)
+    jets = judge([path], providers, cache, max_files, progress, workers)
     summary = summary_of(fill(jets, closed(jets, payloads), replicas_of(jets, replicas)), STANDARD)
     result: dict[str, Any] = {}
     worst = {(row["provider"], row["region"]): (row["largest"], row["error"]) for row in closure_rows(summary)}

@@ -10,6 +10,7 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,12 @@ from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
 from coffea_mljec.io import open_nano, quiet_coffea
 from coffea_mljec.layouts import detect, raw_jets
-from coffea_mljec.layouts.jagged import flat_column, offsets_of
+from coffea_mljec.layouts.jagged import offsets_of
 from coffea_mljec.validation.binning import FLAVOURS
 from coffea_mljec.validation.processor import ResponseProcessor
 from training.dataset.cache import file_digest, shards_of
-from training.derive.provider import digest_of
+from training.derive.provider import digest_of, treated
+from training.processes import in_order
 
 __all__ = ["COLUMNS", "JudgedJets", "judge", "spread"]
 
@@ -33,7 +35,7 @@ COLUMNS: dict[str, str] = {
     "run": "i8", "scatter": "i8", "event": "i8", "process": "i4", "weight": "f8", "flavour": "i8", "pt_gen": "f8",
     "abs_eta_gen": "f8", "pt_raw": "f4", "eta": "f4",
 }  # fmt: skip
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def judge(
     cache: Path | None = None,
     max_files: int | None = None,
     progress: bool = True,
+    workers: int = 1,
 ) -> JudgedJets:
     """Read a test production through the providers.
 
@@ -96,6 +99,8 @@ def judge(
         Only so many files, taken evenly from all.
     progress : bool
         Whether to show a progress bar.
+    workers : int
+        Processes; the result does not depend on them.
 
     Raises
     ------
@@ -117,24 +122,31 @@ def judge(
     counts: Counter[str] = Counter()
     shown = (
         TextColumn("judging jets"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
-        TextColumn("{task.fields[jets]:,} jets, {task.fields[at]}"),
+        TextColumn("{task.fields[jets]:,} jets"),
     )  # fmt: skip
+    judged = in_order(partial(_judged, providers=providers, digests=digests, cache=cache), files, workers)
     with Progress(*shown, disable=not progress) as bar:
-        task = bar.add_task("", total=len(files) * (len(providers) + 1), jets=0, at="")
-        for path in files:
-            kept = _Kept(cache, path)
-            base = kept.table("jets", "judged", lambda path=path: _base(path))
+        task = bar.add_task("", total=len(files), jets=0)
+        for table in judged:
             counts.update(
-                {name.removeprefix("n_"): int(base.pop(name)) for name in list(base) if name.startswith("n_")}
+                {name.removeprefix("n_"): int(table.pop(name)) for name in list(table) if name.startswith("n_")}
             )
-            bar.update(task, advance=1, jets=counts["judged"], at=path.name)
-            for name, provider in providers.items():
-                of = kept.table(name, digests[name], lambda p=provider, path=path: _provided(path, p))
-                # Only now, so that a file's table is the same whatever providers are judged.
-                base |= {f"pt {name}": of["pt"][base["row"]], f"status {name}": of["status"][base["row"]]}
-                bar.update(task, advance=1, at=f"{path.name} {name}")
-            tables.append(base)
+            bar.update(task, advance=1, jets=counts["judged"])
+            tables.append(table)
     return _joined(tables, list(providers), dict(counts), tuple(files))
+
+
+def _judged(
+    path: Path, providers: Mapping[str, Provider], digests: Mapping[str, str], cache: Path | None
+) -> dict[str, NDArray[Any]]:
+    """Return the judged jets of a file with every provider's pT and status, and its counts as ``n_...``."""
+    kept = _Kept(cache, path)
+    base = kept.table("jets", "judged", lambda: _base(path))
+    for name, provider in providers.items():
+        # Kept by itself, so that a file's table of jets is the same whatever providers are judged.
+        of = kept.table(name, digests[name], partial(_provided, path, provider, base["row"]))
+        base |= {f"pt {name}": of["pt"], f"status {name}": of["status"]}
+    return base
 
 
 def spread(productions: Sequence[Path], most: int | None) -> list[Path]:
@@ -202,15 +214,10 @@ def _base(path: Path) -> dict[str, Any]:
     return table | {"row": judged.rows} | {f"n_{name}": np.int64(number) for name, number in counts.items()}
 
 
-def _provided(path: Path, provider: Provider) -> dict[str, NDArray[Any]]:
-    """Return corrected pT and status of all jets of a file."""
-    with warnings.catch_warnings(), open_nano(path) as file:
-        quiet_coffea()
-        jets = provider.apply(file.events(), "Jet")
-        return {
-            "pt": flat_column(jets["pt"], "pt").astype(np.float32),
-            "status": flat_column(jets["mljec_status"], "mljec_status"),
-        }
+def _provided(path: Path, provider: Provider, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """Return corrected pT and status of the judged jets of a file."""
+    pt, status = treated(path, provider, rows)
+    return {"pt": pt.astype(np.float32), "status": status}
 
 
 def _joined(

@@ -58,6 +58,7 @@ def closures(
     training: Sequence[Path] = (),
     cache: Path | None = None,
     progress: bool = True,
+    workers: int = 1,
 ) -> dict[str, Payload]:
     """Return each provider's closure payload, derived where it is not there.
 
@@ -72,6 +73,8 @@ def closures(
         Keeps the jets that are read for it.
     progress : bool
         Whether to show progress.
+    workers : int
+        Processes.
 
     Raises
     ------
@@ -91,7 +94,7 @@ def closures(
                     f"{folder} has no closure payload of {name} (*-{slug(provider)}_*_{CLOSURE}_*.jec.txt): derive it "
                     "with python -m training derive --provider, or give --closure-from a training production"
                 )
-            _derive(provider, folder, training, cache, progress)
+            _derive(provider, folder, training, cache, progress, workers)
             paths = _there(folder, provider)
         found[name] = read_text([paths[0]])
     return found
@@ -110,13 +113,15 @@ def _there(folder: Path, provider: Provider) -> list[Path]:
     return sorted(folder.glob(f"*-{slug(provider)}_*_{CLOSURE}_*.jec.txt")) if folder.is_dir() else []
 
 
-def _derive(provider: Provider, folder: Path, training: Sequence[Path], cache: Path | None, progress: bool) -> None:
+def _derive(
+    provider: Provider, folder: Path, training: Sequence[Path], cache: Path | None, progress: bool, workers: int
+) -> None:
     from training.derive.derivation import derive_closure
     from training.derive.sample import read_jets
 
     # Jets that a network hands to its fallback say nothing of the network.
     alone = copy(provider)
     alone.fallback = None
-    jets = read_jets(training, alone, cache, progress)
+    jets = read_jets(training, alone, cache, progress, workers)
     about = f"{provider.name} on {len(jets)} jets of the parametrised simulation of coffea-mljec"
     derive_closure(jets, folder, f"MLJECSim-{slug(provider)}_V1_MC", ALGORITHM, about)

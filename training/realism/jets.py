@@ -6,11 +6,9 @@ Features come through the same layouts and kernels as those that a network sees.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from coffea_mljec.layouts.jagged import content_and_offsets
 from coffea_mljec.matching import match_flat
 from coffea_mljec.validation.binning import flavour_code
 from training.derive.sample import mix_weights
+from training.processes import in_order
 from training.realism.productions import finished
 from training.sampling import FLAVOUR_GROUPS, Sampling, sample
 
@@ -120,7 +119,7 @@ def read_sample(
     files = finished(inputs)
     parts: list[dict[str, NDArray[np.float32]]] = []
     events: list[NDArray[np.float64]] = []
-    for number, (jets, event) in enumerate(_all(files, payload, workers)):
+    for number, (jets, event) in enumerate(in_order(partial(_load, payload=payload), files, workers)):
         parts.append(jets)
         events.append(event)
         step(number + 1, len(files))
@@ -132,17 +131,6 @@ def read_sample(
     columns["mix"] = mix_weights(found).astype(np.float32)
     columns["target"], report = _target_weights(found)
     return Sample(columns, rho, n_pu, report)
-
-
-def _all(
-    files: Sequence[Path], payload: Payload, workers: int
-) -> Iterator[tuple[dict[str, NDArray[np.float32]], NDArray[np.float64]]]:
-    load = partial(_load, payload=payload)
-    if workers < 2:
-        yield from map(load, files)
-        return
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        yield from pool.map(load, files)
 
 
 def _load(path: Path, payload: Payload) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float64]]:

@@ -28,7 +28,8 @@ class Detector(NamedTuple):
     # Tracks. Efficiencies: card. A hadron interacts in the tracker's material: part of the 5 % and 15 % that are lost.
     track_min_pt: float = 0.12  # below, nothing is reconstructed
     # Adjusted upwards from the card's 0.70, 0.60, 0.95, 0.85, which count nuclear interactions whose products particle
-    # flow recovers: jets had 57 % of their energy in charged hadrons, CMS 65 %, and still 60 % with 0.90, 0.78, 0.98, 0.93.
+    # flow recovers: jets had 57 % of their energy in charged hadrons, CMS 65 %, and still 60 % with 0.90, 0.78, 0.98,
+    # 0.93.
     eff_soft_central: float = 0.94
     eff_soft_forward: float = 0.84
     eff_hard_central: float = 0.985
@@ -67,12 +68,13 @@ class Detector(NamedTuple):
     hadron_h_over_e: float = 0.45
     hadron_norm: float = 1.12
     response_scale: float = 1.0  # Settings.hadron_response_scale
-    # sigma_E = constant E (+) stochastic sqrt(E) (+) noise, in the barrel times 1 + growth eta^2 (the card's ECAL has that
-    # form). Card: 1.5 for HCAL cells. All adjusted until jets had the resolution of CMS (JER of Summer19UL18) and of the
-    # reference thesis at 30 GeV to 1 TeV. The noise stands for what is lacking (shower spread, confusion of clusters,
-    # out-of-time pileup) and does not grow with energy: without it and with a stochastic term of 2.0 (3.4 in the endcap),
-    # jets of 30 to 100 GeV were 10 to 20 % too good and those above 280 GeV 20 % too poor; the stochastic term of the
-    # tracks' sum is the threshold of neutral excesses too, and 2.0 hid neutral hadrons in the cores of hard jets.
+    # sigma_E = constant E (+) stochastic sqrt(E) (+) noise, in the barrel times 1 + growth eta^2 (the card's ECAL has
+    # that form). Card: 1.5 for HCAL cells. All adjusted until jets had the resolution of CMS (JER of Summer19UL18) and
+    # of the reference thesis at 30 GeV to 1 TeV. The noise stands for what is lacking (shower spread, confusion of
+    # clusters, out-of-time pileup) and does not grow with energy: without it and with a stochastic term of 2.0 (3.4 in
+    # the endcap), jets of 30 to 100 GeV were 10 to 20 % too good and those above 280 GeV 20 % too poor; the stochastic
+    # term of the tracks' sum is the threshold of neutral excesses too, and 2.0 hid neutral hadrons in the cores of hard
+    # jets.
     hadron_stochastic: float = 1.55
     hadron_constant: float = 0.03
     hadron_growth: float = 0.42

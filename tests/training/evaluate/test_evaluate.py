@@ -304,12 +304,14 @@ def test_the_command_reads_its_variants(tmp_path: Path, sample: Path, monkeypatc
         "7",
         "--seeds",
         "b=x,y",
+        "-j",
+        "2",
     ]
     result = CliRunner().invoke(app, [str(sample), *options])
     assert result.exit_code == 0, result.output
     assert seen[2] == ["a", "b"]
     assert seen[4] == tmp_path / "closures"
     assert seen[6] == {"pileup50": Path("x/y")}
-    assert (seen[8], seen[-3], seen[-2], seen[-1]) == (3, False, 7, {"b": ["x", "y"]})
+    assert (seen[8], *seen[-4:]) == (3, False, 7, {"b": ["x", "y"]}, 2)
     wrong = CliRunner().invoke(app, [str(sample), "-o", str(tmp_path), "--models", "a", "--variant", "pileup50"])
     assert isinstance(wrong.exception, InputError)

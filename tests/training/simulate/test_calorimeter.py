@@ -52,7 +52,8 @@ def test_sigma_of_hadrons_against_its_formula(eta: float, scale: float, where: s
     )
     energy = np.array([0.5, 8.0, 300.0])
     sigma = [hadron_sigma(e, eta, DETECTOR) for e in energy]
-    assert sigma == pytest.approx(np.sqrt((constant * energy) ** 2 + stochastic**2 * energy + noise**2).tolist(), rel=1e-12)
+    twin = np.sqrt((constant * energy) ** 2 + stochastic**2 * energy + noise**2)
+    assert sigma == pytest.approx(twin.tolist(), rel=1e-12)
 
 
 @pytest.mark.parametrize(("eta", "name"), [(DETECTOR.crack_eta, "crack_loss"), (DETECTOR.hf_eta - 1e-6, "edge_loss")])
