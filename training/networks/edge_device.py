@@ -21,7 +21,7 @@ __all__ = ["DevicePass", "device_means"]
 #: Numbers of a block that a program holds at a time.
 _BLOCK = 4096
 #: Blocks that a program adds up.
-_STEPS = 16
+_STEPS = 32
 
 
 class DevicePass(torch.autograd.Function):
@@ -53,51 +53,43 @@ class DevicePass(torch.autograd.Function):
         kept: list[Tensor] = []
         norms, statistics = [], []
         for layer in range(n_norms):
-            # In double precision: the variance is a small difference of large sums.
-            sums = kernels.forward_sums(z, gains[layer]) / len(edges.source)
-            average, variance = sums[0], (sums[1] - sums[0] ** 2).clamp(min=0.0)
-            slope = gains[layer].double() * torch.rsqrt(variance + epsilon[layer])
-            norm = torch.stack([slope, biases[layer].double() - average * slope]).float()
+            norm, found = kernels.norm(z, gains[layer], biases[layer], epsilon[layer])
             norms.append(norm)
-            statistics += [average.to(own.dtype), variance.to(own.dtype)]
+            statistics.append(found)
             if layer < len(weights):
                 y = kernels.activate(z, norm, kind)
                 kept.append(y)
                 z = y @ cast[layer].T
                 kept.append(z)
         out = kernels.mean(z, norms[-1])
-        ctx.edges, ctx.epsilon, ctx.norms = edges, epsilon, norms
-        ctx.save_for_backward(own, other, *statistics, *gains, *cast, *kept)
-        ctx.mark_non_differentiable(*statistics)
-        return (out, *statistics)
+        ctx.edges, ctx.epsilon, ctx.norms, ctx.statistics = edges, epsilon, norms, statistics
+        ctx.save_for_backward(own, other, *cast, *kept)
+        told = [values for found in statistics for values in found.unbind(0)]
+        ctx.mark_non_differentiable(*told)
+        return (out, *told)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, *unused: Tensor) -> tuple[Any, ...]:
         """Return the gradients of own, other and the parameters."""
-        n_norms, n_edges = len(ctx.norms), len(ctx.edges.source)
+        n_norms = len(ctx.norms)
         own, other, *saved = ctx.saved_tensors
-        statistics, gains = saved[: 2 * n_norms], saved[2 * n_norms : 3 * n_norms]
-        weights, kept = saved[3 * n_norms : 4 * n_norms - 1], saved[4 * n_norms - 1 :]
+        weights, kept = saved[: n_norms - 1], saved[n_norms - 1 :]
         kernels = _Kernels(ctx.edges, own, other)
         g, pooled = gradient.contiguous(), True
         shifts, scales, weight_gradients = [], [], []
         for layer in range(n_norms - 1, -1, -1):
             z = kept[2 * layer - 1] if layer else None
             norm = ctx.norms[layer]
-            sums = kernels.gradient_sums(z, norm, g, pooled)
-            average, variance = (values.double() for values in statistics[2 * layer : 2 * layer + 2])
-            inverse = torch.rsqrt(variance + ctx.epsilon[layer])
-            of_gain = (sums[1] - average * sums[0]) * inverse
-            gain, lean = norm[0].double(), of_gain / n_edges * inverse
-            tilt = torch.stack([-gain * lean, gain * (average * lean - sums[0] / n_edges)]).float()
-            scales.append(of_gain.to(gains[layer].dtype))
-            shifts.append(sums[0].to(gains[layer].dtype))
+            of_norm, tilt = kernels.gradient(z, norm, ctx.statistics[layer], ctx.epsilon[layer], g, pooled)
+            scale, shift = of_norm.unbind(0)
+            scales.append(scale)
+            shifts.append(shift)
             if z is None:
                 gradients = kernels.scatter(norm, tilt, g, pooled)
                 break
             g = kernels.norm_gradient(z, norm, tilt, g, pooled)
-            weight_gradients.append((g.T @ kept[2 * layer - 2]).to(gains[layer].dtype))
+            weight_gradients.append((g.T @ kept[2 * layer - 2]).to(own.dtype))
             g, pooled = g @ weights[layer - 1], False
         return (
             None, None, None, *gradients, *reversed(scales), *reversed(shifts), *reversed(weight_gradients),
@@ -150,18 +142,39 @@ class _Kernels:
 
     def _sums(self, width: int) -> tuple[int, Tensor, dict[str, int]]:
         size, blocks = self._blocks(width)
-        programs = -(-len(self.edges.source) // (size * _STEPS))
-        return programs, self.own.new_empty(programs, 2, width), blocks | {"BLOCK_E": size, "STEPS": _STEPS}
+        parts = -(-len(self.edges.source) // (size * _STEPS))
+        return parts, self.own.new_empty(parts, 2, width), blocks | {"BLOCK_E": size, "STEPS": _STEPS, "num_warps": 8}
 
-    def forward_sums(self, z: Tensor | None, gain: Tensor) -> Tensor:
-        """Return the sums of z and of its squares, double [2, C]."""
+    def norm(self, z: Tensor | None, gain: Tensor, bias: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+        """Return a norm as gain and bias, and mean and variance of what enters it, [2, C] each."""
         from training.networks import edge_triton
 
-        programs, sums, blocks = self._sums(len(gain))
-        edge_triton.forward_sums[(programs,)](
-            *self._of_edges(z), len(self.edges.source), sums, **blocks, GATHERED=z is None
+        parts, sums, blocks = self._sums(len(gain))
+        n = len(self.edges.source)
+        edge_triton.forward_sums[(parts,)](*self._of_edges(z), n, sums, **blocks, GATHERED=z is None)
+        norm, statistics = gain.new_empty(2, 2, len(gain))
+        grid, blocks = self._finishing(len(gain))
+        edge_triton.finish_norm[grid](sums, parts, n, gain, bias, epsilon, norm, statistics, **blocks)
+        return norm, statistics
+
+    def gradient(
+        self, z: Tensor | None, norm: Tensor, statistics: Tensor, epsilon: float, g: Tensor, pooled: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Return the gradients of a norm's gain and bias, slope and level of the gradient before it, [2, C] each."""
+        from training.networks import edge_triton
+
+        parts, sums, blocks = self._sums(norm.shape[1])
+        n = len(self.edges.source)
+        edge_triton.gradient_sums[(parts,)](
+            *self._of_edges(z), self.edges.starts, n, norm, g, sums, **blocks, GATHERED=z is None, POOLED=pooled
         )
-        return sums.double().sum(0)
+        of_norm, tilt = norm.new_empty(2, *norm.shape)
+        grid, blocks = self._finishing(norm.shape[1])
+        edge_triton.finish_gradient[grid](sums, parts, n, norm, statistics, epsilon, of_norm, tilt, **blocks)
+        return of_norm, tilt
+
+    def _finishing(self, width: int) -> tuple[tuple[int], dict[str, int]]:
+        return (-(-width // 16),), {"WIDTH": width, "BLOCK_C": 16, "BLOCK_P": 128}
 
     def activate(self, z: Tensor | None, norm: Tensor, kind: torch.dtype) -> Tensor:
         """Return what leaves norm and ReLU, [E, C]."""
@@ -187,17 +200,6 @@ class _Kernels:
             *self._of_edges(z), self.edges.starts, n, norm, out, **blocks, BLOCK_R=size, GATHERED=z is None
         )
         return out
-
-    def gradient_sums(self, z: Tensor | None, norm: Tensor, g: Tensor, pooled: bool) -> Tensor:
-        """Return the sums of g and of g z between norm and ReLU, double [2, C]."""
-        from training.networks import edge_triton
-
-        programs, sums, blocks = self._sums(norm.shape[1])
-        edge_triton.gradient_sums[(programs,)](
-            *self._of_edges(z), self.edges.starts, len(self.edges.source), norm, g, sums, **blocks,
-            GATHERED=z is None, POOLED=pooled,
-        )  # fmt: skip
-        return sums.double().sum(0)
 
     def norm_gradient(self, z: Tensor, norm: Tensor, tilt: Tensor, g: Tensor, pooled: bool) -> Tensor:
         """Return the gradient before the norm [E, C], in place of g where that is of edges."""

@@ -4,24 +4,36 @@ The twins of `training.networks.edge_kernels`, with a block of edges a program i
 [N, C] per row; ``source`` and ``target`` int64 [E], the rows that an edge comes from and leads to; ``z``, ``y`` and
 ``g`` [E, C] in single or half precision, calculated with in single precision. What enters the first norm,
 own[target] + other[source], is never written (``GATHERED``); nor is the gradient of the mean over a row's edges, which
-is ``g`` [N, C] divided by the row's degree (``POOLED``). ``norm`` [2, C] holds gain and bias.
+is ``g`` [N, C] divided by the row's degree (``POOLED``). ``norm`` [2, C] holds gain and bias. Arguments have no types:
+Triton looks annotations up among its own names.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import triton
 import triton.language as tl
 
-__all__ = ["activate", "forward_sums", "gradient_sums", "mean", "nearest", "norm_gradient", "scatter"]
+__all__ = [
+    "activate",
+    "finish_gradient",
+    "finish_norm",
+    "forward_sums",
+    "gradient_sums",
+    "mean",
+    "nearest",
+    "norm_gradient",
+    "scatter",
+]
+
+#: Numbers of rows and edges: a kernel must not be compiled anew where they happen to be divisible by 16.
+_SIZES = ["n", "n_parts", "n_rows", "k"]
 
 
 @triton.jit
 def _entering(
-    z: Any, own: Any, other: Any, target: Any, source: Any, e: Any, real: Any, column: Any,
+    z, own, other, target, source, e, real, column,
     WIDTH: tl.constexpr, GATHERED: tl.constexpr,
-) -> Any:  # fmt: skip
+):  # fmt: skip
     inside = real[:, None] & (column < WIDTH)[None, :]
     if GATHERED:
         i = tl.load(target + e, mask=real, other=0)
@@ -33,9 +45,7 @@ def _entering(
 
 
 @triton.jit
-def _arriving(
-    g: Any, target: Any, starts: Any, e: Any, real: Any, column: Any, WIDTH: tl.constexpr, POOLED: tl.constexpr
-) -> Any:
+def _arriving(g, target, starts, e, real, column, WIDTH: tl.constexpr, POOLED: tl.constexpr):
     inside = real[:, None] & (column < WIDTH)[None, :]
     if POOLED:
         i = tl.load(target + e, mask=real, other=0)
@@ -46,30 +56,31 @@ def _arriving(
         return tl.load(g + e[:, None].to(tl.int64) * WIDTH + column[None, :], mask=inside, other=0.0).to(tl.float32)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_SIZES)
 def forward_sums(
-    z: Any, own: Any, other: Any, target: Any, source: Any, n: Any, sums: Any,
+    z, own, other, target, source, n, sums,
     WIDTH: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_E: tl.constexpr, STEPS: tl.constexpr, GATHERED: tl.constexpr,
-) -> None:  # fmt: skip
+):  # fmt: skip
     """Set sums[program] [2, C] to the sums of z and of its squares over the program's edges."""
     column = tl.arange(0, BLOCK_C)
-    total = tl.zeros([BLOCK_C], tl.float32)
-    squares = tl.zeros([BLOCK_C], tl.float32)
+    # Added up place by place: sums across the block's threads are taken once, at the end.
+    total = tl.zeros([BLOCK_E, BLOCK_C], tl.float32)
+    squares = tl.zeros([BLOCK_E, BLOCK_C], tl.float32)
     for step in range(STEPS):
         e = (tl.program_id(0) * STEPS + step) * BLOCK_E + tl.arange(0, BLOCK_E)
         value = _entering(z, own, other, target, source, e, e < n, column, WIDTH, GATHERED)
-        total += tl.sum(value, axis=0)
-        squares += tl.sum(value * value, axis=0)
+        total += value
+        squares += value * value
     place = sums + tl.program_id(0) * 2 * WIDTH + column
-    tl.store(place, total, mask=column < WIDTH)
-    tl.store(place + WIDTH, squares, mask=column < WIDTH)
+    tl.store(place, tl.sum(total, axis=0), mask=column < WIDTH)
+    tl.store(place + WIDTH, tl.sum(squares, axis=0), mask=column < WIDTH)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_SIZES)
 def activate(
-    z: Any, own: Any, other: Any, target: Any, source: Any, n: Any, norm: Any, y: Any,
+    z, own, other, target, source, n, norm, y,
     WIDTH: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_E: tl.constexpr, GATHERED: tl.constexpr,
-) -> None:  # fmt: skip
+):  # fmt: skip
     """Set y to max(0, z gain + bias); a NaN stays one."""
     column = tl.arange(0, BLOCK_C)
     gain = tl.load(norm + column, mask=column < WIDTH, other=0.0)
@@ -80,11 +91,11 @@ def activate(
     tl.store(y + e[:, None].to(tl.int64) * WIDTH + column[None, :], tl.where(value < 0, 0.0, value), mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_SIZES)
 def mean(
-    z: Any, own: Any, other: Any, target: Any, source: Any, starts: Any, n_rows: Any, norm: Any, out: Any,
+    z, own, other, target, source, starts, n_rows, norm, out,
     WIDTH: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_R: tl.constexpr, GATHERED: tl.constexpr,
-) -> None:  # fmt: skip
+):  # fmt: skip
     """Set out [N, C] to the mean of max(0, z gain + bias) over the edges of every row."""
     column = tl.arange(0, BLOCK_C)
     gain = tl.load(norm + column, mask=column < WIDTH, other=0.0)
@@ -105,35 +116,36 @@ def mean(
     tl.store(out + i[:, None] * WIDTH + column[None, :], total / degree.to(tl.float32)[:, None], mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_SIZES)
 def gradient_sums(
-    z: Any, own: Any, other: Any, target: Any, source: Any, starts: Any, n: Any, norm: Any, g: Any, sums: Any,
+    z, own, other, target, source, starts, n, norm, g, sums,
     WIDTH: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_E: tl.constexpr, STEPS: tl.constexpr,
     GATHERED: tl.constexpr, POOLED: tl.constexpr,
-) -> None:  # fmt: skip
+):  # fmt: skip
     """Set sums[program] [2, C] to the sums of g and of g z, g being 0 where the ReLU is closed."""
     column = tl.arange(0, BLOCK_C)
     gain = tl.load(norm + column, mask=column < WIDTH, other=0.0)
     bias = tl.load(norm + WIDTH + column, mask=column < WIDTH, other=0.0)
-    total = tl.zeros([BLOCK_C], tl.float32)
-    products = tl.zeros([BLOCK_C], tl.float32)
+    # Added up place by place: sums across the block's threads are taken once, at the end.
+    total = tl.zeros([BLOCK_E, BLOCK_C], tl.float32)
+    products = tl.zeros([BLOCK_E, BLOCK_C], tl.float32)
     for step in range(STEPS):
         e = (tl.program_id(0) * STEPS + step) * BLOCK_E + tl.arange(0, BLOCK_E)
         value = _entering(z, own, other, target, source, e, e < n, column, WIDTH, GATHERED)
         above = _arriving(g, target, starts, e, e < n, column, WIDTH, POOLED)
         above = tl.where(value * gain[None, :] + bias[None, :] > 0, above, 0.0)
-        total += tl.sum(above, axis=0)
-        products += tl.sum(above * value, axis=0)
+        total += above
+        products += above * value
     place = sums + tl.program_id(0) * 2 * WIDTH + column
-    tl.store(place, total, mask=column < WIDTH)
-    tl.store(place + WIDTH, products, mask=column < WIDTH)
+    tl.store(place, tl.sum(total, axis=0), mask=column < WIDTH)
+    tl.store(place + WIDTH, tl.sum(products, axis=0), mask=column < WIDTH)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_SIZES)
 def norm_gradient(
-    z: Any, target: Any, starts: Any, n: Any, norm: Any, tilt: Any, g: Any, out: Any,
+    z, target, starts, n, norm, tilt, g, out,
     WIDTH: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_E: tl.constexpr, POOLED: tl.constexpr,
-) -> None:  # fmt: skip
+):  # fmt: skip
     """Set out to the gradient before the norm, ``gain g + slope z + level`` (``tilt`` [2, C]: slope and level)."""
     column = tl.arange(0, BLOCK_C)
     gain = tl.load(norm + column, mask=column < WIDTH, other=0.0)
@@ -149,12 +161,12 @@ def norm_gradient(
     tl.store(out + e[:, None].to(tl.int64) * WIDTH + column[None, :], result, mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_SIZES)
 def scatter(
-    own: Any, other: Any, source: Any, starts: Any, n_rows: Any, norm: Any, tilt: Any, g: Any,
-    own_gradient: Any, other_gradient: Any,
+    own, other, source, starts, n_rows, norm, tilt, g,
+    own_gradient, other_gradient,
     WIDTH: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_R: tl.constexpr, POOLED: tl.constexpr,
-) -> None:  # fmt: skip
+):  # fmt: skip
     """Set own_gradient to the sum over every row's edges of the gradient before the first norm; add the same to the
     rows of other_gradient that the edges come from.
     """
@@ -190,11 +202,68 @@ def scatter(
     tl.store(own_gradient + i[:, None] * WIDTH + column[None, :], total, mask=row)
 
 
+@triton.jit(do_not_specialize=_SIZES)
+def finish_norm(
+    sums, n_parts, n, gain, bias, epsilon, norm, statistics,
+    WIDTH: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_P: tl.constexpr,
+):  # fmt: skip
+    """Set norm, and statistics [2, C] (mean, variance), from the parts of `forward_sums`: `norm_of_sums`."""
+    column = tl.program_id(0) * BLOCK_C + tl.arange(0, BLOCK_C)
+    inside = column < WIDTH
+    total, squares = _added(sums, n_parts, column, WIDTH, BLOCK_C, BLOCK_P)
+    average = total / n
+    # In double precision: a small difference of large sums.
+    variance = squares / n - average * average
+    variance = tl.where(variance < 0, 0.0, variance)
+    slope = tl.load(gain + column, mask=inside, other=0.0).to(tl.float64) / tl.sqrt(variance + epsilon)
+    level = tl.load(bias + column, mask=inside, other=0.0).to(tl.float64) - average * slope
+    tl.store(norm + column, slope.to(tl.float32), mask=inside)
+    tl.store(norm + WIDTH + column, level.to(tl.float32), mask=inside)
+    tl.store(statistics + column, average.to(tl.float32), mask=inside)
+    tl.store(statistics + WIDTH + column, variance.to(tl.float32), mask=inside)
+
+
+@triton.jit(do_not_specialize=_SIZES)
+def finish_gradient(
+    sums, n_parts, n, norm, statistics, epsilon, of_norm, tilt,
+    WIDTH: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_P: tl.constexpr,
+):  # fmt: skip
+    """Set of_norm [2, C] (gradients of gain and bias), and tilt, from `gradient_sums`: see `gradient_of_norm`."""
+    column = tl.program_id(0) * BLOCK_C + tl.arange(0, BLOCK_C)
+    inside = column < WIDTH
+    total, products = _added(sums, n_parts, column, WIDTH, BLOCK_C, BLOCK_P)
+    average = tl.load(statistics + column, mask=inside, other=0.0).to(tl.float64)
+    variance = tl.load(statistics + WIDTH + column, mask=inside, other=1.0).to(tl.float64)
+    inverse = 1.0 / tl.sqrt(variance + epsilon)
+    of_gain = (products - average * total) * inverse
+    lean = of_gain / n * inverse
+    slope = tl.load(norm + column, mask=inside, other=0.0).to(tl.float64)
+    tl.store(of_norm + column, of_gain.to(tl.float32), mask=inside)
+    tl.store(of_norm + WIDTH + column, total.to(tl.float32), mask=inside)
+    tl.store(tilt + column, (-slope * lean).to(tl.float32), mask=inside)
+    tl.store(tilt + WIDTH + column, (slope * (average * lean - total / n)).to(tl.float32), mask=inside)
+
+
 @triton.jit
+def _added(sums, n_parts, column, WIDTH: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_P: tl.constexpr):
+    one = tl.zeros([BLOCK_C], tl.float64)
+    two = tl.zeros([BLOCK_C], tl.float64)
+    begin = n_parts * 0
+    while begin < n_parts:
+        part = begin + tl.arange(0, BLOCK_P)
+        inside = (part < n_parts)[:, None] & (column < WIDTH)[None, :]
+        place = sums + part[:, None] * 2 * WIDTH + column[None, :]
+        one += tl.sum(tl.load(place, mask=inside, other=0.0).to(tl.float64), axis=0)
+        two += tl.sum(tl.load(place + WIDTH, mask=inside, other=0.0).to(tl.float64), axis=0)
+        begin += BLOCK_P
+    return one, two
+
+
+@triton.jit(do_not_specialize=_SIZES)
 def nearest(
-    points: Any, offsets: Any, jet_of_row: Any, starts: Any, k: Any, source: Any,
+    points, offsets, jet_of_row, starts, k, source,
     WIDTH: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_P: tl.constexpr, LARGEST: tl.constexpr,
-) -> None:  # fmt: skip
+):  # fmt: skip
     """Write the neighbours of one row by rising distance, or all others of a jet that has no more than k of them."""
     i = tl.program_id(0)
     jet = tl.load(jet_of_row + i)
