@@ -104,6 +104,18 @@ def test_all_recipes_share_what_defines_the_loss() -> None:
         )  # fmt: skip
 
 
+def test_settings_for_a_gpu_take_the_place_of_others(tmp_path: Path) -> None:
+    on_gpu = {"train_jets": None, "learning": {"batch_size": 256, "precision": "bf16"}}
+    recipe = tiny(tmp_path, train_jets=100, on_gpu=on_gpu)
+    settled = recipe.settled(gpu=True)
+    assert (settled.train_jets, settled.learning.batch_size, settled.learning.precision) == (None, 256, "bf16")
+    assert settled.learning.max_epochs == recipe.learning.max_epochs
+    assert settled.on_gpu == {} == settled.settled(gpu=True).on_gpu
+    assert recipe.settled(gpu=False) == recipe.model_copy(update={"on_gpu": {}})
+    with pytest.raises(ValueError, match="greater than 0"):
+        tiny(tmp_path, on_gpu={"learning": {"batch_size": 0}})
+
+
 def test_recipes_survive_writing_and_reading(tmp_path: Path) -> None:
     recipe = tiny(
         tmp_path, transforms={"charged": {"rel_pt": {"kind": "symlog", "unit": 0.1}}}, sampling={"p_ref": 400.0}
