@@ -6,15 +6,17 @@ SHELL := bash
 PYTHON ?= python3
 PYTEST_ARGS ?= -n 2
 BENCH_ARGS ?=
+SOAK_ARGS ?=
 UV ?= uv
 
-.PHONY: help demo test lint bench docs notebooks train-env lock clean
+.PHONY: help demo test lint bench soak docs notebooks train-env lock clean
 
 help:
 	@echo "make demo       the main job on the bundled sample: a table, plots and corrected jets in demo-output/"
 	@echo "make test       the tests (PYTEST_ARGS='-n 2' by default)"
 	@echo "make lint       ruff and mypy"
-	@echo "make bench      the benchmarks of tests/benchmarks, one table: build/bench/report.md (BENCH_ARGS='--only features')"
+	@echo "make bench      the benchmarks of tests/benchmarks, tables: build/bench/report.md (BENCH_ARGS='--only features')"
+	@echo "make soak       two thousand chunks on two dask workers, a report of memory, sessions, speed: build/soak/report.md"
 	@echo "make docs       the API reference, from the docstrings: build/docs/index.html"
 	@echo "make notebooks  the notebooks of examples/notebooks run, with their figures: build/notebooks/"
 	@echo "make train-env  the environment to simulate and train in, .venv-train"
@@ -33,6 +35,9 @@ lint: .venv-test/.stamp
 
 bench: .venv-test/.stamp
 	OMP_NUM_THREADS=1 .venv-test/bin/python -m tests.benchmarks -o build/bench $(BENCH_ARGS)
+
+soak: .venv-test/.stamp
+	OMP_NUM_THREADS=1 .venv-test/bin/python -m tests.benchmarks.soak -o build/soak $(SOAK_ARGS)
 
 # Every module by name: pdoc leaves out those that a package's __all__ does not list. Nothing is fetched when the pages are read.
 MODULES = $(shell find coffea_mljec training -name '*.py' ! -name '__main__.py' | sed -e 's|/__init__||' -e 's|\.py$$||' -e 's|/|.|g' | sort)

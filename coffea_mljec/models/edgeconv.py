@@ -28,8 +28,8 @@ __all__ = ["COORDINATES", "EdgeConvNetwork"]
 COORDINATES = ("rel_eta", "rel_phi")
 """Features in which the first neighbours are looked for."""
 
-_TILE = 2**15
-"""Numbers in a tile of edges: 128 kB, so that a tile and its successor stay in a core's second-level cache."""
+_TILE = 2**13
+"""Numbers in a tile of edges: 32 kB, so that a tile and its successor stay near a core."""
 
 _EDGES = 256
 """Edges in a tile, at least: a matrix product of fewer rows is slower than the cache makes up for."""
@@ -81,6 +81,10 @@ class _Block:
     widths: npt.NDArray[np.int64]
     weights: Array
     biases: Array
+
+    def tile(self, k: int) -> int:
+        """Edges in a tile: a row has up to k of them."""
+        return max(_TILE // int(self.widths.max()), _EDGES, k)
 
 
 class EdgeConvNetwork:
@@ -161,8 +165,7 @@ class EdgeConvNetwork:
                 nodes = x @ block.nodes.weight
                 nodes += block.nodes.bias
             source, starts = nearest_neighbours(points, offsets, k, ranked=False)
-            tile = max(_TILE // int(block.widths.max()), _EDGES, k)
-            x = points = convolve(nodes, source, starts, block.widths, block.weights, block.biases, tile)
+            x = points = convolve(nodes, source, starts, block.widths, block.weights, block.biases, block.tile(k))
         return x
 
 

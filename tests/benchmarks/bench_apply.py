@@ -71,4 +71,7 @@ def apply(files: Mapping[str, Path], rounds: int) -> list[Topic]:
         f"{n} simulated jets, {n / len(events):.1f} an event, {candidates:.1f} candidates each of "
         f"{ak.count(events.PFCands.pt) / n:.0f} a jet in the file; {len(branches)} branches, warm file."
     )
-    return [Topic("apply, PFN-r Lite", "us/jet", in_turn(ways, rounds), {"(a) reading its branches, lzma": GOAL}, note)]
+    topic = Topic("apply, PFN-r Lite", "us/jet", in_turn(ways, rounds), {"(a) reading its branches, lzma": GOAL}, note)
+    correctors = {name: mljec.MLJEC(name) for name in models.bundled()}
+    others = {name: Way(lambda other=other: other(events), n) for name, other in correctors.items()}
+    return [topic, Topic("apply, bundled models", "us/jet", in_turn(others, rounds), note="the same jets.")]

@@ -1,4 +1,4 @@
-"""What `apply` takes of a worker: its first call, memory over many chunks, threads side by side, dask workers."""
+"""What `apply` takes of a worker: its first call, memory over many chunks, threads side by side."""
 
 from __future__ import annotations
 
@@ -16,10 +16,17 @@ import awkward as ak
 import numpy as np
 
 import coffea_mljec as mljec
-from tests.benchmarks.material import ROOT, events_of
+from tests.benchmarks.material import events_of
+from tests.benchmarks.places import ROOT
 from tests.benchmarks.timing import Topic
+from tests.benchmarks.watched import resident
 
-__all__ = ["first_call", "memory", "threads", "workers"]
+__all__ = ["first_call", "memory", "threads"]
+
+MEMORY = 200.0
+"""MB that a call may take beyond its inputs."""
+GROWTH = 10.0
+"""MB that a process may grow by over all chunks."""
 
 _FIRST_CALL = """
 import json, sys, time, warnings
@@ -73,14 +80,6 @@ def _in_process(code: str, arguments: list[str], environment: dict[str, str]) ->
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _resident(field: str = "VmRSS") -> float:
-    """MB of this process: ``VmRSS`` now, ``VmHWM`` at most."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError(f"no {field} in /proc/self/status: this benchmark needs Linux")
-
-
 def memory(file: Path, models: dict[str, Path | str], chunks: int = 200) -> list[Topic]:
     """MB that a process grows by over ``chunks`` chunks of many sizes, and at most beyond a large chunk's inputs."""
     topics = []
@@ -92,27 +91,28 @@ def memory(file: Path, models: dict[str, Path | str], chunks: int = 200) -> list
         for size in (stop, 1, stop // 2):
             corrector(events_of(file, entry_stop=size))
         gc.collect()
-        before = _resident()
+        before = resident()
         for chunk in range(chunks):
             start = chunk * 7 % (len(events) - stop)
             corrector(events_of(file, entry_start=start, entry_stop=start + 1 + chunk * 37 % stop))
         gc.collect()
-        grown = _resident() - before
+        grown = resident() - before
         peaks = []
         for share in (8, 1):
             part = events_of(file, entry_stop=(300 if heaviest else len(events)) // share)
             corrector.features(part)  # reads the columns
             gc.collect()
             Path("/proc/self/clear_refs").write_text("5")  # the highest mark starts anew
-            before = _resident("VmHWM")
+            before = resident("VmHWM")
             corrector(part)
-            peaks.append(_resident("VmHWM") - before)
+            peaks.append(resident("VmHWM") - before)
         values = {
             f"grown over {chunks} chunks": [grown],
             "at most above the inputs, an eighth of the chunk": [peaks[0]],
             "at most above the inputs, the whole chunk": [peaks[1]],
         }
-        topics.append(Topic(f"resident memory, {name}", "MB", values, note="the goal: at most 200 MB."))
+        limits = {way: GROWTH if way.startswith("grown") else MEMORY for way in values}
+        topics.append(Topic(f"resident memory, {name}", "MB", values, limits=limits))
     return topics
 
 
@@ -133,32 +133,3 @@ def threads(file: Path, rounds: int) -> list[Topic]:
             times[f"threads={n}"].append(1e6 * (time.perf_counter() - start) / len(flat))
     note = f"features and network, wall clock; load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores."
     return [Topic("threads side by side", "us/jet", times, note=note)]
-
-
-def workers(file: Path, rounds: int, chunks: int = 40) -> list[Topic]:
-    """One and two local dask workers of one thread each, by the clock on the wall: two should take half the time."""
-    from dask.distributed import Client, LocalCluster
-
-    times: dict[str, list[float]] = {}
-    local = LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None)
-    with local as cluster, Client(cluster) as client:
-        names = sorted(client.scheduler_info()["workers"])
-        client.gather([client.submit(_chunk, str(file), -i, workers=[names[i % 2]]) for i in range(1, 5)])
-        for number in range(rounds):
-            for count in (2, 1):
-                start = time.perf_counter()
-                jobs = [(number * 2 + count) * chunks + i for i in range(chunks)]
-                jets = sum(client.gather(client.map(_chunk, [str(file)] * chunks, jobs, workers=names[:count])))
-                spent = time.perf_counter() - start
-                times.setdefault(f"{count} worker{'s' if count > 1 else ''}", []).append(1e6 * spent / jets)
-    note = f"reading and apply, wall clock; load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores."
-    return [Topic("dask workers", "us/jet", times, {"1 worker": 1.9}, note)]
-
-
-def _chunk(path: str, job: int) -> int:
-    """Read and correct 500 events; the job's number keeps dask from remembering the result."""
-    import warnings
-
-    warnings.simplefilter("ignore")
-    jets = mljec.apply(events_of(Path(path), entry_start=job % 3 * 500, entry_stop=job % 3 * 500 + 500))
-    return int(np.isfinite(ak.flatten(jets.pt)).sum())

@@ -5,7 +5,6 @@ How fast a network runs does not depend on its weights.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
@@ -20,27 +19,20 @@ from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
 from coffea_mljec import models
 from coffea_mljec.features import PFNANO, compute
 from coffea_mljec.layouts import FlatJets, detect, flatten, required_paths
+from tests.benchmarks.places import SAMPLE, data_folder
 from training.export import engine_fields
 from training.networks import ARCHITECTURES, fit_standardisation
 from training.networks.graph import OPSET, network_graph
 from training.networks.layers import parameter_count
 from training.networks.network import Network, make_network
 
-__all__ = ["BATCH", "ROOT", "SAMPLE", "batches", "data_folder", "events_of", "flat_jets", "folders", "network",
-           "repeated"]  # fmt: skip
+__all__ = ["BATCH", "batches", "events_of", "flat_jets", "folders", "network", "repeated"]
 
-ROOT = Path(__file__).resolve().parents[2]
-SAMPLE = ROOT / "coffea_mljec" / "data" / "mljec_sample.root"
 BATCH = 1024
 SEED = 1
 _OF_SCHEMA = ("PV_x", "PV_y", "PV_z", "SV_x", "SV_y", "SV_z", "PFCands_mass", "PFCands_charge", "Jet_area", "run",
             "luminosityBlock", "event")  # fmt: skip
 """What coffea's schema or the standard path want beyond the features."""
-
-
-def data_folder() -> Path:
-    """Folder with the public CMS files, where they are."""
-    return Path(os.environ.get("MLJEC_REAL_DATA") or ROOT.parent / "shared" / "data")
 
 
 def events_of(path: Path, mode: str = "virtual", **options: Any) -> Any:

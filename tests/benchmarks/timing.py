@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Topic", "Way", "in_turn", "markdown"]
+__all__ = ["Topic", "Way", "in_turn", "markdown", "reached"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Topic:
         Way -> one number a round, in ``unit``. Ways of one round were measured one after the other.
     goals : dict of str to float
         Way -> what it should take over what ours takes, at least.
+    limits : dict of str to float
+        Way -> what it may take at most, in ``unit``.
     note : str
         What the numbers need to be understood.
     """
@@ -40,6 +42,7 @@ class Topic:
     values: Mapping[str, Sequence[float]]
     goals: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
+    limits: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def ours(self) -> str:
@@ -60,7 +63,8 @@ class Topic:
             way: {"rounds": [float(value) for value in values], "median": self.median(way), "ratio": self.ratio(way)}
             for way, values in self.values.items()
         }
-        return {"name": self.name, "unit": self.unit, "ways": ways, "goals": dict(self.goals), "note": self.note}
+        return {"name": self.name, "unit": self.unit, "ways": ways, "goals": dict(self.goals),
+                "limits": dict(self.limits), "note": self.note}  # fmt: skip
 
 
 def in_turn(
@@ -84,18 +88,35 @@ def in_turn(
 
 
 def markdown(topics: Sequence[Topic]) -> str:
-    """One table of all topics: median, spread (least to most), ratio to ours, goal; the notes below it."""
-    lines = ["| what | way | unit | median | spread | x ours | goal |", "|---|---|---|---:|---:|---:|---:|"]
+    """One table of all topics: median, spread (least to most), ratio to ours; the notes below it."""
+    lines = ["| what | way | unit | median | spread | x ours |", "|---|---|---|---:|---:|---:|"]
     for topic in topics:
         for way, values in topic.values.items():
-            goal = topic.goals.get(way)
-            reached = "" if goal is None else f"{goal:g} ({'reached' if topic.ratio(way) >= goal else 'missed'})"
             ratio = "" if way == topic.ours else f"{topic.ratio(way):.2f}"
             spread = f"{_figure(min(values))} to {_figure(max(values))}"
-            cells = (topic.name, way, topic.unit, _figure(topic.median(way)), spread, ratio, reached)
-            lines.append(f"| {' | '.join(cells)} |")
+            lines.append(f"| {topic.name} | {way} | {topic.unit} | {_figure(topic.median(way))} | {spread} | {ratio} |")
     notes = [f"- {topic.name}: {topic.note}" for topic in topics if topic.note]
     return "\n".join([*lines, "", *notes]) + "\n"
+
+
+def reached(topics: Sequence[Topic]) -> str:
+    """A table of all goals, each with what was measured beside it."""
+    lines = ["| what | ours | against | theirs | x ours | goal | |", "|---|---:|---|---:|---:|---:|---|"]
+    for topic in topics:
+        for way, goal in topic.goals.items():
+            ours, theirs = (f"{_figure(topic.median(which))} {topic.unit}" for which in (topic.ours, way))
+            ratio = topic.ratio(way)
+            cells = (topic.name, ours, way, theirs, f"{ratio:.3g}", f"{goal:.3g}", _word(ratio >= goal))
+            lines.append(f"| {' | '.join(cells)} |")
+        for way, limit in topic.limits.items():
+            most = max(topic.values[way])
+            cells = (topic.name, f"{_figure(most)} {topic.unit}", way, "", "", f"at most {limit:g}")
+            lines.append(f"| {' | '.join(cells)} | {_word(most <= limit)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _word(so: bool) -> str:
+    return "reached" if so else "missed"
 
 
 def _figure(value: float) -> str:

@@ -9,8 +9,11 @@ import pytest
 import uproot
 from coffea import processor
 
+import coffea_mljec as mljec
 from coffea_mljec import workers
 from coffea_mljec.errors import InputError
+from coffea_mljec.validation import ResponseProcessor
+from tests.cli.conftest import write_nano
 from tests.workers.conftest import alone
 from tests.workers.toys import Broken, Spectrum, done, same
 
@@ -87,8 +90,27 @@ def test_no_files_and_the_same_twice(notes):
         alone({"toy": ["x.root"], "again": ["x.root"]}, notes)
 
 
+def test_files_without_events(tmp_path, notes):
+    empty, filled = (str(write_nano(tmp_path / f"{size}.root", size)) for size in (0, 20))
+    nothing = alone({"toy": [empty]}, notes).result
+    assert nothing["events"] == nothing["pt"].sum(flow=True) == 0
+    assert same(alone({"toy": [empty, filled]}, notes).result, alone({"toy": [filled]}, notes).result)
+
+
+@pytest.mark.filterwarnings("ignore::coffea_mljec.MismatchWarning")
+def test_files_that_disagree_in_layout(tmp_path, sample_jec):
+    """A file that lacks what a correction reads is named; what a correction does not read may differ."""
+    names = [str(write_nano(tmp_path / f"{what}.root", 20, regression=what == "with")) for what in ("with", "without")]
+    alike = {"replicas": 0, "max_dr": 0.2}
+    judge = ResponseProcessor({"PNet": mljec.NanoRegression("PNet")}, **alike)
+    with pytest.raises(InputError, match=r"without\.root, entries 0 to 20: .*PNetRegPtRawCorr"):
+        workers.run(HERE, {"toy": names}, judge)
+    standard = ResponseProcessor({"standard": mljec.FactorizedJEC.from_txt(sample_jec)}, **alike)
+    counts = [workers.run(HERE, {"toy": files}, standard).result["toy"]["counts"] for files in (names[:1], names)]
+    assert counts[1]["judged"] == 2 * counts[0]["judged"] > 0
+
+
 def test_what_a_processor_refuses_is_not_skipped(files, notes):
-    from coffea_mljec.validation import ResponseProcessor
     from tests.validation.conftest import Scaled
 
     judge = ResponseProcessor({"toy": Scaled(1.0)}, gen_collection="GenJetAK8", replicas=0)

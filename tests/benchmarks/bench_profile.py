@@ -1,0 +1,119 @@
+"""Where the time of the features and of the flat ParticleNets goes, and how near the core's peak it is."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coffea_mljec.features import PFNANO, compute, kernels
+from coffea_mljec.features.compute import _jet_features, _plan, _range
+from coffea_mljec.models.edge_kernels import convolve
+from coffea_mljec.models.edgeconv import EdgeConvNetwork
+from coffea_mljec.models.neighbours import nearest_neighbours
+from tests.benchmarks import material
+from tests.benchmarks.bench_networks import CANDIDATES, TITLES
+from tests.benchmarks.timing import Topic, Way, in_turn
+
+__all__ = ["profile"]
+
+JETS = {"particlenet-r-lite": 1024, "particlenet-r": 128}
+
+
+def profile(file: Path, folder: Path, rounds: int) -> list[Topic]:
+    """Stages of the features and of both ParticleNets; the first way is the whole."""
+    flat = material.flat_jets(material.events_of(file))
+    topics = [_features(flat, file, rounds)]
+    for name, most in JETS.items():
+        network = EdgeConvNetwork(material.folders(folder, name, file)["edgeconv"])
+        topics.append(_network(TITLES[name], network, compute(flat, PFNANO, 0, min(most, len(flat))), rounds))
+    return topics
+
+
+def _features(flat: Any, file: Path, rounds: int) -> Topic:
+    n, size = len(flat), material.BATCH
+    starts = range(0, n, size)
+
+    def whole() -> None:
+        for start in starts:
+            compute(flat, CANDIDATES, start, min(start + size, n))
+
+    def jets() -> None:
+        for start in starts:
+            _jet_features(flat, CANDIDATES, start, min(start + size, n))
+
+    def gather() -> None:
+        for start in starts:
+            for c in CANDIDATES.constituents:
+                index, _ = _range(flat.collections[c], start, min(start + size, n))
+                quantities = _plan(CANDIDATES, c).quantities
+                values = np.empty((len(quantities), len(index)), np.float32)
+                for quantity, row in zip(quantities, values, strict=True):
+                    kernels.gather(flat.collections[c].columns[quantity], index, row)
+
+    def zeros() -> None:
+        for start in starts:
+            for c in CANDIDATES.constituents:
+                index, _ = _range(flat.collections[c], start, min(start + size, n))
+                np.zeros((len(index), _plan(CANDIDATES, c).width), np.float32).fill(0)  # the pages are touched
+
+    ways = {"whole": whole, "jets' own features": jets, "candidates gathered": gather, "matrices of zeros": zeros}
+    note = f"what is left is filling the rows; {n} jets of {file.name} in batches of {size}."
+    times = in_turn({way: Way(call, n) for way, call in ways.items()}, rounds)
+    return Topic("profile of features, charged + neutral", "us/jet", times, note=note)
+
+
+def _network(title: str, network: EdgeConvNetwork, arrays: dict[str, np.ndarray], rounds: int) -> Topic:
+    """Neighbours, layers on rows and layers on edges, each of all collections and blocks; the head is what is left."""
+    n = len(arrays["jet_features"])
+    rows, points, edges = [], [], []
+    products = 0
+    for c, k in network._k.items():
+        x, offsets = arrays[f"{c}_features"], arrays[f"{c}_offsets"]
+        where = np.ascontiguousarray(x[:, network._columns[c]])
+        for block in network._blocks[c]:
+            layer = network._inputs[c] if block.nodes is None else block.nodes
+            rows.append((layer, x))
+            points.append((where, offsets, k))
+            nodes = layer(x) if block.nodes is None else x @ layer.weight + layer.bias
+            found = nearest_neighbours(where, offsets, k, ranked=False)
+            edges.append((nodes, *found, block.widths, block.weights, block.biases, block.tile(k)))
+            products += 2 * len(found[0]) * int(np.sum(block.widths[:-1] * block.widths[1:]))
+            x = where = convolve(*edges[-1])
+
+    def on_rows() -> None:
+        for layer, x in rows:
+            if hasattr(layer, "plain"):
+                layer(x)
+            else:
+                nodes = x @ layer.weight
+                nodes += layer.bias
+
+    ways = {
+        "whole": Way(lambda: network(arrays), n),
+        "neighbours": Way(lambda: [nearest_neighbours(*one, ranked=False) for one in points], n),
+        "layers on rows": Way(on_rows, n),
+        "layers on edges": Way(lambda: [convolve(*one) for one in edges], n),
+    }
+    times = in_turn(ways, rounds)
+    speed = products / n / float(np.median(times["layers on edges"])) / 1e3
+    note = (
+        f"{n} jets; {products / n / 1e6:.2f} million operations a jet in the products on edges: {speed:.0f} of the "
+        f"{_peak():.0f} billion a second that BLAS reaches here on large matrices. Stages run one after the other "
+        "over all jets; the whole keeps some jets at a time in the cache. The rest is the head."
+    )
+    return Topic(f"profile of {title}", "us/jet", times, note=note)
+
+
+def _peak(size: int = 1024) -> float:
+    """Billions of operations a second of a large matrix product on one core."""
+    a = np.ones((size, size), np.float32)
+    a @ a
+    best = np.inf
+    for _ in range(5):
+        start = time.process_time()
+        a @ a
+        best = min(best, time.process_time() - start)
+    return 2e-9 * size**3 / best

@@ -1,0 +1,105 @@
+"""One and two local dask workers, and what a chunk costs that does nothing."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from coffea import processor
+
+import coffea_mljec as mljec
+from coffea_mljec import workers
+from coffea_mljec.io import quiet_coffea
+from tests.benchmarks.timing import Topic
+from tests.benchmarks.watched import Empty, Watched
+
+__all__ = ["local_workers", "overhead", "scaling"]
+
+
+@contextmanager
+def local_workers(*counts: int) -> Iterator[dict[int, workers.ClusterExecutor]]:
+    """An executor on a local cluster for each number of workers, of one thread each; all warmed up."""
+    from distributed import Client, LocalCluster
+
+    options: dict[str, Any] = {"threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with ExitStack() as stack:
+        found = {}
+        for count in counts:
+            cluster = stack.enter_context(LocalCluster(n_workers=count, silence_logs=logging.ERROR, **options))
+            client = stack.enter_context(Client(cluster))
+            client.run(quiet_coffea)
+            client.register_plugin(workers.WarmUp(mljec.MLJEC()))
+            found[count] = workers.ClusterExecutor(client=client, status=False, retries=0)
+        yield found
+
+
+def links(folder: Path, file: Path, number: int) -> dict[str, list[str]]:
+    """A fileset of one file under many names, so that it is read again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [folder / f"{file.stem}-{n:03d}.root" for n in range(number)]
+    for name in names:
+        name.unlink(missing_ok=True)
+        name.symlink_to(file)
+    return {"linked": list(map(str, names))}
+
+
+def scaling(folder: Path, file: Path, rounds: int, files: int = 10) -> list[Topic]:
+    """PFN-r Lite over the same chunks on one and on two workers, by the clock on the wall; two should take half."""
+    fileset = links(folder / "scaling", file, files)
+    inner = Watched(mljec.MLJEC(), os.devnull)
+    times: dict[str, list[float]] = {}
+    with local_workers(1, 2) as executors:
+        plan = workers.plan_of(executors[1], fileset, chunk_size=500)
+        for number in range(rounds + 1):
+            for count in (2, 1):
+                start = time.perf_counter()
+                jets = workers.process(executors[count], plan, inner).result["finite"]
+                spent = 1e6 * (time.perf_counter() - start) / jets
+                if number:  # the first round warms up
+                    times.setdefault(f"{count} worker{'s' if count > 1 else ''}", []).append(spent)
+    note = (
+        f"reading and apply through coffea_mljec.workers, {len(plan.chunks)} chunks, wall clock; load of the machine "
+        f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, on which the scheduler runs too."
+    )
+    return [Topic("dask workers", "us/jet", times, {"1 worker": 1.9}, note)]
+
+
+def overhead(folder: Path, file: Path, rounds: int, chunks: int = 400) -> list[Topic]:
+    """Milliseconds a chunk that does nothing takes on the same way: coffea's, dask's and the scheduler's part."""
+    fileset = links(folder / "overhead", file, 20)
+    here = processor.IterativeExecutor(status=False, retries=0)
+    times: dict[str, list[float]] = {}
+    with local_workers(1, 2) as executors:
+        plan = workers.plan_of(here, fileset, chunk_size=_events(here, fileset) // (chunks // 20))
+        n = len(plan.chunks)
+        for number in range(rounds + 1):
+            found = {}
+            for title, executor, count in (
+                ("one worker of a dask cluster", executors[1], 1),
+                ("two workers, of each one's time", executors[2], 2),
+                ("no cluster: coffea opens the file", here, 1),
+            ):
+                start, busy = time.perf_counter(), time.process_time()
+                workers.process(executor, plan, Empty())
+                found[title] = 1e3 * (time.perf_counter() - start) * count / n
+                if count == 2:
+                    found["scheduler and client, processor time"] = 1e3 * (time.process_time() - busy) / n
+            if number:
+                for title, value in found.items():
+                    times.setdefault(title, []).append(value)
+    note = (
+        f"{n} chunks of a processor that does nothing, through coffea_mljec.workers, wall clock where nothing else is "
+        "said. Scheduler and client share a process here."
+    )
+    return [Topic("overhead of a chunk", "ms/chunk", times, note=note)]
+
+
+def _events(executor: Any, fileset: dict[str, list[str]]) -> int:
+    """Events of one file."""
+    (chunk,) = workers.plan_of(executor, {"one": fileset["linked"][:1]}, chunk_size=1_000_000_000).chunks
+    return int(chunk.entrystop)
