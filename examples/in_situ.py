@@ -20,6 +20,7 @@ from coffea.nanoevents import PFNanoAODSchema
 import coffea_mljec as mljec
 from coffea_mljec.corrections.payloads import read_text
 from coffea_mljec.met import Type1MET
+from coffea_mljec.report import write_report
 from coffea_mljec.validation import BalanceProcessor, DijetProcessor, Uncorrected
 from coffea_mljec.validation.measured import Measured
 
@@ -64,6 +65,23 @@ def _number(found: Measured) -> str:
     return f"{found.value:.4f}" + ("" if found.error is None else f"±{found.error:.4f}")
 
 
+def verdicts(summary: Any) -> list[str]:
+    """How many cells with generator jets are as they should be, a line a provider."""
+    lines = []
+    dijets = hasattr(summary, "reference_eta")
+    for provider in summary.providers:
+        if dijets:
+            cells = [cell for cell in summary.cells if cell.pair == "same" and cell.pt[0] >= 100]
+            what, limit = "JER above 100 GeV within 10 % of truth", 0.1
+        else:
+            cells, what, limit = summary.cells, "reconstructed over generator balance within 2 % of 1", 0.02
+        ratios = [cell.ratio for cell in cells if cell.provider == provider and cell.ratio.value is not None]
+        good = sum(abs(ratio.value - 1) <= limit for ratio in ratios)
+        excused = sum(limit < abs(ratio.value - 1) <= limit + 2 * (ratio.error or 0) for ratio in ratios)
+        lines.append(f"in sum, {provider}: {what} in {good} of {len(ratios)} bins, in {excused} more by two errors")
+    return lines
+
+
 def main() -> None:
     """Run a processor over the files that the command line names, print its table, and write all numbers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -79,6 +97,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--min-events", type=int, default=100, help="cells with fewer events are not printed")
     parser.add_argument("-o", "--output", type=Path, help="a JSON file for all numbers")
+    parser.add_argument("--report", type=Path, help="a folder for figures (PNG) and one page with them")
     arguments = parser.parse_args()
 
     measure = judge(arguments)
@@ -93,8 +112,12 @@ def main() -> None:
     for cell in summary.cells:
         if cell.events >= arguments.min_events:
             print(line(cell, names))
+    print(*verdicts(summary), sep="\n")
     if arguments.output is not None:
         arguments.output.write_text(json.dumps(summary.to_dict(), indent=1, allow_nan=False) + "\n")
+    if arguments.report is not None:
+        part: dict[str, Any] = {"dijets" if arguments.what == "dijet" else "balance": summary}
+        write_report(None, arguments.report, formats=("png",), **part)
 
 
 if __name__ == "__main__":

@@ -60,6 +60,7 @@ def test_dijets_of_the_sample_from_the_command_line(monkeypatch, capsys, tmp_pat
     shown = [line for line in printed.splitlines() if line.startswith(("raw", "standard"))]
     assert len(shown) == len(written["cells"]) > 0
     assert written["providers"] == ["raw", "standard"]
+    assert "in sum, standard: JER above 100 GeV within 10 % of truth in " in printed
     assert written["counts"]["events"] > 1000
     assert sum(cell["events"] for cell in written["cells"]) == sum(written["selected"].values())
 
