@@ -7,7 +7,7 @@ import sys
 import typer
 
 from coffea_mljec.errors import MLJECError
-from training import commands, export, search, train
+from training import commands, ensemble, export, search, train
 from training.evaluate import command as evaluate
 from training.realism import command as realism
 
@@ -24,6 +24,7 @@ app.command("realism")(realism.command)
 app.command("train")(train.command)
 app.command("search")(search.command)
 app.command("export")(export.command)
+app.command("ensemble")(ensemble.command)
 app.command("evaluate")(evaluate.command)
 
 

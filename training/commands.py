@@ -114,11 +114,19 @@ def derive(
         Path | None, typer.Option(help="Folder for closure tables and plots; the output by default.")
     ] = None,
     workers: Annotated[int, typer.Option("--workers", "-j", help="Processes.")] = 1,
+    train_share: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            help="Leave out what a training split of this share holds (0.8 in training/configs): for the "
+            "closure of a network that was trained on these events.",
+        ),
+    ] = 0.0,
 ) -> None:
     """Derive a correction, its resolution and scale factors, as CMS's text files and as a correctionlib file."""
     from training.derive.command import run
 
-    run(inputs, output, name, algo, closure or [], provider, cache, report, workers)
+    run(inputs, output, name, algo, closure or [], provider, cache, report, workers, train_share)
 
 
 def calibrate(

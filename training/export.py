@@ -17,7 +17,7 @@ from training.trees.graph import OPSET as OPSET_OF_TREES
 if TYPE_CHECKING:
     from training.networks.network import Network
 
-__all__ = ["card_fields", "command", "engine_fields", "export"]
+__all__ = ["card_fields", "command", "engine_fields", "evaluated", "export"]
 
 
 def command(
@@ -73,12 +73,12 @@ def export(run: Path, output: Path, evaluation: Path | None = None) -> Path:
         graph = network_graph(network)
         fields |= engine_fields(network)
     if evaluation is not None:
-        fields["metrics"] = fields["metrics"] | _evaluated(evaluation, fields["name"])
+        fields["metrics"] = fields["metrics"] | evaluated(evaluation, fields["name"])
     write_folder(output, graph, fields)
     return output
 
 
-def _evaluated(path: Path, name: str) -> dict[str, float]:
+def evaluated(path: Path, name: str) -> dict[str, float]:
     """Return what `training.evaluate` found for a model, for its card."""
     if not path.is_file():
         raise InputError(f"no evaluation at {path}: give card.json of a folder that python -m training evaluate wrote")

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError
 
-__all__ = ["SPLITS", "event_hash", "split_of"]
+__all__ = ["SPLITS", "event_hash", "held_out", "split_of"]
 
 SPLITS = ("train", "val", "test")
 
@@ -43,6 +43,14 @@ def split_of(event: NDArray[np.integer], fractions: tuple[float, float, float] =
     """
     if min(fractions) < 0 or abs(sum(fractions) - 1.0) > 1e-9:
         raise InputError(f"the shares of train, val and test must be positive and add up to 1, got {fractions}")
+    return np.searchsorted(np.cumsum(fractions)[:2], _uniform(event), side="right").astype(np.int8)
+
+
+def held_out(event: NDArray[np.integer], train_share: float) -> NDArray[np.bool_]:
+    """Return which events `split_of` leaves out of the training split where its share is ``train_share``."""
+    return _uniform(event) >= train_share
+
+
+def _uniform(event: NDArray[np.integer]) -> NDArray[np.float64]:
     # The 53 highest bits: as many as a double holds.
-    uniform = (event_hash(event) >> np.uint64(11)).astype(np.float64) / 2.0**53
-    return np.searchsorted(np.cumsum(fractions)[:2], uniform, side="right").astype(np.int8)
+    return (event_hash(event) >> np.uint64(11)).astype(np.float64) / 2.0**53

@@ -28,6 +28,7 @@ def run(
     cache: Path | None = None,
     report: Path | None = None,
     workers: int = 1,
+    train_share: float = 0.0,
 ) -> Derived:
     """Derive payloads; write their closure on the same events, and on others, as JSON and as a plot.
 
@@ -48,6 +49,8 @@ def run(
         Folder for the closure tables and plots, `folder` by default.
     workers : int
         Processes that read and apply the provider.
+    train_share : float
+        Share of the training split that is left out of ``inputs``: see `read_jets`.
     """
     from rich.console import Console
 
@@ -61,7 +64,7 @@ def run(
     opened = None if provider == STANDARD else open_provider(provider)
     name = STANDARD if opened is None else opened.name
     tag = tag or ("MLJECSim_V1_MC" if opened is None else f"MLJECSim-{slug(opened)}_V1_MC")
-    jets = read_jets(inputs, opened, cache, progress=True, workers=workers)
+    jets = read_jets(inputs, opened, cache, progress=True, workers=workers, train_share=train_share)
     if jets.untreated:
         console.print(f"{jets.untreated} jets left out, which {name} does not correct")
     with console.status(f"deriving from {len(jets)} jets"):

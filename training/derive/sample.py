@@ -20,6 +20,7 @@ from coffea_mljec.errors import InputError
 from coffea_mljec.matching import match_flat
 from coffea_mljec.status import Status
 from coffea_mljec.validation.binning import flavour_code
+from training.dataset.splits import held_out
 from training.derive.mix import mix_weights
 from training.derive.provider import digest_of, treated
 from training.processes import in_order
@@ -33,7 +34,7 @@ _BRANCHES = (
     "GenJet_eta", "GenJet_phi", "fixedGridRhoFastjetAll", "Pileup_nPU", "genWeight", "MLJEC_process", "event",
 )  # fmt: skip
 _SCATTER = "MLJEC_scatter"
-_FORMAT = 2
+_FORMAT = 3
 
 Columns = dict[str, NDArray[np.float64]]
 
@@ -109,6 +110,7 @@ def read_jets(
     cache: Path | None = None,
     progress: bool = False,
     workers: int = 1,
+    train_share: float = 0.0,
 ) -> MatchedJets:
     """Read all jets that have a generator jet within 0.2 (one to one, on raw jets).
 
@@ -124,15 +126,20 @@ def read_jets(
         Show a progress bar.
     workers : int
         Processes; the result does not depend on them.
+    train_share : float
+        Leave out the hard scatters of a training split of this share: a network's response to what it was trained on
+        is narrower than to anything else, so its closure is derived from the others.
 
     Raises
     ------
     InputError
-        If a file cannot be read, is no simulated sample of this project, or there is no jet.
+        If the share is not below 1, a file cannot be read, is no simulated sample of this project, or there is no jet.
     """
+    if not 0.0 <= train_share < 1.0:
+        raise InputError(f"the training split's share must be at least 0 and below 1, got {train_share:g}")
     parts, events, untreated = [], [], 0
     files = files_of(inputs)
-    read = in_order(partial(_kept, provider=provider, cache=cache), files, workers)
+    read = in_order(partial(_kept, provider=provider, cache=cache, train_share=train_share), files, workers)
     for jets, event in _followed(read, len(files), progress, None if provider is None else provider.name):
         if provider is not None:
             good = jets.pop("applied") > 0
@@ -163,18 +170,25 @@ def _followed(
     return track(read, told, n_files, console=Console(stderr=True))
 
 
-def _kept(path: Path, provider: Provider | None, cache: Path | None) -> tuple[Columns, Columns]:
+def _kept(path: Path, provider: Provider | None, cache: Path | None, train_share: float) -> tuple[Columns, Columns]:
     """Return jets and events of a file, from the cache where it has them."""
     if cache is None:
-        return _read(path, provider)
+        return _read(path, provider, train_share)
     stat = path.stat()
-    identity = [_FORMAT, str(path.resolve()), stat.st_size, stat.st_mtime_ns, provider and digest_of(provider)]
+    identity = [
+        _FORMAT,
+        str(path.resolve()),
+        stat.st_size,
+        stat.st_mtime_ns,
+        provider and digest_of(provider),
+        train_share,
+    ]
     entry = cache / f"{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]}.npz"
     try:
         with entry.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             both = {name: stored[name] for name in stored.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # absent, or cut by an interruption: read again
-        jets, events = _read(path, provider)
+        jets, events = _read(path, provider, train_share)
         both = {f"jet_{name}": column for name, column in jets.items()}
         both |= {f"event_{name}": column for name, column in events.items()}
         temporary = entry.with_suffix(".part.npz")
@@ -191,7 +205,7 @@ def _of_kind(both: Columns, kind: str) -> Columns:
     return {name.removeprefix(kind): column for name, column in both.items() if name.startswith(kind)}
 
 
-def _read(path: Path, provider: Provider | None) -> tuple[Columns, Columns]:
+def _read(path: Path, provider: Provider | None, train_share: float) -> tuple[Columns, Columns]:
     import uproot
 
     try:
@@ -210,6 +224,9 @@ def _read(path: Path, provider: Provider | None) -> tuple[Columns, Columns]:
     rho = ak.to_numpy(arrays["fixedGridRhoFastjetAll"]).astype(np.float64)
     events = {"rho": rho, "n_pu": ak.to_numpy(arrays["Pileup_nPU"]).astype(np.float64)}
     jets, rows = _matched(arrays)
+    if train_share > 0.0:
+        kept = held_out(jets["event"].astype(np.int64), train_share)
+        jets, rows = {name: column[kept] for name, column in jets.items()}, rows[kept]
     if provider is not None:
         pt, status = treated(path, provider, rows)
         jets |= {"pt": pt, "applied": ((status & int(Status.APPLIED)) != 0).astype(np.float64)}

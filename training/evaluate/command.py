@@ -74,6 +74,13 @@ def command(
         int | None,
         typer.Option(min=1, help="Derive closure payloads from only so many files: a slow network takes long."),
     ] = None,
+    train_share: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            help="Leave out of --closure-from what a training split of this share holds (0.8 in training/configs).",
+        ),
+    ] = 0.0,
     replicas: Annotated[int, typer.Option(min=2, help="Bootstrap resamples behind the errors.")] = 30,
     workers: Annotated[int, typer.Option("--workers", "-j", help="Processes.")] = 1,
     quiet: Annotated[bool, typer.Option(help="No progress bars.")] = False,
@@ -94,7 +101,7 @@ def command(
     names = [name for name in models.split(",") if name]
     folder = evaluate(
         productions, output, names, jec, closure or output / "closures", closure_from or [], samples, cache, files,
-        replicas, not quiet, closure_files, trained_again, workers,
+        replicas, not quiet, closure_files, trained_again, workers, train_share,
     )  # fmt: skip
     typer.echo(f"written: {folder / 'report.md'}, evaluation.json, card.json and figures")
 
@@ -114,6 +121,7 @@ def evaluate(
     closure_files: int | None = None,
     seeds: Mapping[str, Sequence[str]] | None = None,
     workers: int = 1,
+    train_share: float = 0.0,
 ) -> Path:
     """Evaluate models on a test production and return the report's folder.
 
@@ -125,6 +133,8 @@ def evaluate(
         Model -> folders of the same model trained with other seeds: judged for the spread of the test loss alone.
     workers : int
         Processes.
+    train_share : float
+        Share of the training split that is left out of ``closure_from``.
 
     Returns
     -------
@@ -143,7 +153,7 @@ def evaluate(
             f"{sorted(shared)[0]} is tested on and derived from: a closure means something on other events"
         )
     providers = open_providers(models, jec)
-    payloads = closures(providers, closure, spread(closure_from, closure_files), cache, progress, workers)
+    payloads = closures(providers, closure, spread(closure_from, closure_files), cache, progress, workers, train_share)
     again = open_seeds(seeds or {}, providers)
     jets, judged_again = apart(judge(productions, providers | again, cache, max_files, progress, workers), again)
     replica_weights = replicas_of(jets, replicas)

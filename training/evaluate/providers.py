@@ -59,6 +59,7 @@ def closures(
     cache: Path | None = None,
     progress: bool = True,
     workers: int = 1,
+    train_share: float = 0.0,
 ) -> dict[str, Payload]:
     """Return each provider's closure payload, derived where it is not there.
 
@@ -75,6 +76,8 @@ def closures(
         Whether to show progress.
     workers : int
         Processes.
+    train_share : float
+        Share of the training split that is left out of ``training``: see `training.derive.sample.read_jets`.
 
     Raises
     ------
@@ -94,7 +97,7 @@ def closures(
                     f"{folder} has no closure payload of {name} (*-{slug(provider)}_*_{CLOSURE}_*.jec.txt): derive it "
                     "with python -m training derive --provider, or give --closure-from a training production"
                 )
-            _derive(provider, folder, training, cache, progress, workers)
+            _derive(provider, folder, training, cache, progress, workers, train_share)
             paths = _there(folder, provider)
         found[name] = read_text([paths[0]])
     return found
@@ -114,14 +117,15 @@ def _there(folder: Path, provider: Provider) -> list[Path]:
 
 
 def _derive(
-    provider: Provider, folder: Path, training: Sequence[Path], cache: Path | None, progress: bool, workers: int
-) -> None:
+    provider: Provider, folder: Path, training: Sequence[Path], cache: Path | None, progress: bool, workers: int,
+    train_share: float,
+) -> None:  # fmt: skip
     from training.derive.derivation import derive_closure
     from training.derive.sample import read_jets
 
     # Jets that a network hands to its fallback say nothing of the network.
     alone = copy(provider)
     alone.fallback = None
-    jets = read_jets(training, alone, cache, progress, workers)
+    jets = read_jets(training, alone, cache, progress, workers, train_share)
     about = f"{provider.name} on {len(jets)} jets of the parametrised simulation of coffea-mljec"
     derive_closure(jets, folder, f"MLJECSim-{slug(provider)}_V1_MC", ALGORITHM, about)

@@ -306,12 +306,14 @@ def test_the_command_reads_its_variants(tmp_path: Path, sample: Path, monkeypatc
         "b=x,y",
         "-j",
         "2",
+        "--train-share",
+        "0.8",
     ]
     result = CliRunner().invoke(app, [str(sample), *options])
     assert result.exit_code == 0, result.output
     assert seen[2] == ["a", "b"]
     assert seen[4] == tmp_path / "closures"
     assert seen[6] == {"pileup50": Path("x/y")}
-    assert (seen[8], *seen[-4:]) == (3, False, 7, {"b": ["x", "y"]}, 2)
+    assert (seen[8], *seen[-5:]) == (3, False, 7, {"b": ["x", "y"]}, 2, 0.8)
     wrong = CliRunner().invoke(app, [str(sample), "-o", str(tmp_path), "--models", "a", "--variant", "pileup50"])
     assert isinstance(wrong.exception, InputError)
