@@ -17,6 +17,7 @@ from coffea_mljec.corrections.payloads import read_text
 from coffea_mljec.corrections.payloads.resolution_files import read_resolution_text, read_scale_factor_text
 from coffea_mljec.corrections.record import CORRECTION_FIELDS
 from coffea_mljec.errors import InputError, JetsChangedError, MissingBranchError
+from coffea_mljec.models import bundled
 from coffea_mljec.status import Status
 from tests.models import toy
 
@@ -286,7 +287,7 @@ def test_fast_simulation_model_warns_once_and_sets_its_bit(
         corrector(events)
 
 
-@pytest.mark.parametrize("name", ["pfn-r-lite", "jet-bdt"])
+@pytest.mark.parametrize("name", sorted(bundled()))
 def test_the_bundled_closure_follows_its_model(name: str, sample: Path, open_nano: Any) -> None:
     """It moves the jets of the sample by a few per cent at most where there are many of them, and tells of itself."""
     (path,) = (sample.parent / "closures").glob(f"MLJECSim-{name}_*_MLClosure_AK4PFchs.jec.txt")
