@@ -83,7 +83,9 @@ def main() -> None:
     with threadpool_limits(1):
         for name in chosen:
             print(f"{time.strftime('%H:%M:%S')} {name}", flush=True)
-            topics += parts[name]()
+            found = parts[name]()
+            print(markdown(found), flush=True)
+            topics += found
     parts_of_report = {
         "Goals": reached(topics),
         "All that was measured": markdown(topics),

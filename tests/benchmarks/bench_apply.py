@@ -33,7 +33,7 @@ def apply(files: Mapping[str, Path], rounds: int) -> list[Topic]:
         Compression -> the same events, so compressed.
     rounds : int
     """
-    corrector = mljec.MLJEC()
+    corrector = mljec.MLJEC("pfn-r-lite")
     needed = corrector.card.feature_set
     size = corrector.card.batch_size
     events = events_of(next(iter(files.values())))
@@ -72,6 +72,9 @@ def apply(files: Mapping[str, Path], rounds: int) -> list[Topic]:
         f"{ak.count(events.PFCands.pt) / n:.0f} a jet in the file; {len(branches)} branches, warm file."
     )
     topic = Topic("apply, PFN-r Lite", "us/jet", in_turn(ways, rounds), {"(a) reading its branches, lzma": GOAL}, note)
+    part = events_of(next(iter(files.values())), entry_stop=max(1, len(events) // 10))
+    n_part = int(ak.sum(ak.num(part.Jet)))
     correctors = {name: mljec.MLJEC(name) for name in models.bundled()}
-    others = {name: Way(lambda other=other: other(events), n) for name, other in correctors.items()}
-    return [topic, Topic("apply, bundled models", "us/jet", in_turn(others, rounds), note="the same jets.")]
+    others = {name: Way(lambda other=other: other(part), n_part) for name, other in correctors.items()}
+    note = f"{n_part} of these jets, columns in memory."
+    return [topic, Topic("apply, bundled models", "us/jet", in_turn(others, rounds), note=note)]

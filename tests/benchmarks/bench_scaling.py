@@ -33,7 +33,7 @@ def local_workers(*counts: int) -> Iterator[dict[int, workers.ClusterExecutor]]:
             cluster = stack.enter_context(LocalCluster(n_workers=count, silence_logs=logging.ERROR, **options))
             client = stack.enter_context(Client(cluster))
             client.run(quiet_coffea)
-            client.register_plugin(workers.WarmUp(mljec.MLJEC()))
+            client.register_plugin(workers.WarmUp(mljec.MLJEC("pfn-r-lite")))
             found[count] = workers.ClusterExecutor(client=client, status=False, retries=0)
         yield found
 
@@ -51,7 +51,7 @@ def links(folder: Path, file: Path, number: int) -> dict[str, list[str]]:
 def scaling(folder: Path, file: Path, rounds: int, files: int = 10) -> list[Topic]:
     """PFN-r Lite over the same chunks on one and on two workers, by the clock on the wall; two should take half."""
     fileset = links(folder / "scaling", file, files)
-    inner = Watched(mljec.MLJEC(), os.devnull)
+    inner = Watched(mljec.MLJEC("pfn-r-lite"), os.devnull)
     times: dict[str, list[float]] = {}
     with local_workers(1, 2) as executors:
         plan = workers.plan_of(executors[1], fileset, chunk_size=500)

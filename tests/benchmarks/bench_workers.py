@@ -120,7 +120,7 @@ def threads(file: Path, rounds: int) -> list[Topic]:
     """Batches side by side on the cores of this machine, by the clock on the wall; the numbers must be the same."""
     events = events_of(file)
     counts = [n for n in (1, 2, 4, 8) if n <= (os.cpu_count() or 1)]
-    correctors = {n: mljec.MLJEC(threads=n) for n in counts}
+    correctors = {n: mljec.MLJEC("pfn-r-lite", threads=n) for n in counts}
     results = {n: ak.flatten(corrector(events).pt).to_numpy() for n, corrector in correctors.items()}
     for values in results.values():
         np.testing.assert_array_equal(values, results[1])

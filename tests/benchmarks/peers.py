@@ -6,6 +6,7 @@ beforehand, padding is not timed, and batches have the size that suits each peer
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -214,6 +215,7 @@ def onnxruntime_way(module: nn.Module, inputs: Mapping[str, np.ndarray]) -> Call
     """The network as torch exports it, in onnxruntime with one thread."""
     import onnxruntime
 
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells of operators of packages that are not there
     arrays = list(inputs.values())
     example = tuple(torch.from_numpy(part[:64]) for part in arrays)
     first = torch.export.Dim("n", min=2)

@@ -124,7 +124,7 @@ def run(client: Any, output: Path, chunks: int, events: int) -> tuple[Verdict, b
     names = [output / "files" / f"sample-{number:04d}.root" for number in range(max(1, round(chunks / a_file)))]
     for name in names:
         name.symlink_to(SAMPLE)
-    corrector = mljec.MLJEC()
+    corrector = mljec.MLJEC("pfn-r-lite")
     client.register_plugin(workers.WarmUp(corrector))
     size = {"chunk_size": events}
     here = processor.IterativeExecutor(status=False, retries=0)

@@ -49,9 +49,11 @@ def test_every_goal_stands_beside_what_was_measured():
 
 
 def test_cost_of_ten_thousand_million_events():
-    found = rows(cost_model([NETWORK, APPLY], events=3.6e9, jets_an_event=1.0))
-    assert found["apply with PFN-r Lite"] == ["11", "90,909", "11"]
-    assert found["apply with PFN-r"] == ["46", "21,739", "46"]  # layout, features, record, and its own network
+    bundled = Topic("apply, bundled models", "us/jet", {"large": [40.0, 50.0, 60.0], "small": [11.0] * 3})
+    found = rows(cost_model([bundled, APPLY], events=3.6e9, jets_an_event=1.0))
+    assert list(found)[1:] == ["apply with `small`", "apply with `large`", "reading their branches, lzma"]
+    assert found["apply with `small`"] == ["11", "90,909", "11"]
+    assert found["apply with `large`"] == ["50", "20,000", "50"]
 
 
 def test_a_facility_on_paper():
