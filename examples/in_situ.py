@@ -14,11 +14,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from coffea import processor
-from coffea.nanoevents import PFNanoAODSchema
-
 import coffea_mljec as mljec
+from coffea_mljec import workers
 from coffea_mljec.corrections.payloads import read_text
+from coffea_mljec.io import quiet_coffea
 from coffea_mljec.met import Type1MET
 from coffea_mljec.report import write_report
 from coffea_mljec.validation import BalanceProcessor, DijetProcessor, Uncorrected
@@ -101,10 +100,10 @@ def main() -> None:
     arguments = parser.parse_args()
 
     measure = judge(arguments)
-    parallel = processor.FuturesExecutor(workers=arguments.workers, status=False)
-    executor = parallel if arguments.workers > 1 else processor.IterativeExecutor(status=False)
-    runner = processor.Runner(executor=executor, schema=PFNanoAODSchema, chunksize=20_000)
-    summary = measure.summary(runner({arguments.what: arguments.files}, measure, treename="Events"))
+    quiet_coffea()
+    with workers.executor(workers=arguments.workers) as where:
+        outcome = workers.run(where, {arguments.what: arguments.files}, measure, chunk_size=20_000)
+    summary = measure.summary(outcome.result)
     names = ("pt_balance", "gen_balance", "ratio", "ratio_extrapolated", "mpf", "response")
     if arguments.what == "dijet":
         names = ("sigma_reco", "sigma_gen", "jer", "jer_extrapolated", "truth", "ratio")

@@ -70,7 +70,7 @@ def main() -> None:
         "apply": lambda: bench_apply.apply(all_candidates(output, arguments.events), rounds),
         "standard": lambda: bench_standard.standard(arguments.data, 500_000, rounds),
         "uncertainties": lambda: bench_uncertainties.uncertainties(arguments.data, 500_000, rounds),
-        "start": lambda: bench_workers.first_call(SAMPLE, model_folders(), min(rounds, 3)),
+        "start": lambda: bench_workers.first_call(SAMPLE, model_folders(), min(rounds, 2)),
         "memory": lambda: bench_workers.memory(SAMPLE, model_folders()),
         "threads": lambda: bench_workers.threads(SAMPLE, rounds),
         "scaling": lambda: bench_scaling.scaling(output, SAMPLE, rounds),

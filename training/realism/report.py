@@ -183,9 +183,7 @@ def _constants() -> list[str]:
     ]  # fmt: skip
 
 
-def _json(
-    found: Sequence[Part], summaries: Sequence[dict[str, Any]], warnings: Sequence[str], command: str
-) -> str:
+def _json(found: Sequence[Part], summaries: Sequence[dict[str, Any]], warnings: Sequence[str], command: str) -> str:
     def row(one: Row) -> dict[str, Any]:
         numbers = {
             "measured": one.measured, "error": one.error, "target": one.target, "low": one.low, "high": one.high,

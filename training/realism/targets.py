@@ -41,9 +41,7 @@ class Resolution:
         """Return sigma at one point; see `of_jets`."""
         return float(self.of_jets(eta_bin, np.array([rho]), np.array([pt]))[0])
 
-    def of_jets(
-        self, eta_bin: int, rho: NDArray[np.float64], pt: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def of_jets(self, eta_bin: int, rho: NDArray[np.float64], pt: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return sigma in one bin of |eta|, arrays [n] in GeV.
 
         ln(sigma) is linear in ln(pt) between the points, sigma then linear in rho, held beyond the ends; NaN more than
