@@ -221,6 +221,10 @@ def test_survives_pickling_without_its_file(toy: Path) -> None:
 
 # --- real files
 
+#: numpy's logarithms and those of the C library, which correctionlib calls, differ in the last bit on processors with
+#: AVX-512, and polynomials of high order in log10(pT) make up to 1e-11 of that.
+ROUNDING = 1e-10
+
 REAL = [
     ("2017_UL_jet_jerc", "Summer19UL17_V5_MC", "AK4PFchs"),
     ("2017_UL_jet_jerc", "Summer19UL17_RunB_V5_DATA", "AK4PFchs"),
@@ -244,7 +248,7 @@ def test_real_compounds_equal_correctionlib(real_data: Path, stem: str, tag: str
     got, valid = payload.evaluate(columns)
     assert valid.all()
     assert payload.is_data == tag.endswith("DATA")
-    np.testing.assert_allclose(got, library(path, f"{tag}_L1L2L3Res_{algorithm}", columns), rtol=1e-12)
+    np.testing.assert_allclose(got, library(path, f"{tag}_L1L2L3Res_{algorithm}", columns), rtol=ROUNDING)
 
 
 FILES = [
@@ -283,7 +287,7 @@ def test_every_real_level_equals_correctionlib(real_data: Path, stem: str, monke
             want = library(path, f"{tag}_{level}_{algorithm}", columns)
         covered = (columns["eta"] >= -5.191) & (columns["eta"] < 5.191)
         np.testing.assert_array_equal(valid, covered & np.isfinite(want) & (want > 0))
-        np.testing.assert_allclose(got[valid], want[valid], rtol=1e-12)
+        np.testing.assert_allclose(got[valid], want[valid], rtol=ROUNDING)
 
 
 def test_a_run_that_the_residual_was_not_made_for(real_data: Path) -> None:
