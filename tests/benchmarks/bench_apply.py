@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,9 @@ def apply(files: Mapping[str, Path], rounds: int) -> list[Topic]:
     topic = Topic("apply, PFN-r Lite", "us/jet", in_turn(ways, rounds), {"(a) reading its branches, lzma": GOAL}, note)
     part = events_of(next(iter(files.values())), entry_stop=max(1, len(events) // 10))
     n_part = int(ak.sum(ak.num(part.Jet)))
-    correctors = {name: mljec.MLJEC(name) for name in models.bundled()}
-    others = {name: Way(lambda other=other: other(part), n_part) for name, other in correctors.items()}
-    note = f"{n_part} of these jets, columns in memory."
+    others = {}
+    for name, card in models.bundled().items():
+        jets, count = (part, n_part) if card.engine == "edgeconv" else (events, n)
+        others[name] = Way(partial(mljec.MLJEC(name), jets), count)
+    note = f"the same jets, {n_part} of them for ParticleNets; columns in memory."
     return [topic, Topic("apply, bundled models", "us/jet", in_turn(others, rounds), note=note)]

@@ -9,6 +9,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -81,39 +84,46 @@ def _in_process(code: str, arguments: list[str], environment: dict[str, str]) ->
 
 
 def memory(file: Path, models: dict[str, Path | str], chunks: int = 200) -> list[Topic]:
-    """MB that a process grows by over ``chunks`` chunks of many sizes, and at most beyond a large chunk's inputs."""
+    """MB that a process grows by over ``chunks`` chunks of many sizes, and at most beyond a large chunk's inputs.
+
+    Each model has a process of its own: what an earlier measurement left in the heap would be used again unseen.
+    """
     topics = []
     for name, model in models.items():
-        corrector = mljec.MLJEC(model)
-        events = events_of(file)
-        heaviest = name.startswith("particlenet")
-        stop = 60 if heaviest else 400
-        for size in (stop, 1, stop // 2):
-            corrector(events_of(file, entry_stop=size))
-        gc.collect()
-        before = resident()
-        for chunk in range(chunks):
-            start = chunk * 7 % (len(events) - stop)
-            corrector(events_of(file, entry_start=start, entry_stop=start + 1 + chunk * 37 % stop))
-        gc.collect()
-        grown = resident() - before
-        peaks = []
-        for share in (8, 1):
-            part = events_of(file, entry_stop=(300 if heaviest else len(events)) // share)
-            corrector.features(part)  # reads the columns
-            gc.collect()
-            Path("/proc/self/clear_refs").write_text("5")  # the highest mark starts anew
-            before = resident("VmHWM")
-            corrector(part)
-            peaks.append(resident("VmHWM") - before)
-        values = {
-            f"grown over {chunks} chunks": [grown],
-            "at most above the inputs, an eighth of the chunk": [peaks[0]],
-            "at most above the inputs, the whole chunk": [peaks[1]],
-        }
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+            values = fresh.submit(_memory, file, model, name.startswith("particlenet"), chunks).result()
         limits = {way: GROWTH if way.startswith("grown") else MEMORY for way in values}
         topics.append(Topic(f"resident memory, {name}", "MB", values, limits=limits))
     return topics
+
+
+def _memory(file: Path, model: Path | str, heavy: bool, chunks: int) -> dict[str, list[float]]:
+    warnings.simplefilter("ignore")
+    corrector = mljec.MLJEC(model)
+    events = events_of(file)
+    stop = 60 if heavy else 400
+    for size in (stop, 1, stop // 2):
+        corrector(events_of(file, entry_stop=size))
+    gc.collect()
+    peaks = []
+    for share in (8, 1):
+        part = events_of(file, entry_stop=(300 if heavy else len(events)) // share)
+        corrector.features(part)  # reads the columns
+        gc.collect()
+        Path("/proc/self/clear_refs").write_text("5")  # the highest mark starts anew
+        before = resident("VmHWM")
+        corrector(part)
+        peaks.append(resident("VmHWM") - before)
+    before = resident()
+    for chunk in range(chunks):
+        start = chunk * 7 % (len(events) - stop)
+        corrector(events_of(file, entry_start=start, entry_stop=start + 1 + chunk * 37 % stop))
+    gc.collect()
+    return {
+        f"grown over {chunks} chunks": [resident() - before],
+        "at most above the inputs, an eighth of the chunk": [peaks[0]],
+        "at most above the inputs, the whole chunk": [peaks[1]],
+    }
 
 
 def threads(file: Path, rounds: int) -> list[Topic]:
