@@ -74,7 +74,7 @@ def main() -> None:
         "memory": lambda: bench_workers.memory(SAMPLE, model_folders()),
         "threads": lambda: bench_workers.threads(SAMPLE, rounds),
         "scaling": lambda: bench_scaling.scaling(output, SAMPLE, rounds),
-        "overhead": lambda: bench_scaling.overhead(output, SAMPLE, min(rounds, 3)),
+        "overhead": lambda: bench_scaling.overhead(output, SAMPLE, min(rounds, 2)),
     }
     chosen = arguments.only.split(",") if arguments.only else list(parts)
     if unknown := sorted(set(chosen) - set(parts)):

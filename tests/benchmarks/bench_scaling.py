@@ -48,7 +48,7 @@ def links(folder: Path, file: Path, number: int) -> dict[str, list[str]]:
     return {"linked": list(map(str, names))}
 
 
-def scaling(folder: Path, file: Path, rounds: int, files: int = 10) -> list[Topic]:
+def scaling(folder: Path, file: Path, rounds: int, files: int = 6) -> list[Topic]:
     """PFN-r Lite over the same chunks on one and on two workers, by the clock on the wall; two should take half."""
     fileset = links(folder / "scaling", file, files)
     inner = Watched(mljec.MLJEC("pfn-r-lite"), os.devnull)
@@ -69,13 +69,13 @@ def scaling(folder: Path, file: Path, rounds: int, files: int = 10) -> list[Topi
     return [Topic("dask workers", "us/jet", times, {"1 worker": 1.9}, note)]
 
 
-def overhead(folder: Path, file: Path, rounds: int, chunks: int = 400) -> list[Topic]:
+def overhead(folder: Path, file: Path, rounds: int, chunks: int = 100) -> list[Topic]:
     """Milliseconds a chunk that does nothing takes on the same way: coffea's, dask's and the scheduler's part."""
-    fileset = links(folder / "overhead", file, 20)
+    fileset = links(folder / "overhead", file, 10)
     here = processor.IterativeExecutor(status=False, retries=0)
     times: dict[str, list[float]] = {}
     with local_workers(1, 2) as executors:
-        plan = workers.plan_of(here, fileset, chunk_size=_events(here, fileset) // (chunks // 20))
+        plan = workers.plan_of(here, fileset, chunk_size=_events(here, fileset) // (chunks // 10))
         n = len(plan.chunks)
         for number in range(rounds + 1):
             found = {}

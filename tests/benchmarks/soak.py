@@ -109,6 +109,21 @@ def judged(notes: Sequence[dict[str, Any]], started: float) -> Verdict:
     )  # fmt: skip
 
 
+def in_blocks(source: Path, target: Path, events: int) -> int:
+    """The same events with a basket a branch for so many of them, as in files of CMS; return how many blocks."""
+    with uproot.open(source) as file:
+        tree = file["Events"]
+        counters = {f"n{name.partition('_')[0]}" for name in tree.keys()}  # noqa: SIM118 (no __iter__)
+        arrays = {name: tree[name].array() for name in tree.keys() if name not in counters}  # noqa: SIM118
+        total = tree.num_entries
+    with uproot.recreate(target, compression=uproot.ZSTD(5)) as file:
+        kinds = {name: array.type.content for name, array in arrays.items()}
+        out = file.mktree("Events", kinds, counter_name=lambda branch: "n" + branch.partition("_")[0])
+        for start in range(0, total, events):
+            out.extend({name: array[start : start + events] for name, array in arrays.items()})
+    return -(-total // events)
+
+
 def run(client: Any, output: Path, chunks: int, events: int) -> tuple[Verdict, bool]:
     """Correct ``chunks`` chunks of about ``events`` events; return the verdict and whether the result is exact.
 
@@ -119,16 +134,16 @@ def run(client: Any, output: Path, chunks: int, events: int) -> tuple[Verdict, b
     (output / "files").mkdir(parents=True)
     notes = output / "chunks.jsonl"
     notes.unlink(missing_ok=True)
-    with uproot.open(SAMPLE) as file:
-        a_file = max(1, round(file["Events"].num_entries / events))
+    sample = output / "sample.root"
+    a_file = in_blocks(SAMPLE, sample, events)
     names = [output / "files" / f"sample-{number:04d}.root" for number in range(max(1, round(chunks / a_file)))]
     for name in names:
-        name.symlink_to(SAMPLE)
+        name.symlink_to(sample.resolve())
     corrector = mljec.MLJEC("pfn-r-lite")
     client.register_plugin(workers.WarmUp(corrector))
     size = {"chunk_size": events}
     here = processor.IterativeExecutor(status=False, retries=0)
-    once = workers.run(here, {"sample": [str(SAMPLE)]}, Watched(corrector, os.devnull), **size).result
+    once = workers.run(here, {"sample": [str(sample)]}, Watched(corrector, os.devnull), **size).result
     fileset = {"sample": list(map(str, names))}
     started = time.time()
     try:
