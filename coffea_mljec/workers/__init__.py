@@ -13,7 +13,7 @@ from coffea_mljec.workers.parcel import spread
 from coffea_mljec.workers.run import Outcome, process, run
 
 if TYPE_CHECKING:
-    from coffea_mljec.workers.plugin import WarmUp
+    from coffea_mljec.workers.plugin import StopProfiler, WarmUp
 
 __all__ = [
     "Checkpoints",
@@ -22,6 +22,7 @@ __all__ = [
     "Failure",
     "Outcome",
     "Plan",
+    "StopProfiler",
     "WarmUp",
     "WorkerVersionWarning",
     "as_failure",
@@ -36,10 +37,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # A dask plugin derives from a class of distributed, which the rest of the package does without.
-    if name == "WarmUp":
+    if name in ("StopProfiler", "WarmUp"):
         try:
-            from coffea_mljec.workers.plugin import WarmUp
+            from coffea_mljec.workers import plugin
         except ImportError:
-            raise ImportError("WarmUp needs dask's distributed: pip install 'coffea-mljec[dask]'.") from None
-        return WarmUp
+            raise ImportError(f"{name} needs dask's distributed: pip install 'coffea-mljec[dask]'.") from None
+        return getattr(plugin, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -80,6 +80,8 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
     """A client of a scheduler, or of a new cluster of worker processes on this machine."""
     try:
         from distributed import Client, LocalCluster
+
+        from coffea_mljec.workers.plugin import StopProfiler
     except ImportError:
         raise InputError(
             "--executor dask needs dask's distributed: pip install 'coffea-mljec[dask]', or use --executor futures."
@@ -103,5 +105,6 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
         silence_logs=logging.ERROR,
     )
     with cluster, Client(cluster) as client:
+        client.register_plugin(StopProfiler())
         client.run(quiet_coffea)
         yield client

@@ -1,4 +1,4 @@
-"""A dask WorkerPlugin that gets workers ready before the first chunk. The work does not need it."""
+"""Plugins for dask workers: ready before the first chunk, and of constant memory. The work does not need them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 from coffea_mljec.errors import MLJECError
 from coffea_mljec.io import open_nano, quiet_coffea
 
-__all__ = ["WarmUp"]
+__all__ = ["StopProfiler", "WarmUp"]
 
 logger = logging.getLogger(__name__)
 
@@ -50,3 +50,25 @@ class WarmUp(WorkerPlugin):
                         provider.apply(nano.events(0, min(2, nano.entries)))
                 except MLJECError as error:
                     logger.warning("not warmed up: %s", error)
+
+
+class StopProfiler(WorkerPlugin):
+    """Ends dask's statistical profile of the worker, whose record makes a worker's memory grow for an hour.
+
+    A dask worker looks at its stack every 10 ms and keeps what it saw second by second, up to 3,600 seconds of it
+    (dask/distributed issue 4091). With coffea's deep stacks that is about half a megabyte a second, and a twentieth of
+    the time of short chunks. ``client.register_plugin(StopProfiler())`` ends it on workers that are there and on those
+    that come later; the page "Profile" of the dashboard stays empty then. Where the workers' configuration is in your
+    hands, ``distributed.worker.profile.enabled: false`` is the same.
+    """
+
+    name = "coffea-mljec-stop-profiler"
+
+    def setup(self, worker: Any) -> None:
+        """Called by dask when the worker gets the plugin."""
+        for callback in ("profile", "profile-cycle"):
+            periodic = worker.periodic_callbacks.pop(callback, None)
+            if periodic is not None:
+                periodic.stop()
+        for record in ("profile_history", "profile_keys_history"):
+            getattr(worker, record, []).clear()

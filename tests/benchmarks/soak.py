@@ -141,6 +141,7 @@ def run(client: Any, output: Path, chunks: int, events: int) -> tuple[Verdict, b
         name.symlink_to(sample.resolve())
     corrector = mljec.MLJEC("pfn-r-lite")
     client.register_plugin(workers.WarmUp(corrector))
+    client.register_plugin(workers.StopProfiler())  # as the recipes of examples/clusters do
     size = {"chunk_size": events}
     here = processor.IterativeExecutor(status=False, retries=0)
     once = workers.run(here, {"sample": [str(sample)]}, Watched(corrector, os.devnull), **size).result

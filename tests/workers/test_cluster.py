@@ -177,6 +177,28 @@ def test_warm_up(cluster, tmp_path):
         cluster.unregister_worker_plugin(workers.WarmUp.name)
 
 
+def test_stop_profiler(mortal):
+    def kept(dask_worker: Any) -> tuple[int, int]:
+        return len(dask_worker.profile_history), dask_worker.profile_recent["count"]
+
+    def busy(number: int) -> int:
+        until = time.monotonic() + 0.2
+        while time.monotonic() < until:
+            number += 1
+        return number
+
+    def work(first: int) -> None:
+        mortal.gather(mortal.map(busy, range(first, first + 20), pure=False))  # two seconds on two workers
+
+    work(0)
+    assert all(records and samples for records, samples in mortal.run(kept).values())
+    mortal.register_plugin(workers.StopProfiler())
+    before = mortal.run(kept)
+    work(100)
+    assert mortal.run(kept) == before
+    assert all(records == 0 for records, _ in before.values())
+
+
 def test_dask_mode_sends_a_provider_once_to_each_worker(cluster, travelling, sample):
     pytest.importorskip("dask_awkward", reason="dask mode needs dask-awkward ([dask-awkward])")
     from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
