@@ -47,7 +47,7 @@ def ensemble(members: Sequence[Path], output: Path, name: str, evaluation: Path 
     Parameters
     ----------
     members : sequence of Path
-        Model folders of the engine ``onnx`` with the same features, jets and target.
+        Model folders of the engine ``onnx`` or ``pfn`` with the same features, jets and target.
     output : Path
         The model folder; a model in it is replaced.
     name : str
@@ -69,8 +69,8 @@ def ensemble(members: Sequence[Path], output: Path, name: str, evaluation: Path 
     folders = [open_folder(path) for path in members]
     cards = [folder.card for folder in folders]
     for path, card in zip(members, cards, strict=True):
-        if card.engine != "onnx":
-            raise InputError(f"{path}: engine {card.engine!r} cannot be joined with others, only 'onnx' can")
+        if card.engine == "edgeconv":
+            raise InputError(f"{path}: engine {card.engine!r} cannot be joined with others, 'onnx' and 'pfn' can")
         if different := [field for field in _SHARED if getattr(card, field) != getattr(cards[0], field)]:
             raise InputError(
                 f"{path} and {members[0]} differ in {', '.join(different)}: one graph has one set of inputs"

@@ -79,8 +79,9 @@ class ModelCard(_Strict):
 
     Attributes
     ----------
-    engine : {"onnx", "edgeconv"}
-        How the graph is run: by onnxruntime, or, for a ParticleNet, by this package on flat edges, which is faster.
+    engine : {"onnx", "edgeconv", "pfn"}
+        How the graph is run: by onnxruntime, or by this package's kernels, which are faster: a ParticleNet on flat
+        edges, a particle flow network (or the mean of several) on flat rows.
     clouds : dict of str to Cloud
         Neighbours and layers of a ParticleNet, by collection of constituents; for the engine ``edgeconv``.
     batch_size : int
@@ -102,7 +103,7 @@ class ModelCard(_Strict):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     description: str
     licence: str
-    engine: Literal["onnx", "edgeconv"]
+    engine: Literal["onnx", "edgeconv", "pfn"]
     clouds: dict[str, Cloud] = {}
     batch_size: int = Field(default=1024, ge=1)
     features: Features

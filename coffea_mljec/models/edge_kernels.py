@@ -11,6 +11,7 @@ import numpy as np
 
 from coffea_mljec.jit import njit
 from coffea_mljec.models.lanes import LANES, add_relu, mean_relu
+from coffea_mljec.models.row_kernels import layers
 
 __all__ = ["convolve", "mean_of_jets"]
 
@@ -30,7 +31,7 @@ def convolve(nodes: Any, source: Any, starts: Any, widths: Any, weights: Any, bi
     widths : int64 array
         Of psi's input and the outputs of its layers.
     weights, biases : float32 array
-        Of psi's layers, [in, out] and [out], one after the other in one array.
+        Of psi's layers, as of `coffea_mljec.models.weights.Layers`.
     tile : int
         Edges in a tile; at least the most that a row has.
 
@@ -39,11 +40,9 @@ def convolve(nodes: Any, source: Any, starts: Any, widths: Any, weights: Any, bi
     float32 array, shape (N, widths[-1])
     """
     n = len(starts) - 1
-    n_first, n_last, n_layers = widths[0], widths[-1], len(widths) - 1
+    n_first, n_last = widths[0], widths[-1]
     width = nodes.shape[1]
     said = nodes.reshape(nodes.size)
-    # Without layers there is nothing to add, and the ReLU is done.
-    last_bias = biases[len(biases) - n_last :] if n_layers else np.zeros(n_last, nodes.dtype)
     out = np.empty(n * n_last, nodes.dtype)
     edges_kept = min(tile, starts[n])
     here = np.empty(edges_kept * np.max(widths), nodes.dtype)
@@ -54,33 +53,20 @@ def convolve(nodes: Any, source: Any, starts: Any, widths: Any, weights: Any, bi
         last = first + 1
         while last < n and starts[last + 1] - begin <= tile:
             last += 1
-        n_edges = starts[last] - begin
         for i in range(first, last):
             for e in range(starts[i], starts[i + 1]):
                 other = source[e] * width + n_first
                 for c in range(0, n_first, LANES):
                     add_relu(said, i * width + c, said, other + c, here, (e - begin) * n_first + c)
-        at_weight = at_bias = 0
-        for layer in range(1, len(widths)):
-            n_in, n_out = widths[layer - 1], widths[layer]
-            weight = weights[at_weight : at_weight + n_in * n_out].reshape(n_in, n_out)
-            z = here[: n_edges * n_in].reshape(n_edges, n_in)
-            y = there[: n_edges * n_out].reshape(n_edges, n_out)
-            np.dot(z, weight, y)
-            if layer < n_layers:
-                for e in range(n_edges):
-                    for c in range(0, n_out, LANES):
-                        add_relu(there, e * n_out + c, biases, at_bias + c, there, e * n_out + c)
-                at_bias += n_out
-            at_weight += n_in * n_out
-            here, there = there, here
+        floor = np.float32(0)
+        here, there = layers(here, there, n_first, starts[last] - begin, widths, weights, biases, floor)
         for i in range(first, last):
             at = (starts[i] - begin) * n_last
             heard = starts[i + 1] - starts[i]
             share = nodes.dtype.type(1.0 / heard)
             shortcut = i * width + 2 * n_first
-            for c in range(0, n_last, LANES):  # the last layer's bias and ReLU on the way
-                mean_relu(here, at + c, n_last, heard, last_bias, c, share, said, shortcut + c, out, i * n_last + c)
+            for c in range(0, n_last, LANES):
+                mean_relu(here, at + c, n_last, heard, share, said, shortcut + c, out, i * n_last + c)
         first = last
     return out.reshape(n, n_last)
 

@@ -1,8 +1,8 @@
-"""Arithmetic on eight neighbouring numbers at a time, for numba kernels: one instruction each on any vector unit.
+"""Arithmetic on some neighbouring numbers at a time, for numba kernels: one instruction each on a vector unit.
 
 numba vectorises plain loops too, but takes 32 numbers a step and leaves the rest to scalar code: a ParticleNet's loops
 over 16 to 48 channels and over the rows of a jet are mostly such rests. Arrays are one-dimensional and contiguous,
-places count elements, and nothing is checked: eight elements must be there.
+places count elements, and nothing is checked: `LANES` elements must be there.
 """
 
 from __future__ import annotations
@@ -11,18 +11,38 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import extending, types
+from numba import config, extending, types
 from numba.core import cgutils
+from numba.core.codegen import get_host_cpu_features
 
-__all__ = ["LANES", "add_relu", "mean_relu", "merge", "square_distances"]
+__all__ = [
+    "LANES",
+    "Lanes",
+    "add_relu",
+    "add_rows",
+    "bits_of",
+    "float_of",
+    "intrinsic",
+    "mean_relu",
+    "merge",
+    "square_distances",
+]
 
-_intrinsic: Any = extending.intrinsic  # which adds the first argument itself: its callers do not give it
-
-LANES = 8
+intrinsic: Any = extending.intrinsic  # which adds the first argument itself: its callers do not give it
 
 
-class _Lanes:
-    """Loads and stores of eight elements of the arrays that an intrinsic was called with."""
+def _lanes() -> int:
+    """Single-precision numbers in a vector of the processor that numba compiles for; others make two of one."""
+    chosen: Any = config
+    features = chosen.CPU_FEATURES if chosen.CPU_FEATURES is not None else get_host_cpu_features()
+    return 16 if "+avx512f" in features.split(",") else 8
+
+
+LANES = _lanes()
+
+
+class Lanes:
+    """Loads and stores of `LANES` elements of the arrays that an intrinsic was called with."""
 
     def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
         self.builder = builder
@@ -64,13 +84,20 @@ class _Lanes:
         """``second if first < second else first``."""
         return self.builder.select(self.builder.fcmp_ordered("<", first, second), second, first)
 
+    def fma(self, first: Any, second: Any, third: Any) -> Any:
+        """``first * second + third``, rounded once."""
+        kind = ir.FunctionType(self.vector, [self.vector] * 3)
+        name = f"llvm.fma.v{LANES}f{8 * self.size}"
+        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(function, (first, second, third))
+
     def relu(self, value: Any) -> Any:
         """0 below 0; a NaN stays one."""
         return self.larger(value, self.constant(0.0))
 
-    def summed(self, count: Any, term: Callable[[Any], Any]) -> Any:
-        """Sum of ``term(n)`` for n below count, in this order."""
-        total = cgutils.alloca_once_value(self.builder, self.constant(0.0))
+    def summed(self, count: Any, term: Callable[[Any], Any], start: Any = None) -> Any:
+        """``start`` (0 by default) and ``term(n)`` for n below count, added up in this order."""
+        total = cgutils.alloca_once_value(self.builder, self.constant(0.0) if start is None else start)
         with cgutils.for_range(self.builder, count) as loop:
             self.builder.store(self.builder.fadd(self.builder.load(total), term(loop.index)), total)
         return self.builder.load(total)
@@ -81,12 +108,12 @@ def _signature(*arguments: Any) -> Any:
     return types.void(*(types.intp if isinstance(argument, types.Integer) else argument for argument in arguments))
 
 
-@_intrinsic
+@intrinsic
 def add_relu(typing_context: Any, a: Any, at_a: Any, b: Any, at_b: Any, out: Any, at_out: Any) -> Any:
     """``out[at_out:][:8] = relu(a[at_a:][:8] + b[at_b:][:8])``."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        lanes = _Lanes(context, builder, signature, arguments)
+        lanes = Lanes(context, builder, signature, arguments)
         total = builder.fadd(lanes.load(0, arguments[1]), lanes.load(2, arguments[3]))
         lanes.store(lanes.relu(total), 4, arguments[5])
         return context.get_dummy_value()
@@ -94,30 +121,65 @@ def add_relu(typing_context: Any, a: Any, at_a: Any, b: Any, at_b: Any, out: Any
     return _signature(a, at_a, b, at_b, out, at_out), generate
 
 
-@_intrinsic
-def mean_relu(
-    typing_context: Any, z: Any, at_z: Any, stride: Any, count: Any, bias: Any, at_bias: Any, share: Any,
-    plus: Any, at_plus: Any, out: Any, at_out: Any,
-) -> Any:  # fmt: skip
-    """``out = relu(plus + share * sum_n relu(z[at_z + n stride:] + bias))`` over ``count`` rows, eight columns each."""
+@intrinsic
+def add_rows(typing_context: Any, rows: Any, at: Any, stride: Any, count: Any, out: Any, at_out: Any) -> Any:
+    """``out += sum_n rows[at + n stride:]`` over ``count`` rows, one after the other."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        lanes = _Lanes(context, builder, signature, arguments)
-        _, at_z, stride, count, _, at_bias, share, _, at_plus, _, at_out = arguments
-        bias = lanes.load(4, at_bias)
+        lanes = Lanes(context, builder, signature, arguments)
+        _, at, stride, count, _, at_out = arguments
 
         def term(n: Any) -> Any:
-            row = lanes.load(0, builder.add(at_z, builder.mul(n, stride)))
-            return lanes.relu(builder.fadd(row, bias))
+            return lanes.load(0, builder.add(at, builder.mul(n, stride)))
 
-        mean = builder.fmul(lanes.summed(count, term), lanes.spread(share))
-        lanes.store(lanes.relu(builder.fadd(mean, lanes.load(7, at_plus))), 9, at_out)
+        lanes.store(lanes.summed(count, term, lanes.load(4, at_out)), 4, at_out)
         return context.get_dummy_value()
 
-    return _signature(z, at_z, stride, count, bias, at_bias, share, plus, at_plus, out, at_out), generate
+    return _signature(rows, at, stride, count, out, at_out), generate
 
 
-@_intrinsic
+@intrinsic
+def bits_of(typing_context: Any, number: Any) -> Any:
+    """The bits of a float32 as an int32."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.IntType(32))
+
+    return types.int32(types.float32), generate
+
+
+@intrinsic
+def float_of(typing_context: Any, bits: Any) -> Any:
+    """The float32 of these bits."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.FloatType())
+
+    return types.float32(types.int32), generate
+
+
+@intrinsic
+def mean_relu(
+    typing_context: Any, rows: Any, at: Any, stride: Any, count: Any, share: Any, plus: Any, at_plus: Any, out: Any,
+    at_out: Any,
+) -> Any:  # fmt: skip
+    """``out = relu(plus + share * sum_n rows[at + n stride:])`` over ``count`` rows, `LANES` columns each."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        lanes = Lanes(context, builder, signature, arguments)
+        _, at, stride, count, share, _, at_plus, _, at_out = arguments
+
+        def term(n: Any) -> Any:
+            return lanes.load(0, builder.add(at, builder.mul(n, stride)))
+
+        mean = builder.fmul(lanes.summed(count, term), lanes.spread(share))
+        lanes.store(lanes.relu(builder.fadd(mean, lanes.load(5, at_plus))), 7, at_out)
+        return context.get_dummy_value()
+
+    return _signature(rows, at, stride, count, share, plus, at_plus, out, at_out), generate
+
+
+@intrinsic
 def square_distances(
     typing_context: Any, columns: Any, at: Any, other: Any, stride: Any, count: Any, out: Any, at_out: Any
 ) -> Any:
@@ -128,7 +190,7 @@ def square_distances(
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        lanes = _Lanes(context, builder, signature, arguments)
+        lanes = Lanes(context, builder, signature, arguments)
         _, at, other, stride, count, _, at_out = arguments
 
         def term(c: Any) -> Any:
@@ -144,13 +206,13 @@ def square_distances(
     return _signature(columns, at, other, stride, count, out, at_out), generate
 
 
-@_intrinsic
+@intrinsic
 def merge(typing_context: Any, numbers: Any, at: Any, ranked: Any, own: Any, below: Any) -> Any:
     """One step of an insertion into eight ranked lists: ``ranked[own:] = max(ranked[below:], min(numbers[at:],
     ranked[own:]))``, eight numbers each."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        lanes = _Lanes(context, builder, signature, arguments)
+        lanes = Lanes(context, builder, signature, arguments)
         _, at, _, own, below = arguments
         least = lanes.smaller(lanes.load(0, at), lanes.load(2, own))
         lanes.store(lanes.larger(least, lanes.load(2, below)), 2, own)

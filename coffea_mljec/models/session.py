@@ -13,11 +13,12 @@ from coffea_mljec.errors import ModelError
 from coffea_mljec.models.card import Features
 from coffea_mljec.models.edgeconv import EdgeConvNetwork
 from coffea_mljec.models.folder import ModelFolder
+from coffea_mljec.models.pfn import PFNNetwork
 
 __all__ = ["run", "session"]
 
 _SESSIONS: dict[str, Any] = {}
-_NETWORKS: dict[Hashable, EdgeConvNetwork] = {}
+_NETWORKS: dict[Hashable, EdgeConvNetwork | PFNNetwork] = {}
 _CHECKED: set[tuple[str, Features]] = set()
 _LOCK = threading.Lock()
 
@@ -64,20 +65,20 @@ def run(model: ModelFolder, arrays: Mapping[str, npt.NDArray[Any]]) -> npt.NDArr
     ModelError
         If the graph cannot be run, or is not what the card says.
     """
-    if model.card.engine == "edgeconv":
+    if model.card.engine != "onnx":
         return _network(model)(arrays)
     (output,) = session(model).run([model.card.output], dict(arrays))
     result: npt.NDArray[np.float32] = output
     return result
 
 
-def _network(model: ModelFolder) -> EdgeConvNetwork:
-    """Return this process's flat ParticleNet of a model, made on first use."""
+def _network(model: ModelFolder) -> EdgeConvNetwork | PFNNetwork:
+    """Return this process's flat network of a model, made on first use."""
     card = model.card
-    key = (card.sha256, card.features, *sorted(card.clouds.items()))
+    key = (card.engine, card.sha256, card.features, *sorted(card.clouds.items()))
     with _LOCK:
         if key not in _NETWORKS:
-            _NETWORKS[key] = EdgeConvNetwork(model)
+            _NETWORKS[key] = EdgeConvNetwork(model) if card.engine == "edgeconv" else PFNNetwork(model)
         return _NETWORKS[key]
 
 

@@ -15,6 +15,9 @@ import hist
 import numpy as np
 from coffea import processor
 
+from coffea_mljec.models.edgeconv import EdgeConvNetwork
+from coffea_mljec.models.pfn import PFNNetwork
+
 __all__ = ["Empty", "Watched", "read_notes", "resident", "sessions"]
 
 _EVERY = 20
@@ -76,13 +79,14 @@ def resident(field: str = "VmRSS") -> float:
 
 
 def sessions() -> int:
-    """Sessions of onnxruntime that are alive in this process, whoever made them."""
-    if "onnxruntime" not in sys.modules:
-        return 0
-    from onnxruntime import InferenceSession
+    """Networks that are ready to run in this process, whoever made them: our own, and sessions of onnxruntime."""
+    kinds: tuple[type, ...] = (EdgeConvNetwork, PFNNetwork)
+    if "onnxruntime" in sys.modules:
+        from onnxruntime import InferenceSession
 
+        kinds = (*kinds, InferenceSession)
     # Not isinstance: that asks things for their class, and some answer with warnings.
-    return sum(type(thing) is InferenceSession for thing in gc.get_objects())
+    return sum(type(thing) in kinds for thing in gc.get_objects())
 
 
 def _counted() -> int | None:

@@ -13,16 +13,16 @@ from typing import Any
 import awkward as ak
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info, threadpool_limits
 
 import coffea_mljec as mljec
 from coffea_mljec import models
 from coffea_mljec.errors import ModelError
 from coffea_mljec.features import PFNANO, FeatureSet, compute
 from coffea_mljec.layouts import flatten
-from coffea_mljec.models.blas import one_blas_thread
 from coffea_mljec.models.edge_kernels import convolve
+from coffea_mljec.models.lanes import LANES
 from coffea_mljec.models.neighbours import nearest_neighbours
+from coffea_mljec.models.weights import Dense, Layers
 from tests.models import toy
 
 pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
@@ -157,22 +157,6 @@ def test_threads_and_pickle_give_the_same(lite: Path) -> None:
     np.testing.assert_array_equal(got, wanted)
 
 
-def test_one_blas_thread_while_anybody_needs_it_and_then_as_before() -> None:
-    def threads() -> set[int]:
-        return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
-
-    with one_blas_thread():  # loads the libraries
-        pass
-    with threadpool_limits(2, user_api="blas"):
-        before = threads()
-        with one_blas_thread():
-            assert threads() == {1}
-            with one_blas_thread():
-                assert threads() == {1}
-            assert threads() == {1}
-        assert threads() == before
-
-
 def test_apply_runs_it(lite: Path, sample: Path, open_nano: Callable[..., Any]) -> None:
     events = open_nano(sample, entry_stop=30)
     flat_edges = mljec.MLJEC(lite).correction(events)
@@ -186,25 +170,24 @@ def test_convolve_equals_numpy() -> None:
     """Against plain numpy on one edge after the other, with tiles of every size."""
     rng = np.random.default_rng(2)
     offsets = np.concatenate([[0], np.cumsum(COUNTS)]).astype(np.int64)
-    widths = (8, 24, 16)
-    nodes = rng.normal(size=(offsets[-1], 32)).astype(np.float32)
+    widths = (LANES, 3 * LANES, 2 * LANES)
+    nodes = rng.normal(size=(offsets[-1], 4 * LANES)).astype(np.float32)
     layers = [
         (rng.normal(size=(a, b)).astype(np.float32), rng.normal(size=b).astype(np.float32)) for a, b in pairwise(widths)
     ]
     source, starts = nearest_neighbours(nodes[:, :2], offsets, 3)
-    wanted = np.empty((len(nodes), 16))
+    wanted = np.empty((len(nodes), widths[-1]))
     for i in range(len(nodes)):
-        heard = np.zeros(16)
+        heard = np.zeros(widths[-1])
         for j in source[starts[i] : starts[i + 1]]:
-            z = np.maximum(nodes[i, :8].astype(np.float64) + nodes[j, 8:16], 0)
+            z = np.maximum(nodes[i, :LANES].astype(np.float64) + nodes[j, LANES : 2 * LANES], 0)
             for weight, bias in layers:
                 z = np.maximum(z @ weight + bias, 0)
             heard += z
-        wanted[i] = np.maximum(nodes[i, 16:] + heard / (starts[i + 1] - starts[i]), 0)
-    weights = np.concatenate([weight.ravel() for weight, _ in layers])
-    biases = np.concatenate([bias for _, bias in layers])
+        wanted[i] = np.maximum(nodes[i, 2 * LANES :] + heard / (starts[i + 1] - starts[i]), 0)
+    packed = Layers.of([Dense(weight, bias) for weight, bias in layers])
     for tile in (3, 4, 10, 10_000):
-        got = convolve(nodes, source, starts, np.array(widths), weights, biases, tile)
+        got = convolve(nodes, source, starts, packed.widths, packed.weights, packed.biases, tile)
         np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
 
 
@@ -257,7 +240,7 @@ def test_a_graph_that_is_no_particlenet(tmp_path: Path) -> None:
 
 
 def test_unknown_engine(lite: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="engine: Input should be 'onnx' or 'edgeconv'"):
+    with pytest.raises(ModelError, match="engine: Input should be 'onnx', 'edgeconv' or 'pfn'"):
         edit(lite, tmp_path / "engine", engine="torch")
 
 

@@ -40,19 +40,26 @@ def test_threads_change_no_bit(events: Any) -> None:
         np.testing.assert_array_equal(flat(mljec.MLJEC(threads=threads).correction(events)), one)
 
 
+@pytest.mark.parametrize(("model", "maker"), [("pfn-c-lite", "_make"), ("pfn-r-lite-3", "PFNNetwork")])
 def test_threads_of_a_worker_share_one_session(
-    sample: Path, open_nano: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    sample: Path, open_nano: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, model: str, maker: str
 ) -> None:
     made = []
+    make = getattr(session_room, maker)
     monkeypatch.setattr(session_room, "_SESSIONS", {})
-    monkeypatch.setattr(session_room, "_make", lambda model, make=session_room._make: made.append(1) or make(model))
+    monkeypatch.setattr(session_room, "_NETWORKS", {})
+    monkeypatch.setattr(session_room, maker, lambda folder: made.append(1) or make(folder))
     parts = [(start, start + 60) for start in range(0, 300, 60)]
     chunks = [open_nano(sample, entry_start=start, entry_stop=stop) for start, stop in parts]
-    wanted = [flat(mljec.apply(open_nano(sample, entry_start=start, entry_stop=stop)).pt) for start, stop in parts]
+    wanted = [
+        flat(mljec.MLJEC(model).apply(open_nano(sample, entry_start=start, entry_stop=stop)).pt)
+        for start, stop in parts
+    ]
     made.clear()
     session_room._SESSIONS.clear()
+    session_room._NETWORKS.clear()
     with ThreadPoolExecutor(len(parts)) as pool:
-        got = list(pool.map(lambda chunk: flat(mljec.apply(chunk).pt), chunks))
+        got = list(pool.map(lambda chunk: flat(mljec.MLJEC(model).apply(chunk).pt), chunks))
     assert len(made) == 1
     for ours, theirs in zip(got, wanted, strict=True):
         np.testing.assert_array_equal(ours, theirs)

@@ -92,7 +92,7 @@ def test_what_cannot_be_joined_is_refused(members: list[Path], tmp_path: Path) -
     with pytest.raises(InputError, match="two or more models, got 1"):
         ensemble(members[:1], tmp_path / "joined", "joined")
     trees = Path(models.__file__).parent / "bundled" / "jet-bdt"
-    with pytest.raises(InputError, match="differ in features"):
+    with pytest.raises(InputError, match="differ in engine, features"):
         ensemble([members[0], trees], tmp_path / "joined", "joined")
     with pytest.raises(InputError, match="no evaluation at"):
         ensemble(members, tmp_path / "joined", "joined", tmp_path / "card.json")

@@ -172,6 +172,7 @@ def test_export_writes_a_model_folder_that_applies(tmp_path: Path, toy_jets: Cal
     assert "toy jets (digest abababababababab)" in card.training.sample
     assert card.parameters == parameter_count(network)
     assert card.opset == OPSET
+    assert card.engine == "pfn"
     assert card.algorithm == "AK4PFchs"
     assert card.domain.pt_raw == (5.5, 900.0)
     assert card.metrics == {"val_loss": 0.1, "test_loss": 0.11}

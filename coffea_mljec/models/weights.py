@@ -1,0 +1,163 @@
+"""The weights of a model's own graph, under the names that ``training.networks`` gives them, ready for `dense`.
+
+The graph stays the model's definition: only its named constants are read, and each is checked for its shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from coffea_mljec.errors import ModelError
+from coffea_mljec.models.panels import packed, padded_width
+from coffea_mljec.models.row_kernels import add_sums
+from coffea_mljec.models.wire import Constants
+
+__all__ = ["NO_COLUMNS", "Array", "Columns", "Dense", "Layers", "Weights", "add_jet_sums", "on_rows"]
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Weight [in, out] and bias [out] of one layer."""
+
+    weight: Array
+    bias: Array
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Inputs of which the logarithm is taken: ``sign(x) log(1 + |x| scale)`` of each of these columns."""
+
+    index: npt.NDArray[np.int64]
+    scale: Array
+
+
+NO_COLUMNS = Columns(np.zeros(0, np.int64), np.zeros(0, np.float32))
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Layers one after the other, as kernels take them: widths [L + 1], of the input first; the rest as `packed`."""
+
+    widths: npt.NDArray[np.int64]
+    weights: Array
+    biases: Array
+
+    @classmethod
+    def of(cls, layers: Sequence[Dense], n_in: int = 0) -> Layers:
+        """Pack layers; without any, ``n_in`` is the width."""
+        widths = [len(layers[0].weight) if layers else n_in, *(len(layer.bias) for layer in layers)]
+        parts = [packed(layer.weight, layer.bias) for layer in layers]
+        empty = [np.zeros(0, np.float32)]
+        return cls(
+            np.array(widths, np.int64),
+            np.concatenate(empty + [weight for weight, _ in parts]),
+            np.concatenate(empty + [bias for _, bias in parts]),
+        )
+
+
+class Weights:
+    """Constants of a graph by name.
+
+    Parameters
+    ----------
+    model, network : str
+        The model's name, and what its card says it is, for messages.
+    constants : Constants
+    prefix : str
+        Of the names, in a graph that holds several networks.
+
+    Raises
+    ------
+    ModelError
+        By its methods, if a constant is missing or has another shape than the card asks for.
+    """
+
+    def __init__(self, model: str, network: str, constants: Constants, prefix: str = "") -> None:
+        self._model, self._network, self._constants, self._prefix = model, network, constants, prefix
+
+    def inputs(self, collection: str, n_features: int, width: int | None) -> tuple[Columns, Dense]:
+        """The first layer on a collection's features, and the columns of which it takes the logarithm."""
+        plain = self.dense(f"{collection}.0.plain", n_features, width)
+        if f"{self._prefix}{collection}.symlog.pick" not in self._constants.values:
+            return NO_COLUMNS, plain
+        pick = self.array(f"{collection}.symlog.pick", n_features, None)
+        own = self.array(f"{collection}.symlog.weight", pick.shape[1], plain.weight.shape[1])
+        index = np.abs(pick).argmax(axis=0)
+        if np.count_nonzero(pick) != len(index) or plain.weight[index].any():
+            raise ModelError(
+                f"{collection}.symlog.pick of model {self._model!r} must take one column each, which "
+                f"{collection}.0.plain does not: {self._remedy}"
+            )
+        weight = plain.weight.copy()
+        weight[index] = own
+        return Columns(index, pick[index, np.arange(len(index))]), Dense(weight, plain.bias)
+
+    def chain(self, name: str, n_in: int, first: int) -> list[Dense]:
+        """The layers ``name.first``, ``name.(first + 1)``, ..., as many as there are."""
+        layers: list[Dense] = []
+        while f"{self._prefix}{name}.{first + len(layers)}.weight" in self._constants.values:
+            layers.append(self.dense(f"{name}.{first + len(layers)}", n_in, None))
+            n_in = len(layers[-1].bias)
+        return layers
+
+    def head(self, n_pooled: int, n_jet: int) -> tuple[Columns, list[Dense]]:
+        """The columns of the jets' features of which the logarithm is taken, and the layers on what the constituents
+        pool to, followed by these; the output is the last."""
+        columns, first = self.inputs("jet", n_jet, None)
+        width = len(first.bias)
+        if n_pooled:
+            first = Dense(np.concatenate([self.array("head.0.weight", n_pooled, width), first.weight]), first.bias)
+        layers = [first, *self.chain("head", width, 1)]
+        return columns, [*layers, self.dense("output", len(layers[-1].bias), 1)]
+
+    def dense(self, name: str, n_in: int, n_out: int | None) -> Dense:
+        """A layer of which the sizes are known, or None."""
+        weight = self.array(f"{name}.weight", n_in, n_out)
+        return Dense(weight, self.array(f"{name}.bias", weight.shape[1]))
+
+    def array(self, name: str, *shape: int | None) -> Array:
+        """A float32 constant of which the shape is known, or None."""
+        value = self._constants.values.get(self._prefix + name)
+        wanted = " x ".join("any" if size is None else str(size) for size in shape)
+        if value is None:
+            raise ModelError(
+                f"the graph of model {self._model!r} has no constant {name!r} ({wanted}): {self._remedy}, or say "
+                "engine 'onnx'."
+            )
+        fits = len(value.shape) == len(shape) and all(
+            size is None or size == got for size, got in zip(shape, value.shape, strict=True)
+        )
+        if not fits or value.dtype != np.float32:
+            got = " x ".join(map(str, value.shape))
+            raise ModelError(
+                f"the constant {name!r} of model {self._model!r} must be float32 {wanted}, as its card says; got "
+                f"{value.dtype} {got}. Export the model again."
+            )
+        return np.ascontiguousarray(value, np.float32)
+
+    @property
+    def _remedy(self) -> str:
+        return f"only {self._network} written by python -m training export has it as its card says; export it again"
+
+
+def add_jet_sums(
+    x: Array, offsets: npt.NDArray[np.int64], columns: Columns, layers: Layers, floor: np.float32, out: Array, at: int
+) -> None:
+    """`coffea_mljec.models.row_kernels.add_sums` of columns and layers."""
+    index, scale = columns.index, columns.scale
+    add_sums(
+        np.ascontiguousarray(x), offsets, index, scale, layers.widths, layers.weights, layers.biases, floor, out, at
+    )
+
+
+def on_rows(x: Array, columns: Columns, layers: Layers, floor: np.float32) -> Array:
+    """What the layers make of every row, [N, `padded_width` of the last]; the last layer has another floor than 0."""
+    out = np.zeros((len(x), padded_width(int(layers.widths[-1]))), np.float32)
+    add_jet_sums(x, np.arange(len(x) + 1), columns, layers, floor, out, 0)
+    return out
