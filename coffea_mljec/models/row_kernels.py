@@ -13,9 +13,9 @@ from coffea_mljec.jit import njit
 from coffea_mljec.models.lanes import LANES, add_rows, bits_of, float_of
 from coffea_mljec.models.panels import dense
 
-__all__ = ["add_sums", "layers", "symlog_columns"]
+__all__ = ["TILE", "add_sums", "layers", "symlog_columns"]
 
-_TILE = 96
+TILE = 96
 """Rows of a tile: whole panels, and 24 kB where layers are 64 wide."""
 
 _ONE, _HALF, _ZERO = np.float32(1), np.float32(0.5), np.float32(0)
@@ -30,13 +30,14 @@ _C6, _C7, _C8 = np.float32(2.0000714765e-1), np.float32(-2.4999993993e-1), np.fl
 
 
 @njit(inline="always")
-def symlog_columns(rows: Any, stride: int, n: int, index: Any, scale: Any) -> None:
+def symlog_columns(rows: Any, stride: int, n: int, index: Any, scale: Any, value: Any) -> None:
     """``x = sign(x) log(1 + |x scale|)`` in some columns of n rows, in place; NaN where x is not finite.
+
+    ``value`` is room for n numbers.
 
     The logarithm is that of the Cephes library (S. Moshier, logf: argument in [sqrt(1/2), sqrt(2)), error below 1e-7 of
     the result), written for a compiler that does eight or sixteen at a time.
     """
-    value = np.empty(n, np.float32)
     for c in range(len(index)):
         for i in range(n):
             value[i] = rows[np.uintp(i * stride + index[c])] * scale[c]
@@ -92,8 +93,8 @@ def layers(
 
 @njit()
 def add_sums(
-    x: Any, offsets: Any, index: Any, scale: Any, widths: Any, weights: Any, biases: Any, floor: float, out: Any,
-    at: int,
+    x: Any, offsets: Any, index: Any, scale: Any, widths: Any, weights: Any, biases: Any, floor: float, room: Any,
+    out: Any, at: int,
 ) -> None:  # fmt: skip
     """Add the sum over each jet's rows of what the layers make of a row to the columns from ``at`` on of ``out``.
 
@@ -108,30 +109,30 @@ def add_sums(
         As of `coffea_mljec.models.weights.Layers`.
     floor : float32
         Of the last layer; 0 for a ReLU.
+    room : float32 array, shape (3, any)
+        For `TILE` rows of the widest input or output of a layer.
     out : contiguous float32 array, shape (n, at least ``at`` + `width_of` the last layer)
     """
     n_rows, n_features = x.shape
     rows = x.reshape(x.size)
-    most = n_features
-    for layer in range(1, len(widths)):
-        most = max(most, width_of(widths[layer]))
-    here = np.empty(most * min(_TILE, n_rows), np.float32)
-    there = np.empty(len(here), np.float32)
+    here, there, value = room[0], room[1], room[2]
     width = width_of(widths[-1])
     total = out.reshape(out.size)
     jet = 0
-    for first in range(0, n_rows, _TILE):
-        n = min(_TILE, n_rows - first)
+    for first in range(0, n_rows, TILE):
+        n = n_rows - first
+        n = n if n < TILE else TILE
         tile = rows[first * n_features : (first + n) * n_features]  # a slice: its indices are seen to be in range
         for i in range(len(tile)):
             here[i] = tile[i]
-        symlog_columns(here, n_features, n, index, scale)
+        symlog_columns(here, n_features, n, index, scale, value)
         here, there = layers(here, there, n_features, n, widths, weights, biases, floor)
         row = first
         while row < first + n:
             while offsets[jet + 1] <= row:
                 jet += 1
-            end = min(offsets[jet + 1], first + n)
+            end = offsets[jet + 1]
+            end = end if end < first + n else first + n
             for c in range(0, width, LANES):
                 add_rows(here, (row - first) * width + c, width, end - row, total, jet * out.shape[1] + at + c)
             row = end

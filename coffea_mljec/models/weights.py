@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from coffea_mljec.errors import ModelError
 from coffea_mljec.models.panels import packed, padded_width
-from coffea_mljec.models.row_kernels import add_sums
+from coffea_mljec.models.row_kernels import TILE, add_sums
 from coffea_mljec.models.wire import Constants
 
 __all__ = ["NO_COLUMNS", "Array", "Columns", "Dense", "Layers", "Weights", "add_jet_sums", "on_rows"]
@@ -150,10 +150,12 @@ def add_jet_sums(
     x: Array, offsets: npt.NDArray[np.int64], columns: Columns, layers: Layers, floor: np.float32, out: Array, at: int
 ) -> None:
     """`coffea_mljec.models.row_kernels.add_sums` of columns and layers."""
-    index, scale = columns.index, columns.scale
+    widest = max([x.shape[1], *(padded_width(int(width)) for width in layers.widths[1:])])
+    room = np.empty((3, min(TILE, len(x)) * widest), np.float32)
     add_sums(
-        np.ascontiguousarray(x), offsets, index, scale, layers.widths, layers.weights, layers.biases, floor, out, at
-    )
+        np.ascontiguousarray(x), offsets, columns.index, columns.scale, layers.widths, layers.weights, layers.biases,
+        floor, room, out, at,
+    )  # fmt: skip
 
 
 def on_rows(x: Array, columns: Columns, layers: Layers, floor: np.float32) -> Array:

@@ -24,7 +24,7 @@ def one_layer(x, stride, n_rows, n_in, weights, biases, width, floor, out):
 
 @njit()
 def logarithms(rows, stride, n, index, scale):
-    symlog_columns(rows, stride, n, index, scale)
+    symlog_columns(rows, stride, n, index, scale, np.empty(n, np.float32))
 
 
 def layer(n_in: int, n_out: int, seed: int = 1) -> Dense:
