@@ -59,7 +59,7 @@ def main() -> None:
         if "particlenet-r-lite" in bundled():
             return {"pfn-r-lite": "pfn-r-lite", "particlenet-r-lite": "particlenet-r-lite"}
         material.folders(output / "models", "particlenet-r-lite", jets())
-        return {"pfn-r-lite": "pfn-r-lite", "particlenet-r-lite": output / "models" / "particlenet-r-lite" / "edgeconv"}
+        return {"pfn-r-lite": "pfn-r-lite", "particlenet-r-lite": output / "models" / "particlenet-r-lite" / "own"}
 
     parts: dict[str, Callable[[], list[Topic]]] = {
         "features": lambda: bench_networks.features(jets(), rounds),

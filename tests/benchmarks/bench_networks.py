@@ -78,11 +78,10 @@ def networks(file: Path, folder: Path, rounds: int, names: tuple[str, ...] = tup
     for name in names:
         n_ours, n_peers = (min(sizes[name], len(flat)) for sizes in (JETS, JETS_OF_PEERS))
         own = material.folders(folder, name, file)
-        ours = own.get("edgeconv", own["onnx"])
+        ours = own["own"]
         arrays = compute(flat, PFNANO, 0, n_peers)
         ways: dict[str, Way] = {"ours, flat": _ours(ours, flat, n_ours)}
-        if ours.card.engine != "onnx":
-            ways["onnxruntime, our portable graph"] = _ours(own["onnx"], flat, min(n_ours, 512))
+        ways["onnxruntime, our portable graph"] = _ours(own["onnx"], flat, min(n_ours, 4 * n_peers))
         for title, call in _peers(name, file, arrays).items():
             worst = _difference(models.run(ours, arrays), call(), arrays)
             assert worst < 1e-3, f"{title} of {name} differs by {worst}"
@@ -102,7 +101,7 @@ def end_to_end(file: Path, folder: Path, rounds: int, name: str = "pfn-r-lite") 
     ``torch_wrapper``; it is spared its jets' and vertices' features, standardising, and the copy into its tensors.
     """
     torch.set_num_threads(1)
-    model = material.folders(folder, name, file)["onnx"]
+    model = material.folders(folder, name, file)["own"]
     events = material.events_of(file)
     n_all = len(material.flat_jets(events))
     part = material.events_of(file, entry_stop=max(1, len(events) * JETS_OF_PEERS[name] // n_all))

@@ -15,6 +15,7 @@ import onnxruntime
 from onnx import numpy_helper
 
 import coffea_mljec as mljec
+from coffea_mljec import models
 from coffea_mljec.features import compute
 from coffea_mljec.validation.events import generator_pt
 from tests.benchmarks.material import events_of
@@ -89,7 +90,7 @@ def precision(file: Path, rounds: int, model: str = "pfn-r-lite") -> list[Topic]
     starts = range(0, len(flat), size)
     batches = [compute(flat, corrector.card.feature_set, at, min(at + size, len(flat))) for at in starts]
     makers: dict[str, Callable[[bytes], bytes]] = {
-        "float32, as shipped": bytes,
+        "float32, onnxruntime": bytes,
         "weights rounded to float16": lambda graph: rounded(graph, to_float16),
         "weights rounded to bfloat16": lambda graph: rounded(graph, to_bfloat16),
         "float16 throughout": in_float16,
@@ -105,7 +106,8 @@ def precision(file: Path, rounds: int, model: str = "pfn-r-lite") -> list[Topic]
             notes.append(f"{name} cannot be made or run ({type(error).__name__})")
         else:
             sessions[name] = made
-    ways = {
+    ways = {"float32, our kernels": Way(lambda: [models.run(corrector.model, batch) for batch in batches], len(flat))}
+    ways |= {
         name: Way(lambda session=session: [session.run([output], batch)[0] for batch in batches], len(flat))
         for name, session in sessions.items()
     }
@@ -114,7 +116,7 @@ def precision(file: Path, rounds: int, model: str = "pfn-r-lite") -> list[Topic]
     raw = flat.jet["pt_raw"][chosen] / gen[chosen]
     central = np.abs(ak.flatten(events.Jet.eta).to_numpy()[chosen]) < 2.5
     moved = {name: np.concatenate(way.call())[chosen].astype(float) for name, way in ways.items()}
-    reference = moved["float32, as shipped"]
+    reference = moved["float32, onnxruntime"]
     for name, values in moved.items():
         if values is not reference:
             parts = [_moved(raw[where] * np.exp(reference[where]), raw[where] * np.exp(values[where]), region)

@@ -11,8 +11,10 @@ import numpy as np
 from coffea_mljec.features import PFNANO, compute, kernels
 from coffea_mljec.features.compute import _jet_features, _plan, _range
 from coffea_mljec.models.edge_kernels import convolve
-from coffea_mljec.models.edgeconv import EdgeConvNetwork
+from coffea_mljec.models.edgeconv import _TILE, EdgeConvNetwork
 from coffea_mljec.models.neighbours import nearest_neighbours
+from coffea_mljec.models.panels import NO_FLOOR
+from coffea_mljec.models.weights import on_rows
 from tests.benchmarks import material
 from tests.benchmarks.bench_networks import CANDIDATES, TITLES
 from tests.benchmarks.timing import Topic, Way, in_turn
@@ -27,7 +29,7 @@ def profile(file: Path, folder: Path, rounds: int) -> list[Topic]:
     flat = material.flat_jets(material.events_of(file))
     topics = [_features(flat, file, rounds)]
     for name, most in JETS.items():
-        network = EdgeConvNetwork(material.folders(folder, name, file)["edgeconv"])
+        network = EdgeConvNetwork(material.folders(folder, name, file)["own"])
         topics.append(_network(TITLES[name], network, compute(flat, PFNANO, 0, min(most, len(flat))), rounds))
     return topics
 
@@ -74,27 +76,18 @@ def _network(title: str, network: EdgeConvNetwork, arrays: dict[str, np.ndarray]
         x, offsets = arrays[f"{c}_features"], arrays[f"{c}_offsets"]
         where = np.ascontiguousarray(x[:, network._columns[c]])
         for block in network._blocks[c]:
-            layer = network._inputs[c] if block.nodes is None else block.nodes
-            rows.append((layer, x))
+            rows.append((x, block.columns, block.nodes, NO_FLOOR))
             points.append((where, offsets, k))
-            nodes = layer(x) if block.nodes is None else x @ layer.weight + layer.bias
             found = nearest_neighbours(where, offsets, k, ranked=False)
-            edges.append((nodes, *found, block.widths, block.weights, block.biases, block.tile(k)))
-            products += 2 * len(found[0]) * int(np.sum(block.widths[:-1] * block.widths[1:]))
+            layers = block.edges
+            edges.append((on_rows(*rows[-1]), *found, layers.widths, layers.weights, layers.biases, max(_TILE, k)))
+            products += 2 * len(found[0]) * int(np.sum(layers.widths[:-1] * layers.widths[1:]))
             x = where = convolve(*edges[-1])
-
-    def on_rows() -> None:
-        for layer, x in rows:
-            if hasattr(layer, "plain"):
-                layer(x)
-            else:
-                nodes = x @ layer.weight
-                nodes += layer.bias
 
     ways = {
         "whole": Way(lambda: network(arrays), n),
         "neighbours": Way(lambda: [nearest_neighbours(*one, ranked=False) for one in points], n),
-        "layers on rows": Way(on_rows, n),
+        "layers on rows": Way(lambda: [on_rows(*one) for one in rows], n),
         "layers on edges": Way(lambda: [convolve(*one) for one in edges], n),
     }
     times = in_turn(ways, rounds)

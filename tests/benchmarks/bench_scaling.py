@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import time
+import warnings
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from coffea import processor
 
 import coffea_mljec as mljec
@@ -34,6 +38,7 @@ def local_workers(*counts: int) -> Iterator[dict[int, workers.ClusterExecutor]]:
             client = stack.enter_context(Client(cluster))
             client.run(quiet_coffea)
             client.register_plugin(workers.WarmUp(mljec.MLJEC("pfn-r-lite")))
+            client.register_plugin(workers.StopProfiler())
             found[count] = workers.ClusterExecutor(client=client, status=False, retries=0)
         yield found
 
@@ -49,24 +54,46 @@ def links(folder: Path, file: Path, number: int) -> dict[str, list[str]]:
 
 
 def scaling(folder: Path, file: Path, rounds: int, files: int = 6) -> list[Topic]:
-    """PFN-r Lite over the same chunks on one and on two workers, by the clock on the wall; two should take half."""
+    """PFN-r Lite over the same chunks on one and on two workers, by the clock on the wall; two should take half.
+
+    The same work in one and two plain processes, which say nothing to each other, is what the machine allows.
+    """
     fileset = links(folder / "scaling", file, files)
     inner = Watched(mljec.MLJEC("pfn-r-lite"), os.devnull)
     times: dict[str, list[float]] = {}
-    with local_workers(1, 2) as executors:
+    with local_workers(1, 2) as executors, ExitStack() as stack:
         plan = workers.plan_of(executors[1], fileset, chunk_size=500)
+        alone = {
+            count: stack.enter_context(ProcessPoolExecutor(count, mp_context=get_context("spawn"))) for count in (1, 2)
+        }
         for number in range(rounds + 1):
             for count in (2, 1):
+                spent = {}
                 start = time.perf_counter()
                 jets = workers.process(executors[count], plan, inner).result["finite"]
-                spent = 1e6 * (time.perf_counter() - start) / jets
+                spent[f"{count} worker{'s' if count > 1 else ''}"] = time.perf_counter() - start
+                start = time.perf_counter()
+                assert sum(alone[count].map(_by_itself, fileset["linked"])) == jets
+                spent[f"{count} plain process{'es' if count > 1 else ''}"] = time.perf_counter() - start
                 if number:  # the first round warms up
-                    times.setdefault(f"{count} worker{'s' if count > 1 else ''}", []).append(spent)
+                    for way, seconds in spent.items():
+                        times.setdefault(way, []).append(1e6 * seconds / jets)
+    allowed = np.median(times["1 plain process"]) / np.median(times["2 plain processes"])
     note = (
         f"reading and apply through coffea_mljec.workers, {len(plan.chunks)} chunks, wall clock; load of the machine "
-        f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, on which the scheduler runs too."
+        f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, on which the scheduler runs too. "
+        f"Plain processes, without any scheduler: two are {allowed:.2f} times one."
     )
     return [Topic("dask workers", "us/jet", times, {"1 worker": 1.9}, note)]
+
+
+def _by_itself(file: str) -> int:
+    """Jets of a file, corrected in this process."""
+    warnings.simplefilter("ignore")
+    quiet_coffea()
+    here = processor.IterativeExecutor(status=False, retries=0)
+    plan = workers.plan_of(here, {"linked": [file]}, chunk_size=500)
+    return int(workers.process(here, plan, Watched(mljec.MLJEC("pfn-r-lite"), os.devnull)).result["finite"])
 
 
 def overhead(folder: Path, file: Path, rounds: int, chunks: int = 100) -> list[Topic]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
@@ -30,6 +31,8 @@ MEMORY = 200.0
 """MB that a call may take beyond its inputs."""
 GROWTH = 10.0
 """MB that a process may grow by over all chunks."""
+_WARM = 50
+"""Chunks before the first that counts: caches fill."""
 
 _FIRST_CALL = """
 import json, sys, time, warnings
@@ -84,7 +87,8 @@ def _in_process(code: str, arguments: list[str], environment: dict[str, str]) ->
 
 
 def memory(file: Path, models: dict[str, Path | str], chunks: int = 200) -> list[Topic]:
-    """MB that a process grows by over ``chunks`` chunks of many sizes, and at most beyond a large chunk's inputs.
+    """MB that a process grows by over ``chunks`` chunks of many sizes, after some before them, and at most beyond a
+    large chunk's inputs.
 
     Each model has a process of its own: what an earlier measurement left in the heap would be used again unseen.
     """
@@ -102,20 +106,26 @@ def _memory(file: Path, model: Path | str, heavy: bool, chunks: int) -> dict[str
     corrector = mljec.MLJEC(model)
     events = events_of(file)
     stop = 60 if heavy else 400
-    for size in (stop, 1, stop // 2):
-        corrector(events_of(file, entry_stop=size))
-    gc.collect()
+    corrector(events_of(file, entry_stop=2))  # compiles
     peaks = []
     for share in (8, 1):
         part = events_of(file, entry_stop=(300 if heavy else len(events)) // share)
-        corrector.features(part)  # reads the columns
+        for branch in corrector.required_branches(part):
+            table, _, field = branch.partition("_")
+            if field and table in part.fields and field in part[table].fields:
+                part[table][field].layout.to_packed()
         gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)  # what is free goes back, so that all that is taken is seen
         Path("/proc/self/clear_refs").write_text("5")  # the highest mark starts anew
         before = resident("VmHWM")
         corrector(part)
         peaks.append(resident("VmHWM") - before)
-    before = resident()
-    for chunk in range(chunks):
+    del part
+    before = 0.0
+    for chunk in range(-_WARM, chunks):
+        if not chunk:
+            gc.collect()
+            before = resident()
         start = chunk * 7 % (len(events) - stop)
         corrector(events_of(file, entry_start=start, entry_stop=start + 1 + chunk * 37 % stop))
     gc.collect()

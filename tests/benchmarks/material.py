@@ -108,7 +108,7 @@ def network(name: str, path: Path) -> Network:
 
 
 def folders(folder: Path, name: str, path: Path) -> dict[str, models.ModelFolder]:
-    """Engine -> the model folder of one random network: ``onnx``, and ``edgeconv`` for a ParticleNet."""
+    """How it runs -> the model folder of one random network: ``onnx``, and ``own``, this package's kernels."""
     made = network(name, path)
     fields: dict[str, Any] = {
         "name": name,
@@ -132,5 +132,5 @@ def folders(folder: Path, name: str, path: Path) -> dict[str, models.ModelFolder
     size = {"batch_size": engine.get("batch_size", BATCH)}
     found = {"onnx": models.write_folder(folder / name / "onnx", graph, fields | size)}
     if engine:
-        found["edgeconv"] = models.write_folder(folder / name / "edgeconv", graph, fields | engine)
+        found["own"] = models.write_folder(folder / name / "own", graph, fields | engine)
     return found
