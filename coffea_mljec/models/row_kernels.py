@@ -13,7 +13,7 @@ from coffea_mljec.jit import njit
 from coffea_mljec.models.lanes import LANES, add_rows, bits_of, float_of
 from coffea_mljec.models.panels import dense
 
-__all__ = ["TILE", "add_sums", "layers", "symlog_columns"]
+__all__ = ["TILE", "through", "layers", "symlog_columns"]
 
 TILE = 96
 """Rows of a tile: whole panels, and 24 kB where layers are 64 wide."""
@@ -92,17 +92,18 @@ def layers(
 
 
 @njit()
-def add_sums(
+def through(
     x: Any, offsets: Any, index: Any, scale: Any, widths: Any, weights: Any, biases: Any, floor: float, room: Any,
     out: Any, at: int,
 ) -> None:  # fmt: skip
-    """Add the sum over each jet's rows of what the layers make of a row to the columns from ``at`` on of ``out``.
+    """Add the sum over each jet's rows of what the layers make of a row to the columns from ``at`` on of ``out``; or,
+    without offsets, set the rows of ``out`` to what the layers make of each.
 
     Parameters
     ----------
     x : contiguous float32 array, shape (N, F)
     offsets : int64 array, shape (n + 1,)
-        Jet j has the rows ``offsets[j]:offsets[j + 1]``; the last offset is N.
+        Jet j has the rows ``offsets[j]:offsets[j + 1]``; the last offset is N. Or empty.
     index, scale : ndarray
         As of `coffea_mljec.models.weights.Columns`.
     widths, weights, biases : ndarray
@@ -112,6 +113,7 @@ def add_sums(
     room : float32 array, shape (3, any)
         For `TILE` rows of the widest input or output of a layer.
     out : contiguous float32 array, shape (n, at least ``at`` + `width_of` the last layer)
+        (N, `width_of` the last layer) without offsets.
     """
     n_rows, n_features = x.shape
     rows = x.reshape(x.size)
@@ -127,6 +129,9 @@ def add_sums(
             here[i] = tile[i]
         symlog_columns(here, n_features, n, index, scale, value)
         here, there = layers(here, there, n_features, n, widths, weights, biases, floor)
+        if len(offsets) == 0:
+            total[first * width : (first + n) * width] = here[: n * width]
+            continue
         row = first
         while row < first + n:
             while offsets[jet + 1] <= row:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from coffea_mljec.errors import ModelError
 from coffea_mljec.models.panels import packed, padded_width
-from coffea_mljec.models.row_kernels import TILE, add_sums
+from coffea_mljec.models.row_kernels import TILE, through
 from coffea_mljec.models.wire import Constants
 
 __all__ = ["NO_COLUMNS", "Array", "Columns", "Dense", "Layers", "Weights", "add_jet_sums", "on_rows"]
@@ -149,10 +149,10 @@ class Weights:
 def add_jet_sums(
     x: Array, offsets: npt.NDArray[np.int64], columns: Columns, layers: Layers, floor: np.float32, out: Array, at: int
 ) -> None:
-    """`coffea_mljec.models.row_kernels.add_sums` of columns and layers."""
+    """`coffea_mljec.models.row_kernels.through` with offsets."""
     widest = max([x.shape[1], *(padded_width(int(width)) for width in layers.widths[1:])])
     room = np.empty((3, min(TILE, len(x)) * widest), np.float32)
-    add_sums(
+    through(
         np.ascontiguousarray(x), offsets, columns.index, columns.scale, layers.widths, layers.weights, layers.biases,
         floor, room, out, at,
     )  # fmt: skip
@@ -160,6 +160,6 @@ def add_jet_sums(
 
 def on_rows(x: Array, columns: Columns, layers: Layers, floor: np.float32) -> Array:
     """What the layers make of every row, [N, `padded_width` of the last]; the last layer has another floor than 0."""
-    out = np.zeros((len(x), padded_width(int(layers.widths[-1]))), np.float32)
-    add_jet_sums(x, np.arange(len(x) + 1), columns, layers, floor, out, 0)
+    out = np.empty((len(x), padded_width(int(layers.widths[-1]))), np.float32)
+    add_jet_sums(x, np.zeros(0, np.int64), columns, layers, floor, out, 0)
     return out
