@@ -13,7 +13,7 @@ from coffea_mljec.jit import njit
 from coffea_mljec.models.lanes import LANES, add_rows, bits_of, float_of
 from coffea_mljec.models.panels import dense
 
-__all__ = ["TILE", "through", "layers", "symlog_columns"]
+__all__ = ["TILE", "layers", "symlog_columns", "through"]
 
 TILE = 96
 """Rows of a tile: whole panels, and 24 kB where layers are 64 wide."""
