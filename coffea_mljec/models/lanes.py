@@ -85,9 +85,9 @@ class Lanes:
         return self.builder.select(self.builder.fcmp_ordered("<", first, second), second, first)
 
     def fma(self, first: Any, second: Any, third: Any) -> Any:
-        """``first * second + third``, rounded once."""
+        """``first * second + third``, rounded once where the processor can."""
         kind = ir.FunctionType(self.vector, [self.vector] * 3)
-        name = f"llvm.fma.v{LANES}f{8 * self.size}"
+        name = f"llvm.fmuladd.v{LANES}f{8 * self.size}"
         function = cgutils.get_or_insert_function(self.builder.module, kind, name)
         return self.builder.call(function, (first, second, third))
 
@@ -110,7 +110,7 @@ def _signature(*arguments: Any) -> Any:
 
 @intrinsic
 def add_relu(typing_context: Any, a: Any, at_a: Any, b: Any, at_b: Any, out: Any, at_out: Any) -> Any:
-    """``out[at_out:][:8] = relu(a[at_a:][:8] + b[at_b:][:8])``."""
+    """``out[at_out:] = relu(a[at_a:] + b[at_b:])``, `LANES` numbers."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         lanes = Lanes(context, builder, signature, arguments)
@@ -183,7 +183,7 @@ def mean_relu(
 def square_distances(
     typing_context: Any, columns: Any, at: Any, other: Any, stride: Any, count: Any, out: Any, at_out: Any
 ) -> Any:
-    """Squared distances of eight points from one, over ``count`` coordinates.
+    """Squared distances of `LANES` points from one, over ``count`` coordinates.
 
     ``out[at_out:] = sum_c (columns[at + c stride:] - columns[other + c stride])^2``; whatever is not finite becomes the
     largest number.
@@ -208,8 +208,8 @@ def square_distances(
 
 @intrinsic
 def merge(typing_context: Any, numbers: Any, at: Any, ranked: Any, own: Any, below: Any) -> Any:
-    """One step of an insertion into eight ranked lists: ``ranked[own:] = max(ranked[below:], min(numbers[at:],
-    ranked[own:]))``, eight numbers each."""
+    """One step of an insertion into `LANES` ranked lists: ``ranked[own:] = max(ranked[below:], min(numbers[at:],
+    ranked[own:]))``, a number each."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         lanes = Lanes(context, builder, signature, arguments)

@@ -76,7 +76,7 @@ def _fill(points: Any, offsets: Any, starts: Any, k: int, ranked: bool, source: 
     largest = 0
     for j in range(len(offsets) - 1):
         largest = max(largest, offsets[j + 1] - offsets[j])
-    # Eight rows of a jet side by side, and no more than that: what lies beyond the last row is never looked at.
+    # `LANES` rows of a jet side by side, and no more than that: what lies beyond the last row is never looked at.
     places = (largest + LANES - 1) // LANES * LANES
     columns = np.zeros(points.shape[1] * places, points.dtype)
     square = np.empty(largest * places, points.dtype)
@@ -122,7 +122,7 @@ def _distances(points: Any, stride: int, columns: Any, square: Any) -> None:
 
 @njit()
 def _kth_smallest(square: Any, size: int, stride: int, k: int, best: Any) -> None:
-    """The k smallest distances of every row, ranked: each is inserted among those before it, eight rows at a time."""
+    """The k smallest distances of every row, ranked: each is inserted among those before it, `LANES` rows at a time."""
     for i in range(k * stride):
         best[i] = np.inf
     for other in range(size):
