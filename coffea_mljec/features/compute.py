@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.features import kernels
+from coffea_mljec.features.catalogue import COLLECTIONS
 from coffea_mljec.features.schema import FeatureSet
 from coffea_mljec.layouts.flat import Constituents, FlatJets
 
@@ -52,21 +53,33 @@ def compute(
         file. A jet without constituents has no rows, and multiplicity, ptD and axis2 of 0.
     """
     stop = len(flat) if stop is None else stop
-    arrays: dict[str, npt.NDArray[Any]] = {"jet_features": _jet_features(flat, features, start, stop)}
     jets = np.empty((len(_COORDINATES), stop - start), np.float32)
     for row, name in enumerate(("pt_raw", "eta", "phi")):
         jets[row] = flat.jet[name][start:stop]
-    for collection in features.constituents:
-        constituents = flat.collections[collection]
+    shapes = _shapes(features)
+    moments = np.zeros((stop - start, kernels.MOMENTS), np.float64)
+    arrays: dict[str, npt.NDArray[Any]] = {"jet_features": _jet_features(flat, features, start, stop)}
+    for collection in COLLECTIONS[1:]:
+        of_shapes = bool(shapes) and collection in ("charged", "neutral")
+        if not of_shapes and collection not in features.constituents:
+            continue
+        constituents, plan = flat.collections[collection], _plan(features, collection)
         index, offsets = _range(constituents, start, stop)
-        plan = _plan(features, collection)
         values = np.empty((len(plan.quantities), len(index)), np.float32)
         for quantity, row_of_values in zip(plan.quantities, values, strict=True):
             kernels.gather(constituents.columns[quantity], index, row_of_values)
-        out = np.zeros((len(index), plan.width), np.float32)
-        kernels.fill_rows(values, offsets, jets, plan.plain, plan.flags, plan.ratio, plan.relative, out)
-        arrays[f"{collection}_features"] = out
-        arrays[f"{collection}_offsets"] = offsets
+        if of_shapes:
+            kernels.add_moments(values, offsets, jets, moments)
+        if collection in features.constituents:
+            out = np.empty((len(index), plan.width), np.float32)
+            kernels.fill_rows(values, offsets, jets, plan.plain, plan.flags, plan.ratio, plan.relative, out)
+            arrays[f"{collection}_features"] = out
+            arrays[f"{collection}_offsets"] = offsets
+    if shapes:
+        own = np.empty((stop - start, 3), np.float32)
+        kernels.jet_shapes(moments, own)
+        for column, value in shapes:
+            arrays["jet_features"][:, column] = own[:, value]
     return arrays
 
 
@@ -76,49 +89,37 @@ def _range(constituents: Constituents, start: int, stop: int) -> tuple[npt.NDArr
 
 
 def _jet_features(flat: FlatJets, features: FeatureSet, start: int, stop: int) -> npt.NDArray[np.float32]:
+    """The jets' own features; those of the constituents' shape are left open."""
     rows = features.features("jet")
     out = np.empty((stop - start, len(rows)), np.float32)
-    shapes = None
     for column, feature in enumerate(rows):
         if feature.kernel == "shape":
-            if shapes is None:
-                shapes = _shapes(flat, start, stop)
-            out[:, column] = shapes[:, feature.value]
-        else:
-            values = flat.jet[feature.quantities[0]][start:stop]
-            if feature.kernel == "log":
-                # A raw pT of 0 or below is flagged by the layout (BAD_INPUT) and never reaches a corrected jet.
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    values = np.log(values)
-            elif feature.kernel == "abs":
-                values = np.abs(values)
-            out[:, column] = values
+            continue
+        values = flat.jet[feature.quantities[0]][start:stop]
+        if feature.kernel == "log":
+            # A raw pT of 0 or below is flagged by the layout (BAD_INPUT) and never reaches a corrected jet.
+            with np.errstate(divide="ignore", invalid="ignore"):
+                values = np.log(values)
+        elif feature.kernel == "abs":
+            values = np.abs(values)
+        out[:, column] = values
     return out
 
 
-def _shapes(flat: FlatJets, start: int, stop: int) -> npt.NDArray[np.float32]:
-    charged, charged_offsets = _range(flat.collections["charged"], start, stop)
-    neutral, neutral_offsets = _range(flat.collections["neutral"], start, stop)
-    table = flat.collections["charged"].columns
-    shapes: npt.NDArray[np.float32] = kernels.jet_shapes(
-        table["pt"],
-        table["eta"],
-        table["phi"],
-        charged,
-        charged_offsets,
-        neutral,
-        neutral_offsets,
-        flat.jet["eta"][start:stop],
-        flat.jet["phi"][start:stop],
-    )
-    return shapes
+@lru_cache(maxsize=64)
+def _shapes(features: FeatureSet) -> tuple[tuple[int, int], ...]:
+    """(column, column of `kernels.jet_shapes`) of the jets' features that are made from constituents."""
+    rows = features.features("jet")
+    return tuple((column, feature.value) for column, feature in enumerate(rows) if feature.kernel == "shape")
 
 
 @lru_cache(maxsize=64)
 def _plan(features: FeatureSet, collection: str) -> _Plan:
     """Sort a collection's features by how they are made."""
     rows = features.features(collection)
-    quantities = tuple(dict.fromkeys(quantity for feature in rows for quantity in feature.quantities))
+    needed = features.constituent_quantities[collection]
+    # The coordinates first: `kernels.add_moments` finds them there.
+    quantities = tuple(dict.fromkeys((*(name for name in _COORDINATES if name in needed), *needed)))
     place = {quantity: i for i, quantity in enumerate(quantities)}
     plain: list[tuple[int, int]] = []
     ratio: list[tuple[int, int, int]] = []

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from coffea_mljec.geometry import delta_phi
 from coffea_mljec.jit import njit
 
-__all__ = ["ETA", "FLAGGED", "PHI", "PT", "fill_rows", "gather", "jet_shapes"]
+__all__ = ["ETA", "FLAGGED", "MOMENTS", "PHI", "PT", "add_moments", "fill_rows", "gather", "jet_shapes"]
 
 Array = npt.NDArray[Any]
 Index = npt.NDArray[np.int64]
@@ -22,27 +22,30 @@ MULTIPLICITY_MIN_PT = 1.0
 """A constituent counts towards the multiplicity above this pT in GeV."""
 
 PT, ETA, PHI = 0, 1, 2
-"""Rows of the jets' own coordinates in `fill_rows`."""
+"""Rows of the coordinates of jets, and of constituents in `add_moments`."""
 
 FLAGGED = 256
 """One-hot features compare with whole numbers below this in size."""
 
 _ROWS = 256
-"""Rows of a block: 23 kB of features."""
+"""Rows that are filled at a time: 23 kB of features, which stay in the cache."""
+
+MOMENTS = 8
+"""Sums that the shapes of a jet are made from (`add_moments`)."""
 
 
 @njit()
 def gather(table: Array, index: Index, out: Array) -> None:
     """``out[i] = table[index[i]]``, in the type of ``out``."""
     for row in range(len(index)):
-        out[row] = table[index[row]]
+        out[row] = table[np.uint64(index[row])]
 
 
 @njit()
 def fill_rows(
     values: Array, offsets: Index, jets: Array, plain: Index, flags: Index, ratio: Index, relative: Index, out: Array
 ) -> None:
-    """Fill the rows of a collection's features, some jets at a time, so that their rows stay in the cache.
+    """Fill the rows of a collection's features, some at a time, so that they stay in the cache.
 
     Parameters
     ----------
@@ -64,110 +67,118 @@ def fill_rows(
         (column, quantity) of pt_i / pt_jet in row `PT`, of sgn(eta_jet) (eta_i - eta_jet), with sgn(0) = 0, in row
         `ETA`, of phi_i - phi_jet wrapped into [-pi, pi) in row `PHI`; -1 for one that is not asked for.
     out : float32 array, shape (N, F)
-        Zeros; a column is named at most once above.
+        Filled, with zeros in columns that are not named above; a column is named at most once.
     """
-    n_jets = len(offsets) - 1
-    first = 0
-    while first < n_jets:
-        begin = offsets[first]
-        last = first + 1
-        while last < n_jets and offsets[last + 1] - begin <= _ROWS:
-            last += 1
-        end = offsets[last]
+    own = np.empty((4, _ROWS), np.float32)
+    made = own[3]
+    jet = 0
+    for begin in range(0, len(out), _ROWS):
+        rows = out[begin : begin + _ROWS]
+        end = begin + len(rows)
+        for row in range(begin, end):
+            while offsets[jet + 1] <= row:
+                jet += 1
+            for i in range(3):
+                own[i, row - begin] = jets[i, jet]
+        rows[:] = 0.0
         for i in range(len(plain)):
-            column, quantity = plain[i, 0], plain[i, 1]
-            for row in range(begin, end):
-                out[row, column] = values[quantity, row]
+            _put(values[plain[i, 1], begin:end], rows, plain[i, 0])
         for i in range(len(flags)):
-            quantity = flags[i, 0]
-            for row in range(begin, end):
-                value = values[quantity, row]
+            quantity = values[flags[i, 0], begin:end]
+            for row in range(len(rows)):
+                value = quantity[row]
                 if -FLAGGED <= value < FLAGGED:
                     number = int(value)
                     column = flags[i, 1 + FLAGGED + number]
                     if column >= 0 and number == value:
-                        out[row, column] = 1.0
+                        rows[row, column] = 1.0
         for i in range(len(ratio)):
-            column, quantity, error = ratio[i, 0], ratio[i, 1], ratio[i, 2]
-            for row in range(begin, end):
-                sigma = values[error, row]
-                out[row, column] = values[quantity, row] / sigma if sigma > 0.0 else -1.0
-        for jet in range(first, last):
-            jet_pt, jet_eta, jet_phi = jets[PT, jet], jets[ETA, jet], float(jets[PHI, jet])
-            sign = np.sign(jet_eta)
-            column, quantity = relative[PT, 0], relative[PT, 1]
-            if column >= 0:
-                for row in range(offsets[jet], offsets[jet + 1]):
-                    out[row, column] = values[quantity, row] / jet_pt
-            column, quantity = relative[ETA, 0], relative[ETA, 1]
-            if column >= 0:
-                for row in range(offsets[jet], offsets[jet + 1]):
-                    out[row, column] = sign * (values[quantity, row] - jet_eta)
-            column, quantity = relative[PHI, 0], relative[PHI, 1]
-            if column >= 0:
-                for row in range(offsets[jet], offsets[jet + 1]):
-                    out[row, column] = delta_phi(float(values[quantity, row]), jet_phi)
-        first = last
+            quantity, error = values[ratio[i, 1], begin:end], values[ratio[i, 2], begin:end]
+            for row in range(len(rows)):
+                made[row] = quantity[row] / error[row] if error[row] > 0.0 else -1.0
+            _put(made, rows, ratio[i, 0])
+        if relative[PT, 0] >= 0:
+            quantity = values[relative[PT, 1], begin:end]
+            for row in range(len(rows)):
+                made[row] = quantity[row] / own[PT, row]
+            _put(made, rows, relative[PT, 0])
+        if relative[ETA, 0] >= 0:
+            quantity = values[relative[ETA, 1], begin:end]
+            for row in range(len(rows)):
+                made[row] = np.sign(own[ETA, row]) * (quantity[row] - own[ETA, row])
+            _put(made, rows, relative[ETA, 0])
+        if relative[PHI, 0] >= 0:
+            quantity = values[relative[PHI, 1], begin:end]
+            for row in range(len(rows)):
+                made[row] = delta_phi(float(quantity[row]), float(own[PHI, row]))
+            _put(made, rows, relative[PHI, 0])
 
 
 @njit()
-def jet_shapes(
-    pt: Array,
-    eta: Array,
-    phi: Array,
-    charged: Index,
-    charged_offsets: Index,
-    neutral: Index,
-    neutral_offsets: Index,
-    jet_eta: Array,
-    jet_phi: Array,
-) -> npt.NDArray[np.float32]:
-    """Return (multiplicity, ptD, axis2) of each jet over its charged and neutral constituents, shape (n_jets, 3).
+def add_moments(values: Array, offsets: Index, jets: Array, moments: npt.NDArray[np.float64]) -> None:
+    """Add what `jet_shapes` needs of some of the jets' constituents.
+
+    Parameters
+    ----------
+    values : float32 array, shape (at least 3, N)
+        pT (GeV), eta, phi of the constituents, in the rows `PT`, `ETA`, `PHI`.
+    offsets : int64 array, shape (n + 1,)
+    jets : float32 array, shape (3, n)
+        As of `fill_rows`.
+    moments : float64 array, shape (n, `MOMENTS`)
+        The number of constituents above `MULTIPLICITY_MIN_PT`, and the sums of pt, w = pt^2, w x, w y, w x^2, w y^2,
+        w x y, with x and y the differences in eta and phi to the jet. Zeros before the first constituents.
+    """
+    for jet in range(len(offsets) - 1):
+        eta, phi = jets[ETA, jet], jets[PHI, jet]
+        count, sum_pt, sum_w, w_x = moments[jet, 0], moments[jet, 1], moments[jet, 2], moments[jet, 3]
+        w_y, w_xx, w_yy, w_xy = moments[jet, 4], moments[jet, 5], moments[jet, 6], moments[jet, 7]
+        for row in range(offsets[jet], offsets[jet + 1]):
+            pt = values[PT, row]
+            x = values[ETA, row] - eta
+            y = delta_phi(values[PHI, row], phi)
+            w = pt * pt
+            count += pt > MULTIPLICITY_MIN_PT
+            sum_pt += pt
+            sum_w += w
+            w_x += w * x
+            w_y += w * y
+            w_xx += w * x * x
+            w_yy += w * y * y
+            w_xy += w * x * y
+        moments[jet, 0], moments[jet, 1], moments[jet, 2], moments[jet, 3] = count, sum_pt, sum_w, w_x
+        moments[jet, 4], moments[jet, 5], moments[jet, 6], moments[jet, 7] = w_y, w_xx, w_yy, w_xy
+
+
+@njit()
+def jet_shapes(moments: npt.NDArray[np.float64], out: Array) -> None:
+    """Write (multiplicity, ptD, axis2) of each jet over its charged and neutral constituents to ``out[jet]``.
 
     multiplicity counts constituents with pT > 1 GeV; ptD = sqrt(sum pt^2) / sum pt; axis2 is the minor axis of the
     pt^2-weighted covariance of (delta eta, wrapped delta phi). All are 0 for a jet without constituents. DESIGN
     section 4.
+
+    Parameters
+    ----------
+    moments : float64 array, shape (n_jets, `MOMENTS`)
+        Of `add_moments`, called for the charged and for the neutral constituents.
+    out : float32 array, shape (n_jets, 3)
     """
-    n_jets = len(charged_offsets) - 1
-    out = np.zeros((n_jets, 3), np.float32)
-    for jet in range(n_jets):
-        count = 0
-        sum_pt = 0.0
-        weight = 0.0
-        mean_eta = 0.0
-        mean_phi = 0.0
-        eta_eta = 0.0
-        phi_phi = 0.0
-        eta_phi = 0.0
-        first = charged_offsets[jet]
-        n_charged = charged_offsets[jet + 1] - first
-        n_all = n_charged + neutral_offsets[jet + 1] - neutral_offsets[jet]
-        for position in range(n_all):
-            if position < n_charged:
-                row = charged[first + position]
-            else:
-                row = neutral[neutral_offsets[jet] + position - n_charged]
-            momentum = float(pt[row])
-            d_eta = float(eta[row]) - float(jet_eta[jet])
-            d_phi = delta_phi(float(phi[row]), float(jet_phi[jet]))
-            if momentum > MULTIPLICITY_MIN_PT:
-                count += 1
-            square = momentum * momentum
-            sum_pt += momentum
-            weight += square
-            mean_eta += square * d_eta
-            mean_phi += square * d_phi
-            eta_eta += square * d_eta * d_eta
-            phi_phi += square * d_phi * d_phi
-            eta_phi += square * d_eta * d_phi
-        out[jet, 0] = count
+    for jet in range(len(moments)):
+        count, sum_pt, weight = moments[jet, 0], moments[jet, 1], moments[jet, 2]
+        out[jet, 0], out[jet, 1], out[jet, 2] = count, 0.0, 0.0
         if sum_pt > 0.0:
             out[jet, 1] = np.sqrt(weight) / sum_pt
-            mean_eta /= weight
-            mean_phi /= weight
-            a = eta_eta / weight - mean_eta * mean_eta
-            b = phi_phi / weight - mean_phi * mean_phi
-            c = eta_phi / weight - mean_eta * mean_phi
+            mean_eta = moments[jet, 3] / weight
+            mean_phi = moments[jet, 4] / weight
+            a = moments[jet, 5] / weight - mean_eta * mean_eta
+            b = moments[jet, 6] / weight - mean_phi * mean_phi
+            c = moments[jet, 7] / weight - mean_eta * mean_phi
             minor = 0.5 * (a + b - np.sqrt((a - b) * (a - b) + 4.0 * c * c))
             out[jet, 2] = np.sqrt(max(0.0, minor))
-    return out
+
+
+@njit()
+def _put(column: Array, rows: Array, place: int) -> None:
+    for row in range(len(rows)):
+        rows[row, place] = column[row]

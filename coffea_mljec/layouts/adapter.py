@@ -40,7 +40,6 @@ JET_QUANTITIES: Mapping[str, tuple[tuple[str, str], ...]] = {
 """Canonical quantity of a jet -> the quantities of the file that it is made from."""
 
 
-
 def required_paths(
     layout: Layout,
     jet: Iterable[str],

@@ -1,4 +1,4 @@
-"""Links -> constituents grouped by jet: counting sort over the link table's jet index."""
+"""Links -> constituents grouped by jet: a copy where they come jet by jet, a counting sort where not."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ import numpy.typing as npt
 from coffea_mljec.geometry import delta_r2
 from coffea_mljec.jit import njit
 
-__all__ = ["CHARGED_IDS", "constituent_sums", "group_links", "group_near", "pick_groups", "split_charged"]
+__all__ = ["CHARGED_IDS", "group_links", "group_near", "pick_groups", "split_charged"]
 
 CHARGED_IDS = (11, 13, 211)
 """|pdgId| of charged candidates; every other candidate is neutral (1 and 2 are HF hadrons and HF electrons/photons)."""
 
 
-@njit()
 def group_links(
     link_offsets: npt.NDArray[np.int64],
     link_jet: npt.NDArray[Any],
@@ -44,45 +43,108 @@ def group_links(
     beyond : int
         Event of the first link to a jet that the event does not have, -1 if there is none.
     """
-    n_events = len(jet_offsets) - 1
-    n_jets = jet_offsets[n_events]
+    n_jets = int(jet_offsets[-1])
+    index = np.empty(len(link_jet), np.int64)
     offsets = np.zeros(n_jets + 1, np.int64)
     broken = np.zeros(n_jets, np.bool_)
+    # As long as the longest event, so that it stays in the cache.
+    owner = np.zeros(int(np.max(np.diff(target_offsets), initial=0)), np.int32)
+    beyond = _group(link_offsets, link_jet, link_target, jet_offsets, target_offsets, index, offsets, broken, owner)
+    return index[: offsets[-1]], offsets, broken, beyond
+
+
+@njit()
+def _group(
+    link_offsets: npt.NDArray[np.int64],
+    link_jet: npt.NDArray[Any],
+    link_target: npt.NDArray[Any],
+    jet_offsets: npt.NDArray[np.int64],
+    target_offsets: npt.NDArray[np.int64],
+    index: npt.NDArray[np.int64],
+    offsets: npt.NDArray[np.int64],
+    broken: npt.NDArray[np.bool_],
+    owner: npt.NDArray[np.int32],
+) -> int:
+    """Fill what `group_links` returns. ``owner``: target of the event -> 1 + the last jet that it was linked to."""
     beyond = -1
-    for event in range(n_events):
-        jets = jet_offsets[event + 1] - jet_offsets[event]
-        targets = target_offsets[event + 1] - target_offsets[event]
-        for link in range(link_offsets[event], link_offsets[event + 1]):
-            jet = link_jet[link]
-            if jet >= jets:
-                if beyond < 0:
-                    beyond = event
-            elif jet >= 0:
-                if 0 <= link_target[link] < targets:
-                    offsets[jet_offsets[event] + jet + 1] += 1
-                else:
-                    broken[jet_offsets[event] + jet] = True
-    for jet in range(n_jets):
-        offsets[jet + 1] += offsets[jet]
-    index = np.empty(offsets[n_jets], np.int64)
-    cursor = offsets[:-1].copy()
-    for event in range(n_events):
-        jets = jet_offsets[event + 1] - jet_offsets[event]
-        targets = target_offsets[event + 1] - target_offsets[event]
-        for link in range(link_offsets[event], link_offsets[event + 1]):
-            jet = link_jet[link]
-            target = link_target[link]
-            if 0 <= jet < jets and 0 <= target < targets:
-                position = jet_offsets[event] + jet
-                index[cursor[position]] = target_offsets[event] + target
-                cursor[position] += 1
-    owner = np.full(target_offsets[n_events], -1, np.int64)
-    for jet in range(n_jets):
+    count = 0
+    for event in range(len(jet_offsets) - 1):
+        first, last = jet_offsets[event], jet_offsets[event + 1]
+        start, targets = target_offsets[event], target_offsets[event + 1] - target_offsets[event]
+        link, end = link_offsets[event], link_offsets[event + 1]
+        # Files have the links of an event jet by jet, as a rule: then they are copied as they come.
+        for jet in range(first, last):
+            twice = False
+            while link < end and link_jet[link] == jet - first and 0 <= link_target[link] < targets:
+                target = link_target[link]
+                twice |= owner[target] == jet + 1
+                owner[target] = jet + 1
+                index[count] = start + target
+                count += 1
+                link += 1
+            broken[jet] = twice
+            offsets[jet + 1] = count
+        if link < end:
+            foreign = _sort(
+                link_jet, link_target, link_offsets[event], end, first, last, start, targets, index, offsets, broken,
+                owner,
+            )  # fmt: skip
+            count = offsets[last]
+            if foreign and beyond < 0:
+                beyond = event
+    return beyond
+
+
+@njit()
+def _sort(
+    link_jet: npt.NDArray[Any],
+    link_target: npt.NDArray[Any],
+    begin: int,
+    end: int,
+    first: int,
+    last: int,
+    start: int,
+    targets: int,
+    index: npt.NDArray[np.int64],
+    offsets: npt.NDArray[np.int64],
+    broken: npt.NDArray[np.bool_],
+    owner: npt.NDArray[np.int32],
+) -> bool:
+    """Group the links ``begin`` to ``end`` of one event, in whatever order they come, by a counting sort.
+
+    The event has the jets ``first`` to ``last`` and, from row ``start`` on, ``targets`` targets. Return whether a link
+    leads to a jet that it does not have.
+    """
+    foreign = False
+    offsets[first + 1 : last + 1] = 0
+    broken[first:last] = False
+    for link in range(begin, end):
+        jet = link_jet[link]
+        if jet >= last - first:
+            foreign = True
+        elif jet >= 0:
+            if 0 <= link_target[link] < targets:
+                offsets[first + jet + 1] += 1
+            else:
+                broken[first + jet] = True
+    # Each jet's number of links turns into the place of its first one, which then moves on to its end.
+    place = offsets[first]
+    for jet in range(first, last):
+        size = offsets[jet + 1]
+        offsets[jet + 1] = place
+        place += size
+    for link in range(begin, end):
+        jet, target = link_jet[link], link_target[link]
+        if 0 <= jet < last - first and 0 <= target < targets:
+            index[offsets[first + jet + 1]] = start + target
+            offsets[first + jet + 1] += 1
+    for jet in range(first, last):
         for position in range(offsets[jet], offsets[jet + 1]):
-            if owner[index[position]] == jet:
+            target = index[position] - start
+            if owner[target] == -1 - jet:  # another number than `_group` left there
                 broken[jet] = True
-            owner[index[position]] = jet
-    return index, offsets, broken, beyond
+            owner[target] = -1 - jet
+    return foreign
 
 
 @njit()
@@ -153,50 +215,36 @@ def pick_groups(
     return picked, picked_offsets, picked_broken
 
 
-@njit()
 def split_charged(
     index: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64], pdg_id: npt.NDArray[Any]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Split grouped candidates into charged and neutral: ``(charged_index, charged_offsets, neutral_index,
     neutral_offsets)``."""
-    n_jets = len(offsets) - 1
-    charged_offsets = np.zeros(n_jets + 1, np.int64)
-    neutral_offsets = np.zeros(n_jets + 1, np.int64)
-    charged = np.empty(len(index), np.int64)
-    neutral = np.empty(len(index), np.int64)
-    n_charged = 0
-    n_neutral = 0
-    for jet in range(n_jets):
-        for position in range(offsets[jet], offsets[jet + 1]):
-            row = index[position]
-            kind = abs(pdg_id[row])
-            if kind == 211 or kind == 11 or kind == 13:
-                charged[n_charged] = row
-                n_charged += 1
-            else:
-                neutral[n_neutral] = row
-                n_neutral += 1
-        charged_offsets[jet + 1] = n_charged
-        neutral_offsets[jet + 1] = n_neutral
-    return charged[:n_charged].copy(), charged_offsets, neutral[:n_neutral].copy(), neutral_offsets
+    charged, neutral = np.empty(len(index), np.int64), np.empty(len(index), np.int64)
+    charged_offsets = np.zeros(len(offsets), np.int64)
+    _split(index, offsets, pdg_id, charged, charged_offsets, neutral)
+    neutral_offsets = offsets - charged_offsets
+    return charged[: charged_offsets[-1]], charged_offsets, neutral[: neutral_offsets[-1]], neutral_offsets
 
 
 @njit()
-def constituent_sums(
+def _split(
     index: npt.NDArray[np.int64],
     offsets: npt.NDArray[np.int64],
-    pt: npt.NDArray[Any],
-    eta: npt.NDArray[Any],
-    phi: npt.NDArray[Any],
-) -> npt.NDArray[np.float64]:
-    """Return ``(px, py, pz)`` of the sum of each jet's constituents, shape (n_jets, 3), in GeV."""
-    n_jets = len(offsets) - 1
-    sums = np.zeros((n_jets, 3), np.float64)
-    for jet in range(n_jets):
+    pdg_id: npt.NDArray[Any],
+    charged: npt.NDArray[np.int64],
+    charged_offsets: npt.NDArray[np.int64],
+    neutral: npt.NDArray[np.int64],
+) -> None:
+    n_charged = n_neutral = np.uint64(0)
+    for jet in range(len(offsets) - 1):
         for position in range(offsets[jet], offsets[jet + 1]):
             row = index[position]
-            momentum = float(pt[row])
-            sums[jet, 0] += momentum * np.cos(phi[row])
-            sums[jet, 1] += momentum * np.sin(phi[row])
-            sums[jet, 2] += momentum * np.sinh(eta[row])
-    return sums
+            kind = abs(pdg_id[np.uint64(row)])
+            is_charged = (kind == 211) | (kind == 11) | (kind == 13)
+            # Written to both, counted for one: no branch, which would be mispredicted as often as not.
+            charged[n_charged] = row
+            neutral[n_neutral] = row
+            n_charged += np.uint64(is_charged)
+            n_neutral += np.uint64(not is_charged)
+        charged_offsets[jet + 1] = n_charged

@@ -13,9 +13,10 @@ from coffea_mljec.errors import InputError, JetsChangedError
 from coffea_mljec.geometry import delta_r2
 from coffea_mljec.jit import njit
 from coffea_mljec.layouts.algorithm import radius
-from coffea_mljec.layouts.grouping import constituent_sums, group_links, group_near, pick_groups
+from coffea_mljec.layouts.grouping import group_links, group_near, pick_groups
 from coffea_mljec.layouts.jagged import content_and_offsets, flat_column, offsets_of
 from coffea_mljec.layouts.layout import Layout
+from coffea_mljec.layouts.momenta import constituent_sums
 from coffea_mljec.layouts.origin import Origin, find_origin
 from coffea_mljec.status import Status, mark
 
@@ -116,7 +117,7 @@ def group_constituents(
 
 def sum_of_groups(groups: Mapping[str, Groups], tables: Mapping[str, Table]) -> npt.NDArray[np.float64]:
     """Return ``(px, py, pz)`` of each jet's candidates, shape (n_jets, 3), in GeV."""
-    total = 0.0
+    total: float | npt.NDArray[np.float64] = 0.0
     for kind, group in groups.items():
         table = tables[kind]
         total = total + constituent_sums(group.index, group.offsets, table["pt"], table["eta"], table["phi"])
@@ -172,9 +173,7 @@ def _unmark(flags: npt.NDArray[np.uint8]) -> None:
     flags &= ~np.uint8(Status.NO_CONSTITUENTS | Status.INCOMPLETE_CONSTITUENTS)
 
 
-def _linked(
-    events: Any, layout: Layout, kind: str, paths: Paths, jet_offsets: npt.NDArray[np.int64]
-) -> Groups:
+def _linked(events: Any, layout: Layout, kind: str, paths: Paths, jet_offsets: npt.NDArray[np.int64]) -> Groups:
     links = paths[kind, "link_jet"][0]
     table = str(layout.table(kind))
     link_jet, link_offsets = content_and_offsets(events[links]["jetIdx"], f"{links}.jetIdx")
@@ -201,9 +200,7 @@ def _near(events: Any, layout: Layout, table: Table, jets: Table, jet_offsets: n
     size = radius(layout.collection)
     assert size is not None  # `Layout.require_links` has seen to it
     target_offsets = offsets_of(events[layout.vertices], str(layout.vertices))
-    index, offsets = group_near(
-        jets["eta"], jets["phi"], jet_offsets, table["eta"], table["phi"], target_offsets, size
-    )
+    index, offsets = group_near(jets["eta"], jets["phi"], jet_offsets, table["eta"], table["phi"], target_offsets, size)
     return Groups(index, offsets, np.zeros(len(offsets) - 1, np.bool_))
 
 

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from coffea_mljec.layouts.adapter import flatten
 from coffea_mljec.layouts.flat import FlatJets
-from coffea_mljec.layouts.grouping import constituent_sums
 from coffea_mljec.layouts.jagged import flat_column
 from coffea_mljec.layouts.layout import Layout
 from coffea_mljec.layouts.links import compare_sums
+from coffea_mljec.layouts.momenta import constituent_sums
 from coffea_mljec.status import Status
 
 __all__ = ["QUANTILES", "Survey", "survey"]
@@ -79,9 +79,7 @@ def _quantiles(
     sums = np.zeros((len(flat), 3))
     for name, part in flat.collections.items():
         columns = part.columns
-        sums += constituent_sums(
-            part.index, part.offsets, pt.get(name, columns["pt"]), columns["eta"], columns["phi"]
-        )
+        sums += constituent_sums(part.index, part.offsets, pt.get(name, columns["pt"]), columns["eta"], columns["phi"])
     ratio, _ = compare_sums(sums, flat.jet["pt_raw"], flat.jet["eta"], flat.jet["phi"])
     return tuple(float(value) for value in np.quantile(ratio[filled], QUANTILES))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import awkward as ak
@@ -9,9 +10,10 @@ import numpy as np
 import pytest
 
 from coffea_mljec.errors import MissingBranchError
-from coffea_mljec.features import JETS, PFNANO, compute
+from coffea_mljec.features import JETS, PFNANO, FeatureSet, compute
 from coffea_mljec.layouts import flatten
 from tests.features import twins
+from tests.layouts.generated import in_memory, nanox, read_sample
 
 
 def features_of(events: Any) -> dict[str, np.ndarray]:
@@ -105,6 +107,22 @@ def test_a_range_of_jets_is_a_slice_of_all(events: Any, arrays: dict[str, np.nda
     none = compute(flat, PFNANO, 5, 5)
     assert none["jet_features"].shape == (0, len(PFNANO.jet))
     assert none["sv_offsets"].tolist() == [0]
+
+
+@pytest.mark.parametrize("candidates", [True, False])
+def test_tables_of_their_own_give_the_same_shapes(sample: Path, candidates: bool) -> None:
+    """NanoX: charged and neutral candidates in two tables, each with an index of its own; with or without features."""
+    own = {"charged": ("pt", "rel_phi"), "neutral": ("rel_pt",)} if candidates else {}
+    features = FeatureSet(jet=("pt", "multiplicity", "ptD", "axis2"), **own)
+    tables = read_sample(sample)
+    one, two = (
+        compute(flatten(in_memory(t), jet=("pt_raw",), constituents=features.constituent_quantities), features)
+        for t in (tables, nanox(tables))
+    )
+    assert set(one) == {"jet_features", *(f"{c}_{what}" for c in own for what in ("features", "offsets"))}
+    for name, values in one.items():
+        np.testing.assert_allclose(two[name], values, rtol=1e-4, atol=1e-6)
+    assert (one["jet_features"][:, 1] > 1).any()
 
 
 def test_jets_alone_equal_the_columns_of_the_file(open_events: Any) -> None:

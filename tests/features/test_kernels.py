@@ -47,6 +47,15 @@ def test_delta_phi_lies_in_the_half_open_interval(first: float, second: float, e
     assert delta_phi(first, second) == pytest.approx(expected, abs=1e-12)
 
 
+def shapes(charged: tuple[np.ndarray, np.ndarray], neutral: tuple[np.ndarray, np.ndarray], jets: np.ndarray) -> Any:
+    moments = np.zeros((jets.shape[1], kernels.MOMENTS))
+    for values, offsets in (charged, neutral):
+        kernels.add_moments(values, offsets, jets, moments)
+    out = np.full((jets.shape[1], 3), np.nan, np.float32)
+    kernels.jet_shapes(moments, out)
+    return out
+
+
 def test_shapes_equal_the_twin(jagged: dict[str, np.ndarray]) -> None:
     j = jagged
     # The first half of each jet's constituents as charged, the rest as neutral: the split must not matter.
@@ -57,9 +66,9 @@ def test_shapes_equal_the_twin(jagged: dict[str, np.ndarray]) -> None:
     neutral = np.concatenate([j["index"][s + n : s + c] for s, n, c in zip(starts, n_charged, counts, strict=True)])
     charged_offsets = np.concatenate([[0], np.cumsum(n_charged)])
     neutral_offsets = np.concatenate([[0], np.cumsum(counts - n_charged)])
-    got = kernels.jet_shapes(
-        j["pt"], j["eta"], j["phi"], charged, charged_offsets, neutral, neutral_offsets, j["jet_eta"], j["jet_phi"]
-    )
+    jets = np.array([j[f"jet_{kind}"] for kind in ("pt", "eta", "phi")])
+    table = np.array([j[kind] for kind in ("pt", "eta", "phi")])
+    got = shapes((table[:, charged], charged_offsets), (table[:, neutral], neutral_offsets), jets)
     for jet in range(len(counts)):
         rows = j["index"][j["offsets"][jet] : j["offsets"][jet + 1]]
         expected = twins.shapes(j["pt"][rows], j["eta"][rows], j["phi"][rows], j["jet_eta"][jet], j["jet_phi"][jet])
@@ -75,11 +84,9 @@ def filled(values: np.ndarray, offsets: np.ndarray, jets: np.ndarray, width: int
         row[0] = quantity
         for value, column in columns.items():
             row[1 + kernels.FLAGGED + value] = column
-    plain, ratio = (
-        np.array(plan.get(name, []), np.int64).reshape(-1, n) for name, n in (("plain", 2), ("ratio", 3))
-    )
+    plain, ratio = (np.array(plan.get(name, []), np.int64).reshape(-1, n) for name, n in (("plain", 2), ("ratio", 3)))
     relative = np.array(plan.get("relative", [(-1, -1)] * 3))
-    out = np.zeros((values.shape[1], width), np.float32)
+    out = np.full((values.shape[1], width), np.nan, np.float32)  # nothing may be left of what was there
     kernels.fill_rows(values, offsets, jets, plain, table, ratio, relative, out)
     return out
 
@@ -108,9 +115,7 @@ def test_relative_features_equal_the_twin(jagged: dict[str, np.ndarray]) -> None
 
 def test_plain_one_hot_and_ratio() -> None:
     numbers = [211.0, -211.0, 22.0, 22.5, -256.0, 1e9, -1e9, np.nan]
-    values = np.array(
-        [numbers, [1.0, 2, 3, 4, 5, 6, 7, 8], [0.5, -1.0, 0.0, 2.0, 4.0, np.nan, np.inf, 8]], np.float32
-    )
+    values = np.array([numbers, [1.0, 2, 3, 4, 5, 6, 7, 8], [0.5, -1.0, 0.0, 2.0, 4.0, np.nan, np.inf, 8]], np.float32)
     out = filled(
         values, np.array([0, 3, 3, 8]), np.ones((3, 3), np.float32), 6,
         plain=[(4, 1)], flags={0: {211: 0, -211: 1, -256: 5}, 1: {3: 2}}, ratio=[(3, 1, 2)],
@@ -137,7 +142,12 @@ def test_blocks_of_rows_do_not_show() -> None:
 
 
 def test_no_jets_and_no_constituents() -> None:
-    empty = np.zeros(0, np.float32)
-    none = np.zeros(0, np.int64)
     zero = np.zeros(1, np.int64)
-    assert kernels.jet_shapes(empty, empty, empty, none, zero, none, zero, empty, empty).shape == (0, 3)
+    none = (np.zeros((3, 0), np.float32), zero)
+    assert shapes(none, none, np.zeros((3, 0), np.float32)).shape == (0, 3)
+    assert (
+        filled(none[0], zero, np.zeros((3, 0), np.float32), 4, plain=[(0, 0)], relative=[(1, 0), (2, 1), (3, 2)]).size
+        == 0
+    )
+    two = (none[0], np.zeros(3, np.int64))
+    assert (shapes(two, two, np.ones((3, 2), np.float32)) == 0).all()

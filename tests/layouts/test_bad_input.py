@@ -120,6 +120,14 @@ def test_a_direction_that_is_no_number(tables: Tables) -> None:
     assert [found[jet] for jet in (0, 2, 3, 4)] == [0] * 4
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["pt", "eta", "phi"])
+def test_a_constituent_that_is_no_number_is_the_loss_of_one_jet(tables: Tables, name: str, value: float) -> None:
+    column = tables.tables["PFCands"][name].copy()
+    column[5] = value  # of the second jet of the first event
+    assert flags(tables.with_columns("PFCands", **{name: column})) == [0, Status.INCOMPLETE_CONSTITUENTS, 0, 0, 0]
+
+
 @pytest.mark.parametrize("where", ["Jet", "PFCands", "JetPFCands"])
 def test_option_types_are_refused(tables: Tables, where: str) -> None:
     events = in_memory(tables)

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from coffea_mljec.layouts.grouping import constituent_sums, group_links, group_near, pick_groups, split_charged
+from coffea_mljec.layouts.grouping import group_links, group_near, pick_groups, split_charged
 
 
 def plain_groups(events: list[tuple[int, int, list[tuple[int, int]]]]) -> list[list[int]]:
@@ -19,6 +19,17 @@ def plain_groups(events: list[tuple[int, int, list[tuple[int, int]]]]) -> list[l
             groups.append([start + t for j, t in links if j == jet and 0 <= t < n_targets])
         start += n_targets
     return groups
+
+
+def plain_faults(events: list[tuple[int, int, list[tuple[int, int]]]]) -> tuple[list[bool], int]:
+    """Per jet whether a link of it is broken, and the first event with a link to a jet that it does not have."""
+    broken = []
+    beyond = [event for event, (n_jets, _, links) in enumerate(events) if any(j >= n_jets for j, _ in links)]
+    for n_jets, n_targets, links in events:
+        for jet in range(n_jets):
+            own = [t for j, t in links if j == jet]
+            broken.append(len(set(own)) < len(own) or any(not 0 <= t < n_targets for t in own))
+    return broken, beyond[0] if beyond else -1
 
 
 def as_arrays(events: list[tuple[int, int, list[tuple[int, int]]]]) -> tuple[np.ndarray, ...]:
@@ -44,6 +55,8 @@ def as_arrays(events: list[tuple[int, int, list[tuple[int, int]]]]) -> tuple[np.
         [(2, 3, [])],
         [(2, 4, [(1, 3), (0, 2), (1, 0), (0, 1)]), (0, 2, []), (1, 1, [(0, 0)])],
         [(1, 300, [(0, i) for i in range(300)])],
+        [(3, 4, [(0, 3), (0, 1), (2, 3), (2, 0)]), (0, 2, []), (1, 2, [(0, 1)])],
+        [(2, 4, [(0, 1), (0, 2), (1, 1), (0, 3)]), (2, 4, [(0, 1), (1, 2)])],
     ],
 )
 def test_groups_equal_plain_python(events: list[tuple[int, int, list[tuple[int, int]]]]) -> None:
@@ -67,6 +80,40 @@ def test_a_candidate_twice_in_a_jet_breaks_that_jet() -> None:
     index, offsets, broken, _ = group_links(*as_arrays(events))
     assert [index[a:b].tolist() for a, b in itertools.pairwise(offsets)] == plain_groups(events)
     assert broken.tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint16", "int64"])
+def test_any_links_equal_plain_python(kind: str) -> None:
+    """Sorted or not; with links to no jet, to no target, to a jet beyond the event's, twice to the same target."""
+    rng = np.random.default_rng(11)
+    least = 0 if kind.startswith("u") else -1
+    seen = np.zeros(4, int)
+    for _ in range(400):
+        events = []
+        for _ in range(rng.integers(0, 5)):
+            n_jets, n_targets, n_links = rng.integers(0, 4), rng.integers(0, 9), rng.integers(0, 9)
+            jets = rng.integers(rng.choice([0, least]), max(n_jets, 1) + rng.integers(0, 5) // 4, n_links)
+            targets = rng.integers(rng.choice([0, least]), max(n_targets, 1) + rng.integers(0, 5) // 4, n_links)
+            if rng.random() < 0.5:
+                jets = np.sort(jets)
+            events.append((n_jets, n_targets, list(zip(jets.tolist(), targets.tolist(), strict=True))))
+        link_offsets, jets, targets, *offsets_of_tables = as_arrays(events)
+        index, offsets, broken, beyond = group_links(
+            link_offsets, jets.astype(kind), targets.astype(kind), *offsets_of_tables
+        )
+        assert index.dtype == offsets.dtype == np.int64
+        assert [index[a:b].tolist() for a, b in itertools.pairwise(offsets)] == plain_groups(events)
+        assert (broken.tolist(), beyond) == plain_faults(events)
+        seen += [len(index) > 0, broken.any(), beyond >= 0, len(broken) == 0]
+    assert (seen > 20).all()
+
+
+def test_links_of_interleaved_jets_are_the_same_jets() -> None:
+    rng = np.random.default_rng(2)
+    events = [(3, 50, [(jet, t) for jet in range(3) for t in rng.permutation(50)[:12].tolist()]) for _ in range(5)]
+    mixed = [(n_jets, n, [links[i] for i in np.arange(36).reshape(3, 12).T.ravel()]) for n_jets, n, links in events]
+    for got, expected in zip(group_links(*as_arrays(mixed)), group_links(*as_arrays(events)), strict=True):
+        np.testing.assert_array_equal(got, expected)
 
 
 def test_vertices_near_jets_equal_plain_python() -> None:
@@ -106,14 +153,3 @@ def test_split_keeps_order_and_loses_nothing() -> None:
     charged, charged_offsets, neutral, neutral_offsets = split_charged(index, offsets, pdg_id)
     assert (charged.tolist(), charged_offsets.tolist()) == ([7, 0, 2, 5], [0, 2, 2, 4])
     assert (neutral.tolist(), neutral_offsets.tolist()) == ([1, 3, 4], [0, 2, 2, 3])
-
-
-def test_sums_equal_numpy() -> None:
-    rng = np.random.default_rng(1)
-    pt, eta, phi = rng.exponential(5, 20), rng.normal(0, 2, 20), rng.uniform(-np.pi, np.pi, 20)
-    index, offsets = np.arange(20)[::-1].copy(), np.array([0, 0, 1, 20])
-    sums = constituent_sums(index, offsets, pt.astype(np.float32), eta.astype(np.float32), phi.astype(np.float32))
-    momentum = np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)], axis=1)[index]
-    expected = np.stack([momentum[a:b].sum(0) for a, b in itertools.pairwise(offsets)])
-    np.testing.assert_allclose(sums, expected, rtol=1e-5)
-    assert (sums[0] == 0).all()
