@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from coffea_mljec.jit import njit
 
-__all__ = ["delta_phi", "delta_r2"]
+__all__ = ["delta_phi", "delta_phis", "delta_r2"]
 
 _TWO_PI = 2.0 * math.pi
 
@@ -22,6 +26,12 @@ def delta_phi(first: float, second: float) -> float:
     """
     difference = first - second
     return difference - _TWO_PI * math.floor((difference + math.pi) / _TWO_PI)
+
+
+def delta_phis(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """`delta_phi` of arrays, element by element, in numpy: nothing is compiled for it."""
+    difference = np.subtract(first, second, dtype=np.float64)
+    return difference - _TWO_PI * np.floor((difference + math.pi) / _TWO_PI)
 
 
 @njit(inline="always")

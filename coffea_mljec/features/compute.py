@@ -76,8 +76,7 @@ def compute(
             arrays[f"{collection}_features"] = out
             arrays[f"{collection}_offsets"] = offsets
     if shapes:
-        own = np.empty((stop - start, 3), np.float32)
-        kernels.jet_shapes(moments, own)
+        own = kernels.jet_shapes(moments)
         for column, value in shapes:
             arrays["jet_features"][:, column] = own[:, value]
     return arrays

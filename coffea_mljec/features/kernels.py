@@ -80,7 +80,9 @@ def fill_rows(
                 jet += 1
             for i in range(3):
                 own[i, row - begin] = jets[i, jet]
-        rows[:] = 0.0
+        for row in range(len(rows)):
+            for column in range(rows.shape[1]):
+                rows[row, column] = 0.0
         for i in range(len(plain)):
             _put(values[plain[i, 1], begin:end], rows, plain[i, 0])
         for i in range(len(flags)):
@@ -150,9 +152,8 @@ def add_moments(values: Array, offsets: Index, jets: Array, moments: npt.NDArray
         moments[jet, 4], moments[jet, 5], moments[jet, 6], moments[jet, 7] = w_y, w_xx, w_yy, w_xy
 
 
-@njit()
-def jet_shapes(moments: npt.NDArray[np.float64], out: Array) -> None:
-    """Write (multiplicity, ptD, axis2) of each jet over its charged and neutral constituents to ``out[jet]``.
+def jet_shapes(moments: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """Return (multiplicity, ptD, axis2) of each jet over its charged and neutral constituents, shape (n_jets, 3).
 
     multiplicity counts constituents with pT > 1 GeV; ptD = sqrt(sum pt^2) / sum pt; axis2 is the minor axis of the
     pt^2-weighted covariance of (delta eta, wrapped delta phi). All are 0 for a jet without constituents. DESIGN
@@ -162,20 +163,20 @@ def jet_shapes(moments: npt.NDArray[np.float64], out: Array) -> None:
     ----------
     moments : float64 array, shape (n_jets, `MOMENTS`)
         Of `add_moments`, called for the charged and for the neutral constituents.
-    out : float32 array, shape (n_jets, 3)
     """
-    for jet in range(len(moments)):
-        count, sum_pt, weight = moments[jet, 0], moments[jet, 1], moments[jet, 2]
-        out[jet, 0], out[jet, 1], out[jet, 2] = count, 0.0, 0.0
-        if sum_pt > 0.0:
-            out[jet, 1] = np.sqrt(weight) / sum_pt
-            mean_eta = moments[jet, 3] / weight
-            mean_phi = moments[jet, 4] / weight
-            a = moments[jet, 5] / weight - mean_eta * mean_eta
-            b = moments[jet, 6] / weight - mean_phi * mean_phi
-            c = moments[jet, 7] / weight - mean_eta * mean_phi
-            minor = 0.5 * (a + b - np.sqrt((a - b) * (a - b) + 4.0 * c * c))
-            out[jet, 2] = np.sqrt(max(0.0, minor))
+    count, sum_pt, weight, *sums = moments.T
+    out = np.zeros((len(moments), 3), np.float32)
+    out[:, 0] = count
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean_eta, mean_phi, eta_eta, phi_phi, eta_phi = (one / weight for one in sums)
+        a = eta_eta - mean_eta * mean_eta
+        b = phi_phi - mean_phi * mean_phi
+        c = eta_phi - mean_eta * mean_phi
+        minor = 0.5 * (a + b - np.sqrt((a - b) * (a - b) + 4.0 * c * c))
+        some = sum_pt > 0.0
+        out[some, 1] = (np.sqrt(weight) / sum_pt)[some]
+        out[some, 2] = np.sqrt(np.where(minor > 0.0, minor, 0.0))[some]
+    return out
 
 
 @njit()

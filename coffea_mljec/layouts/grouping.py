@@ -49,12 +49,15 @@ def group_links(
     broken = np.zeros(n_jets, np.bool_)
     # As long as the longest event, so that it stays in the cache.
     owner = np.zeros(int(np.max(np.diff(target_offsets), initial=0)), np.int32)
-    beyond = _group(link_offsets, link_jet, link_target, jet_offsets, target_offsets, index, offsets, broken, owner)
+    tables = (link_offsets, link_jet, link_target, jet_offsets, target_offsets, index, offsets, broken, owner)
+    copied, beyond = _copy(*tables), -1
+    if copied < len(jet_offsets) - 1:
+        beyond = _sort(copied, *tables)
     return index[: offsets[-1]], offsets, broken, beyond
 
 
 @njit()
-def _group(
+def _copy(
     link_offsets: npt.NDArray[np.int64],
     link_jet: npt.NDArray[Any],
     link_target: npt.NDArray[Any],
@@ -65,14 +68,15 @@ def _group(
     broken: npt.NDArray[np.bool_],
     owner: npt.NDArray[np.int32],
 ) -> int:
-    """Fill what `group_links` returns. ``owner``: target of the event -> 1 + the last jet that it was linked to."""
-    beyond = -1
+    """Fill what `group_links` returns, event by event, as long as all links come jet by jet: files have them so.
+
+    Return the number of events that are done. ``owner``: target of the event -> 1 + the last jet that it was linked to.
+    """
     count = 0
     for event in range(len(jet_offsets) - 1):
         first, last = jet_offsets[event], jet_offsets[event + 1]
         start, targets = target_offsets[event], target_offsets[event + 1] - target_offsets[event]
         link, end = link_offsets[event], link_offsets[event + 1]
-        # Files have the links of an event jet by jet, as a rule: then they are copied as they come.
         for jet in range(first, last):
             twice = False
             while link < end and link_jet[link] == jet - first and 0 <= link_target[link] < targets:
@@ -85,66 +89,60 @@ def _group(
             broken[jet] = twice
             offsets[jet + 1] = count
         if link < end:
-            foreign = _sort(
-                link_jet, link_target, link_offsets[event], end, first, last, start, targets, index, offsets, broken,
-                owner,
-            )  # fmt: skip
-            count = offsets[last]
-            if foreign and beyond < 0:
-                beyond = event
-    return beyond
+            return event
+    return len(jet_offsets) - 1
 
 
 @njit()
 def _sort(
+    first_event: int,
+    link_offsets: npt.NDArray[np.int64],
     link_jet: npt.NDArray[Any],
     link_target: npt.NDArray[Any],
-    begin: int,
-    end: int,
-    first: int,
-    last: int,
-    start: int,
-    targets: int,
+    jet_offsets: npt.NDArray[np.int64],
+    target_offsets: npt.NDArray[np.int64],
     index: npt.NDArray[np.int64],
     offsets: npt.NDArray[np.int64],
     broken: npt.NDArray[np.bool_],
     owner: npt.NDArray[np.int32],
-) -> bool:
-    """Group the links ``begin`` to ``end`` of one event, in whatever order they come, by a counting sort.
-
-    The event has the jets ``first`` to ``last`` and, from row ``start`` on, ``targets`` targets. Return whether a link
-    leads to a jet that it does not have.
-    """
-    foreign = False
-    offsets[first + 1 : last + 1] = 0
-    broken[first:last] = False
-    for link in range(begin, end):
-        jet = link_jet[link]
-        if jet >= last - first:
-            foreign = True
-        elif jet >= 0:
-            if 0 <= link_target[link] < targets:
+) -> int:
+    """The same for links in whatever order they come, from one event on, by a counting sort; return ``beyond``."""
+    beyond = -1
+    for event in range(first_event, len(jet_offsets) - 1):
+        first, last = jet_offsets[event], jet_offsets[event + 1]
+        start, targets = target_offsets[event], target_offsets[event + 1] - target_offsets[event]
+        begin, end = link_offsets[event], link_offsets[event + 1]
+        for jet in range(first, last):
+            offsets[jet + 1] = 0
+            broken[jet] = False
+        for link in range(begin, end):
+            jet = link_jet[link]
+            if jet >= last - first:
+                if beyond < 0:
+                    beyond = event
+            elif jet >= 0:
+                if 0 <= link_target[link] < targets:
+                    offsets[first + jet + 1] += 1
+                else:
+                    broken[first + jet] = True
+        # Each jet's number of links turns into the place of its first one, which then moves on to its end.
+        place = offsets[first]
+        for jet in range(first, last):
+            size = offsets[jet + 1]
+            offsets[jet + 1] = place
+            place += size
+        for link in range(begin, end):
+            jet, target = link_jet[link], link_target[link]
+            if 0 <= jet < last - first and 0 <= target < targets:
+                index[offsets[first + jet + 1]] = start + target
                 offsets[first + jet + 1] += 1
-            else:
-                broken[first + jet] = True
-    # Each jet's number of links turns into the place of its first one, which then moves on to its end.
-    place = offsets[first]
-    for jet in range(first, last):
-        size = offsets[jet + 1]
-        offsets[jet + 1] = place
-        place += size
-    for link in range(begin, end):
-        jet, target = link_jet[link], link_target[link]
-        if 0 <= jet < last - first and 0 <= target < targets:
-            index[offsets[first + jet + 1]] = start + target
-            offsets[first + jet + 1] += 1
-    for jet in range(first, last):
-        for position in range(offsets[jet], offsets[jet + 1]):
-            target = index[position] - start
-            if owner[target] == -1 - jet:  # another number than `_group` left there
-                broken[jet] = True
-            owner[target] = -1 - jet
-    return foreign
+        for jet in range(first, last):
+            for position in range(offsets[jet], offsets[jet + 1]):
+                target = index[position] - start
+                if owner[target] == -1 - jet:  # another number than `_copy` left there
+                    broken[jet] = True
+                owner[target] = -1 - jet
+    return beyond
 
 
 @njit()

@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.errors import InputError, JetsChangedError
-from coffea_mljec.geometry import delta_r2
-from coffea_mljec.jit import njit
+from coffea_mljec.geometry import delta_phis
 from coffea_mljec.layouts.algorithm import radius
 from coffea_mljec.layouts.grouping import group_links, group_near, pick_groups
 from coffea_mljec.layouts.jagged import content_and_offsets, flat_column, offsets_of
@@ -124,21 +123,17 @@ def sum_of_groups(groups: Mapping[str, Groups], tables: Mapping[str, Table]) -> 
     return np.asarray(total)
 
 
-@njit()
 def compare_sums(
     sums: npt.NDArray[np.float64], pt: npt.NDArray[Any], eta: npt.NDArray[Any], phi: npt.NDArray[Any]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return pT of each sum over the jet's raw pT, and the squared angle between sum and jet (0 for an empty sum)."""
-    ratio = np.zeros(len(pt))
-    distance2 = np.zeros(len(pt))
-    for jet in range(len(pt)):
-        total = np.hypot(sums[jet, 0], sums[jet, 1])
-        if total > 0.0 and pt[jet] > 0.0:
-            ratio[jet] = total / pt[jet]
-            distance2[jet] = delta_r2(
-                np.arcsinh(sums[jet, 2] / total), np.arctan2(sums[jet, 1], sums[jet, 0]), eta[jet], phi[jet]
-            )
-    return ratio, distance2
+    px, py, pz = sums.T
+    total = np.hypot(px, py)
+    some = (total > 0.0) & (pt > 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        d_eta = np.arcsinh(pz / total) - eta
+        d_phi = delta_phis(np.arctan2(py, px), phi)
+        return np.where(some, total / pt, 0.0), np.where(some, d_eta * d_eta + d_phi * d_phi, 0.0)
 
 
 def _check(

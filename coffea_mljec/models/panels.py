@@ -24,7 +24,6 @@ NO_FLOOR = np.float32(-np.inf)
 
 _ROWS = 8 if LANES == 16 else 6
 """Rows of a panel of two vectors: with their sums a core's registers are full (32 with AVX-512, 16 without)."""
-_WIDE, _TALL = _ROWS, 2 * _ROWS
 
 Array = npt.NDArray[np.float32]
 
@@ -53,8 +52,8 @@ def packed(weight: Array, bias: Array) -> tuple[Array, Array]:
     return np.concatenate(columns), padded(bias, width)
 
 
-def _panel(n_rows: int, n_vectors: int) -> Any:
-    """An intrinsic for panels of so many rows and vectors of columns."""
+def _panel(n_vectors: int) -> Any:
+    """An intrinsic for panels of so many vectors of columns."""
 
     def panel(
         typing_context: Any, x: Any, at_x: Any, stride_x: Any, n_in: Any, last: Any, weights: Any, at_weight: Any,
@@ -69,7 +68,7 @@ def _panel(n_rows: int, n_vectors: int) -> Any:
 
             # Beyond the last row it is done again: the same numbers are written to the same place.
             rows = [
-                builder.select(builder.icmp_signed("<", constant(r), last), constant(r), last) for r in range(n_rows)
+                builder.select(builder.icmp_signed("<", constant(r), last), constant(r), last) for r in range(_ROWS)
             ]
             from_row = [builder.add(at_x, builder.mul(row, stride_x)) for row in rows]
             to_row = [builder.add(at_out, builder.mul(row, stride_out)) for row in rows]
@@ -96,8 +95,8 @@ def _panel(n_rows: int, n_vectors: int) -> Any:
     return intrinsic(panel)
 
 
-_wide_panel = _panel(_WIDE, 2)
-_tall_panel = _panel(_TALL, 1)
+_two_vectors = _panel(2)
+_one_vector = _panel(1)
 
 
 @njit(inline="always")
@@ -124,15 +123,15 @@ def dense(
         Row r is ``out[r * width:][:width]``.
     """
     for column in range(0, width - LANES, 2 * LANES):
-        for row in range(0, n_rows, _WIDE):
-            _wide_panel(
+        for row in range(0, n_rows, _ROWS):
+            _two_vectors(
                 x, row * stride, stride, n_in, n_rows - 1 - row, weights, at_weight + column * n_in, biases,
                 at_bias + column, floor, out, row * width + column, width,
             )  # fmt: skip
     if width % (2 * LANES):
         column = width - LANES
-        for row in range(0, n_rows, _TALL):
-            _tall_panel(
+        for row in range(0, n_rows, _ROWS):
+            _one_vector(
                 x, row * stride, stride, n_in, n_rows - 1 - row, weights, at_weight + column * n_in, biases,
                 at_bias + column, floor, out, row * width + column, width,
             )  # fmt: skip

@@ -130,7 +130,9 @@ def through(
         symlog_columns(here, n_features, n, index, scale, value)
         here, there = layers(here, there, n_features, n, widths, weights, biases, floor)
         if len(offsets) == 0:
-            total[first * width : (first + n) * width] = here[: n * width]
+            own = total[first * width : (first + n) * width]
+            for i in range(len(own)):  # not as one slice: numba would compile a message for unlike shapes, in 2 s
+                own[i] = here[i]
             continue
         row = first
         while row < first + n:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from coffea_mljec.features import kernels
-from coffea_mljec.geometry import delta_phi
+from coffea_mljec.geometry import delta_phi, delta_phis
 from tests.features import twins
 
 
@@ -45,15 +45,14 @@ def jagged() -> dict[str, np.ndarray]:
 )
 def test_delta_phi_lies_in_the_half_open_interval(first: float, second: float, expected: float) -> None:
     assert delta_phi(first, second) == pytest.approx(expected, abs=1e-12)
+    assert delta_phis(np.array([first]), np.array([second])).tolist() == [delta_phi(first, second)]
 
 
 def shapes(charged: tuple[np.ndarray, np.ndarray], neutral: tuple[np.ndarray, np.ndarray], jets: np.ndarray) -> Any:
     moments = np.zeros((jets.shape[1], kernels.MOMENTS))
     for values, offsets in (charged, neutral):
         kernels.add_moments(values, offsets, jets, moments)
-    out = np.full((jets.shape[1], 3), np.nan, np.float32)
-    kernels.jet_shapes(moments, out)
-    return out
+    return kernels.jet_shapes(moments)
 
 
 def test_shapes_equal_the_twin(jagged: dict[str, np.ndarray]) -> None:
