@@ -17,6 +17,7 @@ from coffea_mljec.layouts.flat import Constituents, FlatJets
 __all__ = ["compute"]
 
 _COORDINATES = {"pt": kernels.PT, "eta": kernels.ETA, "phi": kernels.PHI}
+_KINDS = {"gather": kernels.PLAIN, "significance": kernels.RATIO}
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,8 @@ class _Plan:
     """How the columns of one collection are made: the quantities to gather, and what `kernels.fill_rows` takes."""
 
     quantities: tuple[str, ...]
-    plain: npt.NDArray[np.int64]
+    columns: npt.NDArray[np.int64]
     flags: npt.NDArray[np.int64]
-    ratio: npt.NDArray[np.int64]
-    relative: npt.NDArray[np.int64]
     width: int
 
 
@@ -72,7 +71,7 @@ def compute(
             kernels.add_moments(values, offsets, jets, moments)
         if collection in features.constituents:
             out = np.empty((len(index), plan.width), np.float32)
-            kernels.fill_rows(values, offsets, jets, plan.plain, plan.flags, plan.ratio, plan.relative, out)
+            kernels.fill_rows(values, offsets, jets, plan.columns, plan.flags, out)
             arrays[f"{collection}_features"] = out
             arrays[f"{collection}_offsets"] = offsets
     if shapes:
@@ -120,27 +119,20 @@ def _plan(features: FeatureSet, collection: str) -> _Plan:
     # The coordinates first: `kernels.add_moments` finds them there.
     quantities = tuple(dict.fromkeys((*(name for name in _COORDINATES if name in needed), *needed)))
     place = {quantity: i for i, quantity in enumerate(quantities)}
-    plain: list[tuple[int, int]] = []
-    ratio: list[tuple[int, int, int]] = []
+    columns: list[tuple[int, int, int, int]] = []
     tables: dict[str, npt.NDArray[np.int64]] = {}
-    relative = np.full((len(_COORDINATES), 2), -1)
     for column, feature in enumerate(rows):
-        first = feature.quantities[0]
-        if feature.kernel == "gather":
-            plain.append((column, place[first]))
-        elif feature.kernel == "significance":
-            ratio.append((column, place[first], place[feature.quantities[1]]))
-        elif feature.kernel == "relative":
-            relative[_COORDINATES[first]] = column, place[first]
-        else:
+        first, last = feature.quantities[0], feature.quantities[-1]
+        if feature.kernel == "is_equal":
             table = tables.setdefault(first, np.full(1 + 2 * kernels.FLAGGED, -1))
             table[0] = place[first]
             table[1 + kernels.FLAGGED + feature.value] = column
+        else:
+            kind = _COORDINATES[first] if feature.kernel == "relative" else _KINDS[feature.kernel]
+            columns.append((kind, column, place[first], place[last]))
     return _Plan(
         quantities,
-        np.array(plain, np.int64).reshape(-1, 2),
+        np.array(columns, np.int64).reshape(-1, 4),
         np.array(list(tables.values()), np.int64).reshape(-1, 1 + 2 * kernels.FLAGGED),
-        np.array(ratio, np.int64).reshape(-1, 3),
-        relative,
         len(rows),
     )

@@ -13,7 +13,19 @@ import numpy.typing as npt
 from coffea_mljec.geometry import delta_phi
 from coffea_mljec.jit import njit
 
-__all__ = ["ETA", "FLAGGED", "MOMENTS", "PHI", "PT", "add_moments", "fill_rows", "gather", "jet_shapes"]
+__all__ = [
+    "ETA",
+    "FLAGGED",
+    "MOMENTS",
+    "PHI",
+    "PLAIN",
+    "PT",
+    "RATIO",
+    "add_moments",
+    "fill_rows",
+    "gather",
+    "jet_shapes",
+]
 
 Array = npt.NDArray[Any]
 Index = npt.NDArray[np.int64]
@@ -22,7 +34,10 @@ MULTIPLICITY_MIN_PT = 1.0
 """A constituent counts towards the multiplicity above this pT in GeV."""
 
 PT, ETA, PHI = 0, 1, 2
-"""Rows of the coordinates of jets, and of constituents in `add_moments`."""
+"""Rows of the coordinates of jets, and of constituents in `add_moments`; kinds of columns relative to the jet."""
+
+PLAIN, RATIO = 3, 4
+"""Other kinds of columns of `fill_rows`."""
 
 FLAGGED = 256
 """One-hot features compare with whole numbers below this in size."""
@@ -42,9 +57,7 @@ def gather(table: Array, index: Index, out: Array) -> None:
 
 
 @njit()
-def fill_rows(
-    values: Array, offsets: Index, jets: Array, plain: Index, flags: Index, ratio: Index, relative: Index, out: Array
-) -> None:
+def fill_rows(values: Array, offsets: Index, jets: Array, columns: Index, flags: Index, out: Array) -> None:
     """Fill the rows of a collection's features, some at a time, so that they stay in the cache.
 
     Parameters
@@ -55,22 +68,17 @@ def fill_rows(
         Jet j has the rows ``offsets[j]:offsets[j + 1]``.
     jets : float32 array, shape (3, n)
         Raw pT (GeV), eta, phi of the jets, in the rows `PT`, `ETA`, `PHI`.
-    plain : int64 array, shape (any, 2)
-        (column, quantity): the quantity as it is.
+    columns : int64 array, shape (any, 4)
+        (kind, column, quantity, error). `PLAIN`: the quantity as it is. `RATIO`: quantity over error; -1 (the file's
+        own mark for "no track details") where the error is not positive. `PT`: pt_i / pt_jet. `ETA`:
+        sgn(eta_jet) (eta_i - eta_jet), with sgn(0) = 0. `PHI`: phi_i - phi_jet, wrapped into [-pi, pi).
     flags : int64 array, shape (any, 1 + 2 `FLAGGED`)
         (quantity, column of the value -`FLAGGED`, ... of `FLAGGED` - 1; -1 where it has none): 1 in the column of the
         quantity's value, 0 in the columns of others.
-    ratio : int64 array, shape (any, 3)
-        (column, quantity, error): quantity over error; -1 (the file's own mark for "no track details") where the error
-        is not positive.
-    relative : int64 array, shape (3, 2)
-        (column, quantity) of pt_i / pt_jet in row `PT`, of sgn(eta_jet) (eta_i - eta_jet), with sgn(0) = 0, in row
-        `ETA`, of phi_i - phi_jet wrapped into [-pi, pi) in row `PHI`; -1 for one that is not asked for.
     out : float32 array, shape (N, F)
         Filled, with zeros in columns that are not named above; a column is named at most once.
     """
     own = np.empty((4, _ROWS), np.float32)
-    made = own[3]
     jet = 0
     for begin in range(0, len(out), _ROWS):
         rows = out[begin : begin + _ROWS]
@@ -83,8 +91,26 @@ def fill_rows(
         for row in range(len(rows)):
             for column in range(rows.shape[1]):
                 rows[row, column] = 0.0
-        for i in range(len(plain)):
-            _put(values[plain[i, 1], begin:end], rows, plain[i, 0])
+        for i in range(len(columns)):
+            kind, column = columns[i, 0], columns[i, 1]
+            quantity, made = values[columns[i, 2], begin:end], own[3]
+            if kind == PLAIN:
+                made = quantity
+            elif kind == RATIO:
+                error = values[columns[i, 3], begin:end]
+                for row in range(len(rows)):
+                    made[row] = quantity[row] / error[row] if error[row] > 0.0 else -1.0
+            elif kind == PT:
+                for row in range(len(rows)):
+                    made[row] = quantity[row] / own[PT, row]
+            elif kind == ETA:
+                for row in range(len(rows)):
+                    made[row] = np.sign(own[ETA, row]) * (quantity[row] - own[ETA, row])
+            else:
+                for row in range(len(rows)):
+                    made[row] = delta_phi(float(quantity[row]), float(own[PHI, row]))
+            for row in range(len(rows)):
+                rows[row, column] = made[row]
         for i in range(len(flags)):
             quantity = values[flags[i, 0], begin:end]
             for row in range(len(rows)):
@@ -94,26 +120,6 @@ def fill_rows(
                     column = flags[i, 1 + FLAGGED + number]
                     if column >= 0 and number == value:
                         rows[row, column] = 1.0
-        for i in range(len(ratio)):
-            quantity, error = values[ratio[i, 1], begin:end], values[ratio[i, 2], begin:end]
-            for row in range(len(rows)):
-                made[row] = quantity[row] / error[row] if error[row] > 0.0 else -1.0
-            _put(made, rows, ratio[i, 0])
-        if relative[PT, 0] >= 0:
-            quantity = values[relative[PT, 1], begin:end]
-            for row in range(len(rows)):
-                made[row] = quantity[row] / own[PT, row]
-            _put(made, rows, relative[PT, 0])
-        if relative[ETA, 0] >= 0:
-            quantity = values[relative[ETA, 1], begin:end]
-            for row in range(len(rows)):
-                made[row] = np.sign(own[ETA, row]) * (quantity[row] - own[ETA, row])
-            _put(made, rows, relative[ETA, 0])
-        if relative[PHI, 0] >= 0:
-            quantity = values[relative[PHI, 1], begin:end]
-            for row in range(len(rows)):
-                made[row] = delta_phi(float(quantity[row]), float(own[PHI, row]))
-            _put(made, rows, relative[PHI, 0])
 
 
 @njit()
@@ -177,9 +183,3 @@ def jet_shapes(moments: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
         out[some, 1] = (np.sqrt(weight) / sum_pt)[some]
         out[some, 2] = np.sqrt(np.where(minor > 0.0, minor, 0.0))[some]
     return out
-
-
-@njit()
-def _put(column: Array, rows: Array, place: int) -> None:
-    for row in range(len(rows)):
-        rows[row, place] = column[row]

@@ -55,14 +55,8 @@ def _features(flat: Any, file: Path, rounds: int) -> Topic:
                 for quantity, row in zip(quantities, values, strict=True):
                     kernels.gather(flat.collections[c].columns[quantity], index, row)
 
-    def zeros() -> None:
-        for start in starts:
-            for c in CANDIDATES.constituents:
-                index, _ = _range(flat.collections[c], start, min(start + size, n))
-                np.zeros((len(index), _plan(CANDIDATES, c).width), np.float32).fill(0)  # the pages are touched
-
-    ways = {"whole": whole, "jets' own features": jets, "candidates gathered": gather, "matrices of zeros": zeros}
-    note = f"what is left is filling the rows; {n} jets of {file.name} in batches of {size}."
+    ways = {"whole": whole, "jets' own features": jets, "candidates gathered": gather}
+    note = f"what is left is filling the rows and the jets' shapes; {n} jets of {file.name} in batches of {size}."
     times = in_turn({way: Way(call, n) for way, call in ways.items()}, rounds)
     return Topic("profile of features, charged + neutral", "us/jet", times, note=note)
 

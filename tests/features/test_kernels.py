@@ -83,10 +83,12 @@ def filled(values: np.ndarray, offsets: np.ndarray, jets: np.ndarray, width: int
         row[0] = quantity
         for value, column in columns.items():
             row[1 + kernels.FLAGGED + value] = column
-    plain, ratio = (np.array(plan.get(name, []), np.int64).reshape(-1, n) for name, n in (("plain", 2), ("ratio", 3)))
-    relative = np.array(plan.get("relative", [(-1, -1)] * 3))
+    columns = [(kernels.PLAIN, *one, 0) for one in plan.get("plain", [])]
+    columns += [(kernels.RATIO, *one) for one in plan.get("ratio", [])]
+    columns += [(kind, *one, 0) for kind, one in enumerate(plan.get("relative", [])) if one]
+    made = np.array(columns, np.int64).reshape(-1, 4)
     out = np.full((values.shape[1], width), np.nan, np.float32)  # nothing may be left of what was there
-    kernels.fill_rows(values, offsets, jets, plain, table, ratio, relative, out)
+    kernels.fill_rows(values, offsets, jets, made, table, out)
     return out
 
 
@@ -108,7 +110,7 @@ def test_relative_features_equal_the_twin(jagged: dict[str, np.ndarray]) -> None
         ]
         np.testing.assert_allclose(out[:, column], np.array(expected), rtol=1e-6, atol=1e-6)
     assert (out[:, [1, 4]] == 0).all()
-    alone = filled(values, j["offsets"], jets, 1, relative=[(-1, -1), (-1, -1), (0, 2)])
+    alone = filled(values, j["offsets"], jets, 1, relative=[(), (), (0, 2)])
     np.testing.assert_array_equal(alone[:, 0], out[:, 2])
 
 
