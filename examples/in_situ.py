@@ -23,6 +23,11 @@ from coffea_mljec.report import write_report
 from coffea_mljec.validation import BalanceProcessor, DijetProcessor, Uncorrected
 from coffea_mljec.validation.measured import Measured
 
+ESTIMATOR = (
+    "location and width of distributions: means and standard deviations (the default for dijets: they add up whatever "
+    "the shapes), quantiles (the default for balances: tails, also of the photon, do not move them), or Gaussian cores"
+)
+
 
 def providers(arguments: argparse.Namespace) -> tuple[dict[str, Any], mljec.FactorizedJEC]:
     """The corrections to compare, by name, and the standard path among them."""
@@ -92,6 +97,7 @@ def main() -> None:
     parser.add_argument("--met", default="type1", help="type1 (made for each correction), a branch, or none")
     parser.add_argument("--pt", type=float, nargs="+", help="edges of the pT bins (GeV)")
     parser.add_argument("--eta", type=float, nargs="+", help="edges of the |eta| bins; the first one is the reference")
+    parser.add_argument("--estimator", choices=("rms", "quantile", "core"), help=ESTIMATOR)
     parser.add_argument("--replicas", type=int, default=20)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--min-events", type=int, default=100, help="cells with fewer events are not printed")
@@ -103,7 +109,8 @@ def main() -> None:
     quiet_coffea()
     with workers.executor(workers=arguments.workers) as where:
         outcome = workers.run(where, {arguments.what: arguments.files}, measure, chunk_size=20_000)
-    summary = measure.summary(outcome.result)
+    estimator = arguments.estimator or ("rms" if arguments.what == "dijet" else "quantile")
+    summary = measure.summary(outcome.result, estimator=estimator)
     names = ("pt_balance", "gen_balance", "ratio", "ratio_extrapolated", "mpf", "response")
     if arguments.what == "dijet":
         names = ("sigma_reco", "sigma_gen", "jer", "jer_extrapolated", "truth", "ratio")

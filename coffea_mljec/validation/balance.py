@@ -203,11 +203,15 @@ class BalanceProcessor(processor.ProcessorABC):
         return accumulator
 
     def summary(
-        self, accumulated: Mapping[str, Mapping[str, Any]], datasets: Iterable[str] | None = None
+        self,
+        accumulated: Mapping[str, Mapping[str, Any]],
+        datasets: Iterable[str] | None = None,
+        *,
+        estimator: str = "quantile",
     ) -> BalanceSummary:
         """Turn what was accumulated into balances: see `summarise_balance`."""
         met = self.met if isinstance(self.met, str) or self.met is None else "type 1 of each provider"
-        return summarise_balance(accumulated, datasets, reference=self.reference, met=met)
+        return summarise_balance(accumulated, datasets, reference=self.reference, met=met, estimator=estimator)
 
     def _met(self, events: ak.Array, name: str, pt: _Floats, jets: _Jets) -> tuple[_Floats, _Floats] | None:
         """Return x and y of the MET that belongs to a provider's jets, of every event."""

@@ -1,9 +1,10 @@
 """From the histograms of `BalanceProcessor` to balances (formulas: `coffea_mljec.validation.balance`).
 
-Medians, not means: a balance has tails. The ratio of the reconstructed to the generator balance is formed of both
-medians, and extrapolated by a straight line in alpha, the cut on the second jet's pT over the reference's, through the
-ratios of all cuts above `MIN_SECOND_PT` GeV / pt_ref, weighted by the number of events. Every step is done in every
-bootstrap replica: points of one line share events, and both balances are those of the same events.
+Medians by default: a balance has tails, and so has the response of photons and leptons, which moves means. The ratio of
+the reconstructed to the generator balance is formed of both medians, and extrapolated by a straight line in alpha, the
+cut on the second jet's pT over the reference's, through the ratios of all cuts above `MIN_SECOND_PT` GeV / pt_ref,
+weighted by the number of events. Every step is done in every bootstrap replica: points of one line share events, and
+both balances are those of the same events.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.quantiles import quantiles
-from coffea_mljec.validation.core import GAUSSIAN_IQR
+from coffea_mljec.validation.core import GAUSSIAN_IQR, location_and_width
 from coffea_mljec.validation.measured import (
     NO_GENERATOR,
     Measured,
@@ -39,7 +40,7 @@ __all__ = [
 ]
 
 MIN_EVENTS = 50
-"""Events below which a median is not given."""
+"""Events below which a location is not given."""
 
 MIN_SECOND_PT = 15.0
 """GeV: NanoAOD holds no jets below."""
@@ -51,7 +52,7 @@ _Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class BalancePoint:
-    """Medians of events whose second jet has less than `alpha_max` of pt_ref."""
+    """Locations in events whose second jet has less than `alpha_max` of pt_ref."""
 
     alpha_max: float
     events: int
@@ -71,13 +72,13 @@ class BalanceCell:
         ``[low, high]`` of the jet's |eta| and of the reference's pT (GeV).
     events : int
     pt_balance : Measured
-        Median of pT(jet) / pT(reference).
+        Location of pT(jet) / pT(reference).
     mpf : Measured
-        Median of the missing-momentum projection fraction, 1 + MET . pT(reference) / pT(reference)^2.
+        Location of the missing-momentum projection fraction, 1 + MET . pT(reference) / pT(reference)^2.
     gen_balance : Measured
-        Median of the same balance of the generator jet and the generator's boson or photon.
+        Location of the same balance of the generator jet and the generator's boson or photon.
     response : Measured
-        Median of pT(jet) / pT(generator jet) of the same jets.
+        Location of pT(jet) / pT(generator jet) of the same jets.
     ratio, ratio_extrapolated : Measured
         `pt_balance` / `gen_balance`, and with the second jet's pT extrapolated to zero; the response, if all is well.
     width : Measured
@@ -110,6 +111,7 @@ class BalanceSummary:
     replicas: int
     counts: dict[str, int]
     selected: dict[str, int]
+    estimator: str
     eta_edges: list[float]
     pt_edges: list[float]
     cells: list[BalanceCell]
@@ -125,6 +127,7 @@ def summarise_balance(
     *,
     reference: str,
     met: str | None,
+    estimator: str = "quantile",
 ) -> BalanceSummary:
     """Turn what `BalanceProcessor` accumulated into balances.
 
@@ -138,11 +141,13 @@ def summarise_balance(
         What the jets were weighed against.
     met : str or None
         Which MET the MPF was made from; None for no MPF.
+    estimator : {"quantile", "core", "rms"}
+        Location of a distribution: its median, that of its Gaussian core, or its mean.
 
     Raises
     ------
     InputError
-        If a dataset is missing, or histograms do not add up.
+        If a dataset is missing, histograms do not add up, or the estimator is unknown.
     """
     names = chosen_datasets(accumulated, datasets)
     histogram = added_histograms(accumulated, names, "balance")
@@ -156,7 +161,8 @@ def summarise_balance(
             for t, pt in enumerate(pairwise(axes["pt"].edges.tolist())):
                 part = dict(zip(axes["quantity"], content[e, t], strict=True))
                 if part["pt_balance"][:, 0].any():
-                    found = _Cell(part, axes["balance"].edges, axes["alpha"].edges, pt[0], met, counts["simulated"] > 0)
+                    edges = axes["balance"].edges, axes["alpha"].edges
+                    found = _Cell(part, *edges, pt[0], met, counts["simulated"] > 0, estimator)
                     cells.append(found.summed_up(provider, list(eta), list(pt)))
     return BalanceSummary(
         reference=reference,
@@ -166,6 +172,7 @@ def summarise_balance(
         replicas=int(axes["replica"].size) - 1,
         counts=counts,
         selected=added_counts(accumulated[name]["selected"] for name in names),
+        estimator=estimator,
         eta_edges=axes["abs_eta"].edges.tolist(),
         pt_edges=axes["pt"].edges.tolist(),
         cells=cells,
@@ -183,8 +190,10 @@ class _Cell:
         pt_low: float,
         met: str | None,
         simulated: bool,
+        estimator: str,
     ) -> None:
         self.content = content
+        self.estimator = estimator
         self.edges = edges
         # Cuts below the softest jets that there are would cut nothing.
         self.cuts = [(k, float(a)) for k, a in enumerate(alpha_edges[1:]) if a * pt_low >= MIN_SECOND_PT]
@@ -192,24 +201,24 @@ class _Cell:
         if not simulated:
             self.absent |= {"gen_balance": NO_GENERATOR, "response": NO_GENERATOR}
 
-    def median(self, quantity: str, bins: slice) -> _Floats:
-        """Median in every replica over bins of alpha."""
-        return quantiles(self.content[quantity][bins].sum(axis=0), self.edges, 0.5)
+    def location(self, quantity: str, bins: slice) -> _Floats:
+        """Location in every replica over bins of alpha."""
+        return location_and_width(self.content[quantity][bins].sum(axis=0), self.edges, self.estimator)[0]
 
     def number(self, quantity: str, bins: slice) -> int:
         """Entries over bins of alpha."""
         return round(float(self.content[quantity][bins, 0].sum()))
 
     def measured(self, quantity: str, bins: slice) -> Measured:
-        """Median with its error."""
+        """Location with its error."""
         if quantity in self.absent:
             return Measured(None, None, self.absent[quantity])
-        return measured(self.median(quantity, bins), self.number(quantity, bins) >= MIN_EVENTS)
+        return measured(self.location(quantity, bins), self.number(quantity, bins) >= MIN_EVENTS)
 
     def ratio(self, bins: slice) -> _Floats:
         """Reconstructed over generator balance in every replica."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            return self.median("pt_balance", bins) / self.median("gen_balance", bins)
+            return self.location("pt_balance", bins) / self.location("gen_balance", bins)
 
     def ratio_extrapolated(self) -> Measured:
         """The ratio at alpha = 0."""

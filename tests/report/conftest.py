@@ -65,8 +65,8 @@ def balance() -> BalanceSummary:
         for pt in ([30.0, 60.0], [60.0, 120.0])
     ]  # fmt: skip
     return BalanceSummary(
-        "Z boson", "PuppiMET", PROVIDERS, ["toy"], 30, {"events": 900}, {"events": 900, "pair": 800}, [0.0, 1.3],
-        [30.0, 60.0, 120.0], cells,
+        "Z boson", "PuppiMET", PROVIDERS, ["toy"], 30, {"events": 900}, {"events": 900, "pair": 800}, "quantile",
+        [0.0, 1.3], [30.0, 60.0, 120.0], cells,
     )  # fmt: skip
 
 

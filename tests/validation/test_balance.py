@@ -125,6 +125,19 @@ def test_a_known_response_comes_back(processor: BalanceProcessor, accumulated: d
     json.dumps(summary.to_dict(), allow_nan=False)
 
 
+def test_means_and_cores_instead_of_medians(processor: BalanceProcessor, accumulated: dict[str, Any]) -> None:
+    found = {}
+    for estimator in ("quantile", "rms", "core"):
+        summary = processor.summary(accumulated, estimator=estimator)
+        assert summary.estimator == estimator
+        cell = next(c for c in summary.cells if (c.provider, c.eta[0], c.pt[0]) == ("a", 0.0, 100.0))
+        assert cell.ratio.value == pytest.approx(RESPONSE, abs=0.02)
+        found[estimator] = cell.pt_balance.value
+    assert found["rms"] < found["quantile"] < found["core"]  # the second jet's share makes a tail to low values
+    with pytest.raises(InputError, match="unknown estimator 'mode'"):
+        processor.summary(accumulated, estimator="mode")
+
+
 def test_met_of_the_file_follows_the_providers_jets(processor: BalanceProcessor) -> None:
     """With the file's jets uncorrected, correcting them must bring the MPF to 1; a corrector of MET gives the same."""
     events = z_events(2_000)
