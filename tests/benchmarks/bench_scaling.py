@@ -53,7 +53,7 @@ def links(folder: Path, file: Path, number: int) -> dict[str, list[str]]:
     return {"linked": list(map(str, names))}
 
 
-def scaling(folder: Path, file: Path, rounds: int, files: int = 6) -> list[Topic]:
+def scaling(folder: Path, file: Path, rounds: int, files: int = 18) -> list[Topic]:
     """PFN-r Lite over the same chunks on one and on two workers, by the clock on the wall; two should take half.
 
     The same work in one and two plain processes, which say nothing to each other, is what the machine allows.
