@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from coffea_mljec.errors import InputError
 from coffea_mljec.models.folder import ModelFolder
 from coffea_mljec.models.panels import NO_FLOOR, padded, padded_width
 from coffea_mljec.models.weights import Array, Columns, Dense, Layers, Weights, add_jet_sums, on_rows
@@ -49,6 +50,11 @@ class PFNNetwork:
 
         A collection without constituents pools to zeros. NaN and infinite inputs pass through to their own jet's
         output.
+
+        Raises
+        ------
+        InputError
+            If the arrays do not fit the network or each other.
         """
         total = self._members[0](arrays)
         for member in self._members[1:]:
@@ -84,6 +90,7 @@ class _Member:
     def __call__(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Array:
         jets = arrays["jet_features"]
         n = len(jets)
+        self._check(arrays)
         at = sum(self._widths)
         sums = np.zeros((n, at + jets.shape[1]), np.float32)
         sums[:, at:] = jets
@@ -92,3 +99,23 @@ class _Member:
             add_jet_sums(arrays[f"{c}_features"], arrays[f"{c}_offsets"], *own, np.float32(0), sums, at)
             at += width
         return on_rows(sums, *self._head, NO_FLOOR)[:, 0]
+
+    def _check(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Refuse what the kernels would read beyond."""
+        n = len(arrays["jet_features"])
+        wanted = {"jet": int(self._head[1].widths[0]) - sum(self._widths)}
+        wanted |= {c: int(layers.widths[0]) for c, (_, layers) in self._sums.items()}
+        for c, width in wanted.items():
+            x = arrays[f"{c}_features"]
+            if x.dtype != np.float32 or x.shape[1:] != (width,):
+                raise InputError(f"{c}_features must be float32 with {width} columns; got {x.dtype} {x.shape}.")
+            if c == "jet":
+                continue
+            offsets = arrays[f"{c}_offsets"]
+            if not (
+                len(offsets) == n + 1 and offsets[0] == 0 and offsets[-1] == len(x) and (np.diff(offsets) >= 0).all()
+            ):
+                raise InputError(
+                    f"{c}_offsets must rise from 0 to the {len(x)} rows of {c}_features, one more than the {n} jets; "
+                    f"got {len(offsets)} numbers{f' from {offsets[0]} to {offsets[-1]}' if len(offsets) else ''}."
+                )

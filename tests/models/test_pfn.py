@@ -15,7 +15,7 @@ import pytest
 
 import coffea_mljec as mljec
 from coffea_mljec import models
-from coffea_mljec.errors import ModelError
+from coffea_mljec.errors import InputError, ModelError
 from coffea_mljec.features import PFNANO, FeatureSet
 from tests.models import toy
 
@@ -134,6 +134,21 @@ def test_apply_runs_it(pair: Any, tmp_path: Path, sample: Path, open_nano: Calla
     assert portable.card.engine == "onnx"
     assert len(got) > 150
     np.testing.assert_allclose(got, wanted, rtol=1e-5)
+
+
+def test_arrays_that_do_not_fit_are_refused() -> None:
+    model = models.open_model("pfn-r-lite")
+    good = batch((3, 2))
+    for name, bad, message in (
+        ("charged_features", good["charged_features"].astype(np.float64), "float32 with 23 columns; got float64"),
+        ("neutral_features", good["neutral_features"][:, 1:], r"float32 with 10 columns; got float32 \(5, 9\)"),
+        ("jet_features", good["jet_features"][:, :3], r"jet_features must be float32 with 10 columns"),
+        ("sv_offsets", np.array([0, 3]), "must rise from 0 to the 5 rows of sv_features, one more than the 2 jets"),
+        ("sv_offsets", np.array([0, 3, 6]), "got 3 numbers from 0 to 6"),
+        ("sv_offsets", np.array([0, 7, 5]), "must rise"),
+    ):
+        with pytest.raises(InputError, match=message):
+            models.run(model, good | {name: bad})
 
 
 @pytest.mark.parametrize(
