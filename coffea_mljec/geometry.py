@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,12 +26,6 @@ def delta_phi(first: float, second: float) -> float:
         Azimuthal angles in radians.
     """
     difference = first - second
-    return difference - _TWO_PI * math.floor((difference + math.pi) / _TWO_PI)
-
-
-def delta_phis(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """`delta_phi` of arrays, element by element, in numpy: nothing is compiled for it."""
-    difference = np.subtract(first, second, dtype=np.float64)
     return difference - _TWO_PI * np.floor((difference + math.pi) / _TWO_PI)
 
 
@@ -40,3 +35,9 @@ def delta_r2(eta_1: float, phi_1: float, eta_2: float, phi_2: float) -> float:
     d_eta = eta_1 - eta_2
     d_phi = delta_phi(phi_1, phi_2)
     return d_eta * d_eta + d_phi * d_phi
+
+
+delta_phis: Callable[[npt.NDArray[Any], npt.NDArray[Any]], npt.NDArray[np.float64]] = getattr(
+    delta_phi, "py_func", delta_phi
+)
+"""`delta_phi` of arrays, element by element: the same code, not compiled."""

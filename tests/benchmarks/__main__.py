@@ -20,7 +20,6 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from coffea_mljec.models import bundled
 from tests.benchmarks import (
     bench_apply,
     bench_networks,
@@ -36,6 +35,9 @@ from tests.benchmarks.all_candidates import all_candidates
 from tests.benchmarks.cost import cost_model, facility
 from tests.benchmarks.places import ROOT, SAMPLE, data_folder
 from tests.benchmarks.timing import Topic, markdown, reached
+
+MODELS = ("pfn-r-lite", "particlenet-r-lite")
+"""One of each of our engines."""
 
 
 def main() -> None:
@@ -54,13 +56,6 @@ def main() -> None:
     def jets() -> Path:
         return material.repeated(output, arguments.jets)
 
-    def model_folders() -> dict[str, Path | str]:
-        """Both kinds of engine; a ParticleNet with random weights where none is bundled."""
-        if "particlenet-r-lite" in bundled():
-            return {"pfn-r-lite": "pfn-r-lite", "particlenet-r-lite": "particlenet-r-lite"}
-        material.folders(output / "models", "particlenet-r-lite", jets())
-        return {"pfn-r-lite": "pfn-r-lite", "particlenet-r-lite": output / "models" / "particlenet-r-lite" / "own"}
-
     parts: dict[str, Callable[[], list[Topic]]] = {
         "features": lambda: bench_networks.features(jets(), rounds),
         "networks": lambda: bench_networks.networks(jets(), output / "models", rounds),
@@ -70,8 +65,8 @@ def main() -> None:
         "apply": lambda: bench_apply.apply(all_candidates(output, arguments.events), rounds),
         "standard": lambda: bench_standard.standard(arguments.data, 500_000, rounds),
         "uncertainties": lambda: bench_uncertainties.uncertainties(arguments.data, 500_000, rounds),
-        "start": lambda: bench_workers.first_call(SAMPLE, model_folders(), min(rounds, 2)),
-        "memory": lambda: bench_workers.memory(SAMPLE, model_folders()),
+        "start": lambda: bench_workers.first_call(SAMPLE, MODELS, min(rounds, 2)),
+        "memory": lambda: bench_workers.memory(SAMPLE, MODELS) + bench_workers.memory(jets(), MODELS[:1]),
         "threads": lambda: bench_workers.threads(SAMPLE, rounds),
         "scaling": lambda: bench_scaling.scaling(output, SAMPLE, rounds),
         "overhead": lambda: bench_scaling.overhead(output, SAMPLE, min(rounds, 2)),

@@ -14,24 +14,49 @@ from coffea_mljec.models.edge_kernels import convolve
 from coffea_mljec.models.edgeconv import _TILE, EdgeConvNetwork
 from coffea_mljec.models.neighbours import nearest_neighbours
 from coffea_mljec.models.panels import NO_FLOOR
-from coffea_mljec.models.weights import on_rows
+from coffea_mljec.models.row_kernels import TILE
+from coffea_mljec.models.weights import NO_COLUMNS, Dense, Layers, on_rows
 from tests.benchmarks import material
 from tests.benchmarks.bench_networks import CANDIDATES, TITLES
 from tests.benchmarks.timing import Topic, Way, in_turn
 
 __all__ = ["profile"]
 
+#: In and out of layers of the reference networks.
+LAYERS = ((23, 16), (16, 32), (32, 64), (48, 48), (128, 256), (640, 1024))
 JETS = {"particlenet-r-lite": 1024, "particlenet-r": 128}
 
 
 def profile(file: Path, folder: Path, rounds: int) -> list[Topic]:
     """Stages of the features and of both ParticleNets; the first way is the whole."""
     flat = material.flat_jets(material.events_of(file))
-    topics = [_features(flat, file, rounds)]
+    topics = [_features(flat, file, rounds), *(_layer(*shape, rounds) for shape in LAYERS)]
     for name, most in JETS.items():
         network = EdgeConvNetwork(material.folders(folder, name, file)["own"])
         topics.append(_network(TITLES[name], network, compute(flat, PFNANO, 0, min(most, len(flat))), rounds))
     return topics
+
+
+def _layer(n_in: int, n_out: int, rounds: int, n: int = 9600) -> Topic:
+    """A dense layer with bias and ReLU on rows in the cache, tile after tile: ours, and numpy's BLAS."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(TILE, n_in)).astype(np.float32)
+    weight, bias = rng.normal(size=(n_in, n_out)).astype(np.float32), np.zeros(n_out, np.float32)
+    layers = Layers.of([Dense(weight, bias)])
+    z = np.empty((TILE, n_out), np.float32)
+    many = np.ascontiguousarray(np.broadcast_to(x, (n // TILE, *x.shape)).reshape(-1, n_in))
+
+    def numpy() -> None:
+        for _ in range(n // TILE):
+            np.dot(x, weight, out=z)
+            np.add(z, bias, out=z)
+            np.maximum(z, 0, out=z)
+
+    ways = {"ours": Way(lambda: on_rows(many, NO_COLUMNS, layers, np.float32(0)), n), "numpy": Way(numpy, n)}
+    times = in_turn(ways, max(rounds, 3))
+    speed = {way: 2e-3 * n_in * n_out / float(np.median(values)) for way, values in times.items()}
+    note = f"{speed['ours']:.0f} and {speed['numpy']:.0f} billion operations a second in the products."
+    return Topic(f"a layer of {n_in} to {n_out}", "us/row", times, note=note)
 
 
 def _features(flat: Any, file: Path, rounds: int) -> Topic:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -59,15 +60,15 @@ print(json.dumps({
 """
 
 
-def first_call(file: Path, models: dict[str, Path | str], rounds: int) -> list[Topic]:
+def first_call(file: Path, models: Sequence[str], rounds: int) -> list[Topic]:
     """Seconds until a fresh process has corrected its first chunk, by the clock on the wall."""
     topics = []
-    for name, model in models.items():
+    for name in models:
         values: dict[str, list[float]] = {}
         for _ in range(rounds):
             with tempfile.TemporaryDirectory() as cache:
                 for kernels in ("compiled", "in the cache"):  # the first process fills the cache for the second
-                    spent = _in_process(_FIRST_CALL, [str(file), str(model)], {"NUMBA_CACHE_DIR": cache})
+                    spent = _in_process(_FIRST_CALL, [str(file), name], {"NUMBA_CACHE_DIR": cache})
                     values.setdefault(f"first apply, kernels {kernels}", []).append(spent["first"])
             for what in ("import coffea.nanoevents", "import coffea_mljec after it", "second apply"):
                 values.setdefault(what, []).append(spent[what])
@@ -86,22 +87,22 @@ def _in_process(code: str, arguments: list[str], environment: dict[str, str]) ->
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def memory(file: Path, models: dict[str, Path | str], chunks: int = 200) -> list[Topic]:
+def memory(file: Path, models: Sequence[str], chunks: int = 200) -> list[Topic]:
     """MB that a process grows by over ``chunks`` chunks of many sizes, after some before them, and at most beyond a
     large chunk's inputs.
 
     Each model has a process of its own: what an earlier measurement left in the heap would be used again unseen.
     """
     topics = []
-    for name, model in models.items():
+    for name in models:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
-            values = fresh.submit(_memory, file, model, name.startswith("particlenet"), chunks).result()
+            values = fresh.submit(_memory, file, name, name.startswith("particlenet"), chunks).result()
         limits = {way: GROWTH if way.startswith("grown") else MEMORY for way in values}
-        topics.append(Topic(f"resident memory, {name}", "MB", values, limits=limits))
+        topics.append(Topic(f"resident memory, {name}, {file.name}", "MB", values, limits=limits))
     return topics
 
 
-def _memory(file: Path, model: Path | str, heavy: bool, chunks: int) -> dict[str, list[float]]:
+def _memory(file: Path, model: str, heavy: bool, chunks: int) -> dict[str, list[float]]:
     warnings.simplefilter("ignore")
     corrector = mljec.MLJEC(model)
     events = events_of(file)
@@ -114,8 +115,7 @@ def _memory(file: Path, model: Path | str, heavy: bool, chunks: int) -> dict[str
             table, _, field = branch.partition("_")
             if field and table in part.fields and field in part[table].fields:
                 part[table][field].layout.to_packed()
-        gc.collect()
-        ctypes.CDLL(None).malloc_trim(0)  # what is free goes back, so that all that is taken is seen
+        _tidy()
         Path("/proc/self/clear_refs").write_text("5")  # the highest mark starts anew
         before = resident("VmHWM")
         corrector(part)
@@ -124,16 +124,22 @@ def _memory(file: Path, model: Path | str, heavy: bool, chunks: int) -> dict[str
     before = 0.0
     for chunk in range(-_WARM, chunks):
         if not chunk:
-            gc.collect()
+            _tidy()
             before = resident()
         start = chunk * 7 % (len(events) - stop)
         corrector(events_of(file, entry_start=start, entry_stop=start + 1 + chunk * 37 % stop))
-    gc.collect()
+    _tidy()
     return {
         f"grown over {chunks} chunks": [resident() - before],
         "at most above the inputs, an eighth of the chunk": [peaks[0]],
         "at most above the inputs, the whole chunk": [peaks[1]],
     }
+
+
+def _tidy() -> None:
+    """Give back what is free: all that is taken after it is seen, and what grows is in use."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
 
 
 def threads(file: Path, rounds: int) -> list[Topic]:

@@ -124,7 +124,7 @@ def in_blocks(source: Path, target: Path, events: int) -> int:
     return -(-total // events)
 
 
-def run(client: Any, output: Path, chunks: int, events: int) -> tuple[Verdict, bool]:
+def run(client: Any, output: Path, chunks: int, events: int, profiler: bool = False) -> tuple[Verdict, bool]:
     """Correct ``chunks`` chunks of about ``events`` events; return the verdict and whether the result is exact.
 
     It is if the pT histogram of all chunks is that of one process, as many times as the sample was gone through. An
@@ -141,7 +141,8 @@ def run(client: Any, output: Path, chunks: int, events: int) -> tuple[Verdict, b
         name.symlink_to(sample.resolve())
     corrector = mljec.MLJEC("pfn-r-lite")
     client.register_plugin(workers.WarmUp(corrector))
-    client.register_plugin(workers.StopProfiler())  # as the recipes of examples/clusters do
+    if not profiler:
+        client.register_plugin(workers.StopProfiler())  # as the recipes of examples/clusters do
     size = {"chunk_size": events}
     here = processor.IterativeExecutor(status=False, retries=0)
     once = workers.run(here, {"sample": [str(sample)]}, Watched(corrector, os.devnull), **size).result
@@ -208,6 +209,7 @@ def main() -> int:
     parser.add_argument("--chunks", type=int, default=2000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--events", type=int, default=100, help="events a chunk, about")
+    parser.add_argument("--profiler", action="store_true", help="leave dask's profile of the workers on: memory grows")
     arguments = parser.parse_args()
     from distributed import Client, LocalCluster
 
@@ -217,7 +219,7 @@ def main() -> int:
     local = LocalCluster(n_workers=arguments.workers, silence_logs=logging.ERROR, **options)
     with local as cluster, Client(cluster) as client:
         client.run(quiet_coffea)
-        verdict, exact = run(client, output, arguments.chunks, arguments.events)
+        verdict, exact = run(client, output, arguments.chunks, arguments.events, arguments.profiler)
     page = report(verdict, exact, arguments.chunks)
     (output / "report.md").write_text(page)
     content = asdict(verdict) | {"exact": exact, "findings": verdict.findings, "machine": _machine()}
