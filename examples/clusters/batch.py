@@ -48,7 +48,7 @@ def judge(client: Any, files: list[str]) -> workers.Outcome:
     standard = mljec.FactorizedJEC.from_txt(sorted((data / "jec").glob("*.jec.txt")))
     network = mljec.MLJEC(fallback=standard)
     client.register_plugin(workers.WarmUp(network))  # first chunks are as fast as later ones; leave it out if you like
-    client.register_plugin(workers.StopProfiler())  # dask's profile of a worker grows by half a megabyte a second
+    client.register_plugin(workers.StopProfiler())  # dask's profile of a worker grows by 0.7 MB a second
     # Model and payloads travel with the processor, once to each worker: nothing of them need lie on its file system.
     return workers.run(
         client,
