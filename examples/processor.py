@@ -66,9 +66,7 @@ def main() -> None:
     runner = processor.Runner(
         executor=processor.FuturesExecutor(workers=arguments.workers), schema=PFNanoAODSchema, chunksize=50_000
     )
-    result = runner(
-        {"jets": arguments.files}, DijetMass({"network": network, "standard": standard}), treename="Events"
-    )
+    result = runner({"jets": arguments.files}, DijetMass({"network": network, "standard": standard}), treename="Events")
     print(f"{result['events']} events; jets that each correction treated: {result['applied']}")
     print(result["mass"])
 

@@ -45,8 +45,6 @@ def open_nano() -> Callable[..., Any]:
         with uproot.open(path) as file:
             names = set(file[treename].keys())
         schema = PFNanoAODSchema if names & {"nPFCands", "nPFCand"} else NanoAODSchema
-        return NanoEventsFactory.from_root(
-            {str(path): treename}, schemaclass=schema, mode=mode, **options
-        ).events()
+        return NanoEventsFactory.from_root({str(path): treename}, schemaclass=schema, mode=mode, **options).events()
 
     return open_it

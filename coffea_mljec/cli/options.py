@@ -52,9 +52,9 @@ class StandardPath:
     tag: Annotated[
         str | None, typer.Option(metavar="T", help="Tag in --jec-json, such as Summer22_22Sep2023_V3_MC.")
     ] = None
-    algo: Annotated[
-        str | None, typer.Option(metavar="A", help="Jet algorithm in --jec-json, such as AK4PFPuppi.")
-    ] = None
+    algo: Annotated[str | None, typer.Option(metavar="A", help="Jet algorithm in --jec-json, such as AK4PFPuppi.")] = (
+        None
+    )
 
     def provider(self) -> Any:
         """The standard path that the options name, or None.

@@ -73,9 +73,7 @@ def validate(
     files = {"events": inputs}
     with running.executor("chunk", "Validating") as run:
         # A bad file is refused here, before the work and before anything is written.
-        plan = plan_of(
-            run, files, treename=running.tree, chunk_size=running.chunk_size, skip_bad=running.skip_bad
-        )
+        plan = plan_of(run, files, treename=running.tree, chunk_size=running.chunk_size, skip_bad=running.skip_bad)
         folder = output_folder(output)
         checkpoints = Checkpoints(folder / "checkpoints", resume=resume)
         outcome = process(run, plan, judge, skip_bad=running.skip_bad, checkpoints=checkpoints)

@@ -53,9 +53,7 @@ class _Resolved:
 
     def columns(self, jets: ak.Array) -> dict[str, npt.NDArray[Any]]:
         """Columns of the corrected collection, not smeared."""
-        return correction_columns(
-            jets, self.raw["pt_raw"], self.raw["mass_raw"], self.factor, self.kept, self.status
-        )
+        return correction_columns(jets, self.raw["pt_raw"], self.raw["mass_raw"], self.factor, self.kept, self.status)
 
 
 class Provider(ABC):

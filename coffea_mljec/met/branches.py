@@ -142,6 +142,4 @@ def _missing(layout: Layout, user: str, tried: list[str], remedy: str) -> Missin
     absent = [name for name in tried if name not in have]
     close = next((near[0] for name in absent if (near := difflib.get_close_matches(name, have, n=1))), None)
     nearest = f" (nearest: {close})" if close else ""
-    return MissingBranchError(
-        f"{user} needs {', '.join(tried)}: the file lacks {', '.join(absent)}{nearest}. {remedy}"
-    )
+    return MissingBranchError(f"{user} needs {', '.join(tried)}: the file lacks {', '.join(absent)}{nearest}. {remedy}")

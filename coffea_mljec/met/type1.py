@@ -191,9 +191,7 @@ class Type1MET:
             mark(status, taken, Status.FALLBACK)
         return PropagatedJets(jets, factor, self._level1(events, layout, branches), status, self.smeared)
 
-    def _low_pt_jets(
-        self, events: Any, layout: Layout, branches: METBranches
-    ) -> tuple[PropagatedJets, dict[str, str]]:
+    def _low_pt_jets(self, events: Any, layout: Layout, branches: METBranches) -> tuple[PropagatedJets, dict[str, str]]:
         """``CorrT1METJet``, by the standard path, and the names of its variations for those of the jets."""
         provider = self._low_pt_provider
         assert provider is not None

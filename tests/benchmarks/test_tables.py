@@ -26,9 +26,7 @@ SCALING = Topic("dask workers", "us/jet", {"2 workers": [50.0], "1 worker": [97.
 START = Topic(
     "first call, pfn-r-lite", "s", {"first apply, kernels compiled": [3.0], "import coffea.nanoevents": [2.0]}
 )
-MEMORY = Topic(
-    "resident memory", "MB", {"grown": [3.0], "peak": [150.0, 250.0]}, limits={"grown": 10.0, "peak": 200.0}
-)
+MEMORY = Topic("resident memory", "MB", {"grown": [3.0], "peak": [150.0, 250.0]}, limits={"grown": 10.0, "peak": 200.0})
 
 
 def rows(table: str) -> dict[str, list[str]]:

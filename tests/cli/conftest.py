@@ -90,11 +90,7 @@ def nano(tmp_path: Path) -> Path:
 def jec_text(tmp_path: Path) -> Path:
     """One level that multiplies raw pT by 1.25, everywhere."""
     path = tmp_path / "Toy1_V1_MC_L2Relative_AK4PFchs.jec.txt"
-    path.write_text(
-        "{1 JetEta 1 JetPt [0] Correction L2Relative}\n"
-        "-5.191 0.0 3 1 6500 1.25\n"
-        "0.0 5.191 3 1 6500 1.25\n"
-    )
+    path.write_text("{1 JetEta 1 JetPt [0] Correction L2Relative}\n-5.191 0.0 3 1 6500 1.25\n0.0 5.191 3 1 6500 1.25\n")
     return path
 
 

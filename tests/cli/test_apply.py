@@ -38,9 +38,7 @@ def test_a_folder_without_payloads(mljec, nano, tmp_path):
 
 
 def test_a_model_folder_with_the_standard_path_as_its_fallback(mljec, nano, jec_text, model_folder, tmp_path):
-    status, printed, _ = mljec(
-        "apply", nano, "-o", tmp_path / "friends", "--model", model_folder, "--jec", jec_text
-    )
+    status, printed, _ = mljec("apply", nano, "-o", tmp_path / "friends", "--model", model_folder, "--jec", jec_text)
     assert status == 0
     assert "fallback + out_of_domain" in printed
     pt, raw = columns(tmp_path / "friends" / "nano_mljec.root", "pt", "pt_raw")

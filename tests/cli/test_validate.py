@@ -78,7 +78,5 @@ def test_a_bad_file_is_refused_before_the_work(mljec, nano, jec_text, tmp_path):
 
 def test_the_same_file_or_name_twice(mljec, nano, jec_text, model_folder, tmp_path):
     command = ("validate", nano, "-o", tmp_path / "v", "--jec", jec_text)
-    assert "two corrections have the name toy" in mljec(
-        *command, "--model", model_folder, "--model", model_folder
-    )[2]
+    assert "two corrections have the name toy" in mljec(*command, "--model", model_folder, "--model", model_folder)[2]
     assert "given more than once" in mljec("validate", nano, nano, "-o", tmp_path / "v", "--jec", jec_text)[2]

@@ -57,9 +57,7 @@ def met_of(rng: np.random.Generator, name: str) -> Columns:
     return columns
 
 
-def write_nano(
-    path: Path, puppi: bool = True, simulation: bool = True, without: tuple[str, ...] = ()
-) -> Path:
+def write_nano(path: Path, puppi: bool = True, simulation: bool = True, without: tuple[str, ...] = ()) -> Path:
     """Write `N_EVENTS` events with zero to five jets and zero to three low-pT jets, less some branches or tables."""
     rng = np.random.default_rng(11)
     counts, low_counts = rng.integers(0, 6, N_EVENTS), rng.integers(0, 4, N_EVENTS)

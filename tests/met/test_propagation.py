@@ -22,10 +22,7 @@ def twin_sums(
     light = raw * (1 - np.asarray(muons, float))
     added = light * (factor - level1) + (light * factor + raw * muons) * (scale - 1)
     added = np.where(counting, added, 0.0)
-    total = [
-        [np.sum((added * np.cos(phi))[a:b]), np.sum((added * np.sin(phi))[a:b])]
-        for a, b in pairwise(offsets)
-    ]
+    total = [[np.sum((added * np.cos(phi))[a:b]), np.sum((added * np.sin(phi))[a:b])] for a, b in pairwise(offsets)]
     return np.reshape(total, (-1, 2))
 
 

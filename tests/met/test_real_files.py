@@ -225,9 +225,7 @@ def test_data_has_no_generator_branches_and_runs(
 ) -> None:
     monkeypatch.setattr(suitability, "_warned", set())
     path = DATA.payload(real_data)
-    standard = DATA.standard(
-        real_data, uncertainties=read_uncertainties_json(path, V12.tag, DATA.algorithm, ["Total"])
-    )
+    standard = DATA.standard(real_data, uncertainties=read_uncertainties_json(path, V12.tag, DATA.algorithm, ["Total"]))
     events = open_nano(real_data / "nano" / f"{DATA.nano}.root")
     met = Type1MET(standard).apply(events)
     assert [name for name in met.fields if name.startswith("JE")] == ["JES_Total"]

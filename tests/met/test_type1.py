@@ -141,8 +141,7 @@ def test_by_hand(nano: Nano, open_nano: Any, tmp_path: Path, puppi: bool) -> Non
     level1, low_level1 = ak.ones_like(jets.pt), ak.ones_like(low.pt)
     if not puppi:
         level1, low_level1 = (
-            np.maximum(0.0001, 1 - one.area / one.pt_raw * 0.3 * events.fixedGridRhoFastjetAll)
-            for one in (jets, low)
+            np.maximum(0.0001, 1 - one.area / one.pt_raw * 0.3 * events.fixedGridRhoFastjetAll) for one in (jets, low)
         )
     start = raw_vectors(events, f"Raw{table}")
 

@@ -210,9 +210,7 @@ def test_every_format_and_mode(mode: str, kind: str, layout_events: Callable[...
     expected = mljec.apply(layout_events("pfnano"))
     events = layout_events("pfnano", kind, mode)
     events.Jet = events.Jet[events.Jet.pt > 20]
-    np.testing.assert_array_equal(
-        ak.flatten(mljec.apply(events).pt), ak.flatten(expected.pt[expected.pt_orig > 20])
-    )
+    np.testing.assert_array_equal(ak.flatten(mljec.apply(events).pt), ak.flatten(expected.pt[expected.pt_orig > 20]))
 
 
 def test_only_declared_branches_are_read_again(layout_events: Callable[..., Any]) -> None:

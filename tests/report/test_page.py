@@ -16,9 +16,7 @@ from coffea_mljec.report.page import Picture, Section, page
 from coffea_mljec.validation.table import Table
 from tests.report.conftest import balance, cloud, dijets
 
-PNG = b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
-)
+PNG = b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==")
 VOID = {"meta", "img", "link", "br"}
 
 

@@ -119,7 +119,6 @@ def _dressed(gen: Jagged, chosen: NDArray[np.int64]) -> tuple[NDArray[np.float64
     event = gen.event[chosen]
     momenta = (pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta), np.hypot(pt * np.cosh(eta), gen["mass"]))
     return tuple(
-        part[chosen]
-        + _within(eta, phi, np.where(photon, part, 0.0), gen.offsets, chosen, event, _DRESSING * _DRESSING)
+        part[chosen] + _within(eta, phi, np.where(photon, part, 0.0), gen.offsets, chosen, event, _DRESSING * _DRESSING)
         for part in momenta
     )

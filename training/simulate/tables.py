@@ -187,9 +187,7 @@ def _jet_table(jets: Jets, candidates: Jagged, weight: NDArray[np.generic] | Non
     return Jagged(jets.table.offsets, columns)
 
 
-def _jet_id(
-    eta: NDArray[np.generic], fraction: NDArray[np.float64], count: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def _jet_id(eta: NDArray[np.generic], fraction: NDArray[np.float64], count: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return CMS's jet ID for UL CHS jets (JetMET recommendation "JetID13TeVUL"): 2 tight, 6 with lepton veto too."""
     away = np.abs(np.asarray(eta))
     charged, neutral, electron, photon, muon = fraction

@@ -131,9 +131,7 @@ def test_real_text_equals_coffea_and_json(real_data: Path) -> None:
     factors = read_scale_factor_text(factor_file)
     # coffea takes names of five parts only; the campaign's has six.
     functions = {name.replace("_22Sep2023", ""): function for name, function in coffea_functions(factor_file).items()}
-    their_factors = JetResolutionScaleFactor(**functions).getScaleFactor(
-        JetPt=columns["pt"], JetEta=columns["eta"]
-    )
+    their_factors = JetResolutionScaleFactor(**functions).getScaleFactor(JetPt=columns["pt"], JetEta=columns["eta"])
     beyond = (columns["pt"] < 10) | (columns["pt"] > 4000)
     edge = np.isin(np.abs(columns["eta"]), [2.5, 3.139]) | np.isin(columns["pt"], [121.0])
     for i, shift in enumerate(SHIFTS):
