@@ -1,6 +1,6 @@
 """Machine-learned jet energy corrections for coffea: ``events.Jet = mljec.apply(events)``.
 
-Importing the package makes attribute assignment of existing fields work for NanoEvents (`coffea_mljec.assignment`).
+Importing the package makes attribute assignment of existing fields work for NanoEvents (`nano.assignment`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-from coffea_mljec.assignment import allow_assignment
 from coffea_mljec.corrections import (
     MLJEC,
     FactorizedJEC,
@@ -20,6 +19,7 @@ from coffea_mljec.corrections import (
     StandardJetsWarning,
 )
 from coffea_mljec.met import Type1MET
+from coffea_mljec.nano.assignment import allow_assignment
 from coffea_mljec.status import Status
 
 __all__ = [

@@ -16,12 +16,12 @@ from typing import Any
 
 import coffea_mljec as mljec
 from coffea_mljec import workers
-from coffea_mljec.corrections.payloads import read_text
-from coffea_mljec.io import quiet_coffea
 from coffea_mljec.met import Type1MET
+from coffea_mljec.nano import quiet_coffea
+from coffea_mljec.payloads import read_text
 from coffea_mljec.report import write_report
 from coffea_mljec.validation import BalanceProcessor, DijetProcessor, Uncorrected
-from coffea_mljec.validation.measured import Measured
+from coffea_mljec.validation.common.measured import Measured
 
 ESTIMATOR = (
     "location and width of distributions: means and standard deviations (the default for dijets: they add up whatever "

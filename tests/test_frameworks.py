@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import coffea_mljec as mljec
-from coffea_mljec.io import write_friend
+from coffea_mljec.nano import write_friend
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "examples" / "FRAMEWORKS.md").read_text()

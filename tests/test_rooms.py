@@ -9,10 +9,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ORDER = [
-    "foundations", "layouts", "features", "models", "variations", "corrections", "met", "io", "workers", "validation",
-    "report", "cli",
+    "foundations", "numerics", "support", "nano", "features", "models", "payloads", "systematics", "corrections", "met",
+    "workers", "validation", "report", "cli",
 ]  # fmt: skip
-FOUNDATIONS = {"errors", "fingerprint", "status", "jit", "geometry", "matching", "quantiles", "assignment", "columns"}
+FOUNDATIONS = {"errors", "status"}
 
 
 def room_of(module: str) -> str | None:

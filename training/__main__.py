@@ -7,9 +7,10 @@ import sys
 import typer
 
 from coffea_mljec.errors import MLJECError
-from training import commands, ensemble, export, search, train
-from training.evaluate import command as evaluate
-from training.realism import command as realism
+from training.cli import commands
+from training.cli import evaluate as evaluate
+from training.cli import realism as realism
+from training.learning import ensemble, export, search, train
 
 __all__ = ["app", "main"]
 

@@ -18,7 +18,7 @@ from coffea_mljec.cli.report import report
 from coffea_mljec.cli.terminal import say_error, say_warning
 from coffea_mljec.cli.validate import validate
 from coffea_mljec.errors import MLJECError
-from coffea_mljec.io import quiet_coffea
+from coffea_mljec.nano import quiet_coffea
 
 __all__ = ["app", "main"]
 

@@ -13,7 +13,7 @@ from coffea.processor import IterativeExecutor
 from coffea_mljec.cli.options import Collection, Inputs, Output, Running, StandardPath, stored_regression
 from coffea_mljec.cli.terminal import err, out, output_folder, say_skipped
 from coffea_mljec.errors import InputError
-from coffea_mljec.io import FriendSummary, check_friend, friend_paths, write_friend
+from coffea_mljec.nano import FriendSummary, check_friend, friend_paths, write_friend
 from coffea_mljec.status import Status
 from coffea_mljec.workers import Failure, as_failure, spread
 

@@ -12,7 +12,7 @@ from coffea_mljec.cli.options import Output, Workers
 from coffea_mljec.cli.terminal import out, output_folder
 from coffea_mljec.cli.validate import print_report
 from coffea_mljec.errors import InputError
-from coffea_mljec.io import open_nano, write_friend
+from coffea_mljec.nano import open_nano, write_friend
 from coffea_mljec.workers import ExecutorKind, executor, run
 
 __all__ = ["demo"]
@@ -38,7 +38,7 @@ def demo(
     """
     from coffea_mljec import MLJEC, FactorizedJEC
     from coffea_mljec.report import find_clouds, write_report
-    from coffea_mljec.validation.processor import ResponseProcessor
+    from coffea_mljec.validation.response.processor import ResponseProcessor
 
     folder = output_folder(output)
     with as_file(files("coffea_mljec") / "data") as data:

@@ -11,7 +11,7 @@ from coffea_mljec.cli.inspection import collection_report, file_report
 from coffea_mljec.cli.options import Tree
 from coffea_mljec.cli.terminal import out
 from coffea_mljec.errors import InputError
-from coffea_mljec.io import open_nano
+from coffea_mljec.nano import open_nano
 
 __all__ = ["inspect"]
 

@@ -7,12 +7,11 @@ from dataclasses import asdict
 from typing import Any
 
 from coffea_mljec.errors import MissingBranchError, MLJECError
-from coffea_mljec.io import NanoFile
-from coffea_mljec.layouts import Layout, detect
-from coffea_mljec.layouts.adapter import missing_branches
-from coffea_mljec.layouts.algorithm import is_simulation, pileup_scheme, radius
-from coffea_mljec.layouts.names import FIELDS, REGRESSIONS
-from coffea_mljec.layouts.survey import survey
+from coffea_mljec.nano import Layout, NanoFile, detect
+from coffea_mljec.nano.adapter import missing_branches
+from coffea_mljec.nano.algorithm import is_simulation, pileup_scheme, radius
+from coffea_mljec.nano.names import FIELDS, REGRESSIONS
+from coffea_mljec.nano.survey import survey
 
 __all__ = ["collection_report", "file_report", "nanoaod_version"]
 

@@ -13,7 +13,7 @@ import typer
 from coffea_mljec.cli.options import Collection, Inputs, Output, Running, StandardPath
 from coffea_mljec.cli.terminal import out, output_folder, say_skipped
 from coffea_mljec.cli.validate import AsStored, compared, print_report
-from coffea_mljec.io import open_nano
+from coffea_mljec.nano import open_nano
 from coffea_mljec.workers import plan_of, process
 
 __all__ = ["BalanceReference", "report"]

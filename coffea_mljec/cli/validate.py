@@ -65,7 +65,7 @@ def validate(
     mljec validate nano.root -o validation --regression PNet --regression UParT
     """
     from coffea_mljec.report import write_report
-    from coffea_mljec.validation.processor import ResponseProcessor
+    from coffea_mljec.validation.response.processor import ResponseProcessor
 
     standard_provider = standard.provider()
     providers = compared(model or [], regression or [], standard_provider)
@@ -114,7 +114,7 @@ def compared(models: list[str], regressions: list[str], standard: Any) -> dict[s
 
 def print_report(report: Any) -> None:
     """Print the tables of a `coffea_mljec.report.Report`."""
-    from coffea_mljec.validation.table import rich_table
+    from coffea_mljec.validation.response.table import rich_table
 
     out.print(rich_table(report.summary))
     lost = {name: count for name, count in report.summary.non_finite.items() if count}

@@ -6,7 +6,7 @@ from coffea_mljec.corrections.factorized import FactorizedJEC
 from coffea_mljec.corrections.mljec import MLJEC, FastSimulationWarning
 from coffea_mljec.corrections.nano_regression import NanoRegression
 from coffea_mljec.corrections.provider import Provider
-from coffea_mljec.corrections.suitability import MismatchWarning, StandardJetsWarning
+from coffea_mljec.payloads.suitability import MismatchWarning, StandardJetsWarning
 
 __all__ = [
     "MLJEC",

@@ -15,9 +15,9 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from coffea_mljec.corrections.payloads import Payload
-from coffea_mljec.corrections.payloads.payload import CANONICAL
 from coffea_mljec.errors import InputError, PayloadError
+from coffea_mljec.payloads import Payload
+from coffea_mljec.payloads.payload import CANONICAL
 
 __all__ = ["read_stack"]
 
@@ -45,7 +45,7 @@ def read_stack(stack: Any, name_map: Mapping[str, str | None]) -> tuple[Payload,
     -------
     payload : Payload
     systematics : dict
-        Options of `coffea_mljec.corrections.systematics.Systematics`.
+        Options of `coffea_mljec.systematics.shifts.Systematics`.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def _names(part: Any, pt: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class CoffeaLevel:
-    """All levels of a stack as one, `coffea_mljec.corrections.payloads.payload.Level`."""
+    """All levels of a stack as one, `coffea_mljec.payloads.payload.Level`."""
 
     level: str
     part: Any = field(repr=False)

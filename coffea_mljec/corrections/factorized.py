@@ -11,14 +11,14 @@ from typing import Any, Unpack
 import numpy as np
 
 from coffea_mljec.corrections.coffea_stack import read_stack
-from coffea_mljec.corrections.payloads import Payload, read_json, read_text
 from coffea_mljec.corrections.provider import Factors, Path, Provider
-from coffea_mljec.corrections.suitability import DEDICATED, Made, check_kind, warn_of_runs
-from coffea_mljec.corrections.systematics import SystematicOptions
 from coffea_mljec.errors import InputError
-from coffea_mljec.layouts import Layout, raw_jets
-from coffea_mljec.layouts.adapter import JET_QUANTITIES
+from coffea_mljec.nano import Layout, raw_jets
+from coffea_mljec.nano.adapter import JET_QUANTITIES
+from coffea_mljec.payloads import Payload, read_json, read_text
+from coffea_mljec.payloads.suitability import DEDICATED, Made, check_kind, warn_of_runs
 from coffea_mljec.status import Status, mark
+from coffea_mljec.systematics.shifts import SystematicOptions
 
 __all__ = ["FactorizedJEC"]
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from coffea_mljec.corrections.payloads import Payload
-from coffea_mljec.corrections.suitability import warn_of_runs
 from coffea_mljec.errors import InputError
-from coffea_mljec.layouts import Layout, raw_jets
-from coffea_mljec.layouts.adapter import JET_QUANTITIES
-from coffea_mljec.layouts.algorithm import is_simulation
+from coffea_mljec.nano import Layout, raw_jets
+from coffea_mljec.nano.adapter import JET_QUANTITIES
+from coffea_mljec.nano.algorithm import is_simulation
+from coffea_mljec.payloads import Payload
+from coffea_mljec.payloads.suitability import warn_of_runs
 from coffea_mljec.status import Status, mark
 
 __all__ = ["OnTop"]
@@ -38,7 +38,7 @@ class OnTop:
             payload = getattr(self, name)
             if payload is not None and not isinstance(payload, Payload):
                 raise InputError(
-                    f"{name} must be a payload (coffea_mljec.corrections.payloads.read_text([...]) or read_json(path, "
+                    f"{name} must be a payload (coffea_mljec.payloads.read_text([...]) or read_json(path, "
                     f"tag, algorithm, level)); got {payload!r}."
                 )
         closure = self.closure

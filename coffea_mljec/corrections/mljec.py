@@ -13,14 +13,14 @@ import numpy.typing as npt
 
 from coffea_mljec import features as feature_room
 from coffea_mljec import models
-from coffea_mljec.corrections.payloads import Payload
 from coffea_mljec.corrections.provider import Factors, Path, Provider
-from coffea_mljec.corrections.suitability import Made
-from coffea_mljec.corrections.systematics import SystematicOptions
 from coffea_mljec.errors import InputError, MissingBranchError
-from coffea_mljec.layouts import FlatJets, Layout, flatten, required_paths
-from coffea_mljec.layouts.jagged import offsets_of
+from coffea_mljec.nano import FlatJets, Layout, flatten, required_paths
+from coffea_mljec.nano.jagged import offsets_of
+from coffea_mljec.payloads import Payload
+from coffea_mljec.payloads.suitability import Made
 from coffea_mljec.status import Status, mark
+from coffea_mljec.systematics.shifts import SystematicOptions
 
 __all__ = ["MLJEC", "FastSimulationWarning"]
 

@@ -9,17 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.corrections.factorized import FactorizedJEC
-from coffea_mljec.corrections.payloads import Payload
 from coffea_mljec.corrections.provider import Factors, Path, Provider
 from coffea_mljec.corrections.record import stored
-from coffea_mljec.corrections.suitability import DEDICATED, Made, check_kind, warn_of_runs
-from coffea_mljec.corrections.systematics import SystematicOptions
 from coffea_mljec.errors import InputError, MissingBranchError
-from coffea_mljec.layouts import Layout, raw_jets
-from coffea_mljec.layouts.adapter import JET_QUANTITIES
-from coffea_mljec.layouts.jagged import flat_column
-from coffea_mljec.layouts.names import REGRESSIONS
+from coffea_mljec.nano import Layout, raw_jets
+from coffea_mljec.nano.adapter import JET_QUANTITIES
+from coffea_mljec.nano.jagged import flat_column
+from coffea_mljec.nano.names import REGRESSIONS
+from coffea_mljec.payloads import Payload
+from coffea_mljec.payloads.suitability import DEDICATED, Made, check_kind, warn_of_runs
 from coffea_mljec.status import Status, mark
+from coffea_mljec.systematics.shifts import SystematicOptions
 
 __all__ = ["NanoRegression"]
 

@@ -11,18 +11,8 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from coffea_mljec.assignment import allow_dask_assignment
 from coffea_mljec.corrections.levels_on_top import OnTop
-from coffea_mljec.corrections.payloads import Payload
 from coffea_mljec.corrections.record import corrected_jets_meta, correction_columns, stored
-from coffea_mljec.corrections.suitability import (
-    Made,
-    check_algorithm,
-    check_same_era,
-    check_unchanged,
-    warn_standard_jets,
-)
-from coffea_mljec.corrections.systematics import SystematicOptions, Systematics
 from coffea_mljec.corrections.variation_record import (
     stale_fields,
     varied_columns,
@@ -31,10 +21,20 @@ from coffea_mljec.corrections.variation_record import (
     without_fields,
 )
 from coffea_mljec.errors import InputError
-from coffea_mljec.layouts import Layout, detect, raw_jets
-from coffea_mljec.layouts.jagged import with_columns
-from coffea_mljec.layouts.layout import is_dask
+from coffea_mljec.nano import Layout, detect, raw_jets
+from coffea_mljec.nano.assignment import allow_dask_assignment
+from coffea_mljec.nano.jagged import with_columns
+from coffea_mljec.nano.layout import is_dask
+from coffea_mljec.payloads import Payload
+from coffea_mljec.payloads.suitability import (
+    Made,
+    check_algorithm,
+    check_same_era,
+    check_unchanged,
+    warn_standard_jets,
+)
 from coffea_mljec.status import Status, mark
+from coffea_mljec.systematics.shifts import SystematicOptions, Systematics
 
 __all__ = ["Provider"]
 

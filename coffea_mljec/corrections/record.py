@@ -8,7 +8,7 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from coffea_mljec.layouts.jagged import flat_column
+from coffea_mljec.nano.jagged import flat_column
 
 __all__ = ["CORRECTION_FIELDS", "corrected_jets_meta", "correction_columns", "refreshed_raw_factor", "stored"]
 
@@ -67,7 +67,7 @@ def correction_columns(
     Returns
     -------
     dict of str to ndarray, shape (n_jets,)
-        `CORRECTION_FIELDS`, for `coffea_mljec.layouts.jagged.with_columns`.
+        `CORRECTION_FIELDS`, for `coffea_mljec.nano.jagged.with_columns`.
     """
     pt_orig, mass_orig = stored(jets, "pt"), stored(jets, "mass")
     with np.errstate(invalid="ignore", over="ignore"):

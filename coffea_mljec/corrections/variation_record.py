@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.corrections.record import refreshed_raw_factor
-from coffea_mljec.corrections.systematics import Direction, Shifted, Systematics
-from coffea_mljec.layouts import Layout
-from coffea_mljec.layouts.jagged import with_columns
+from coffea_mljec.nano import Layout
+from coffea_mljec.nano.jagged import with_columns
+from coffea_mljec.systematics.shifts import Direction, Shifted, Systematics
 
 __all__ = ["stale_fields", "varied_columns", "varied_meta", "with_variations", "without_fields"]
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from coffea_mljec.features import kernels
 from coffea_mljec.features.catalogue import COLLECTIONS
 from coffea_mljec.features.schema import FeatureSet
-from coffea_mljec.layouts.flat import Constituents, FlatJets
+from coffea_mljec.nano.flat import Constituents, FlatJets
 
 __all__ = ["compute"]
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from coffea_mljec.geometry import delta_phi
-from coffea_mljec.jit import njit
+from coffea_mljec.numerics.geometry import delta_phi
+from coffea_mljec.numerics.jit import njit
 
 __all__ = [
     "ETA",

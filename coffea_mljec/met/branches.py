@@ -6,10 +6,10 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from coffea_mljec.corrections.suitability import DEDICATED
 from coffea_mljec.errors import InputError, MissingBranchError
-from coffea_mljec.layouts import Layout
-from coffea_mljec.layouts.algorithm import pileup_scheme, radius
+from coffea_mljec.nano import Layout
+from coffea_mljec.nano.algorithm import pileup_scheme, radius
+from coffea_mljec.payloads.suitability import DEDICATED
 
 __all__ = ["LOW_PT_TABLE", "METBranches", "find_branches"]
 

@@ -10,9 +10,9 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from coffea_mljec.layouts.jagged import flat_column, offsets_of, with_columns
 from coffea_mljec.met.branches import LOW_PT_TABLE
 from coffea_mljec.met.propagation import counting_jets, event_bits, propagated_sums
+from coffea_mljec.nano.jagged import flat_column, offsets_of, with_columns
 from coffea_mljec.status import Status, mark
 
 __all__ = ["PropagatedJets", "with_low_pt_jets"]

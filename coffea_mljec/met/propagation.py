@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from coffea_mljec.jit import njit
+from coffea_mljec.numerics.jit import njit
 
 __all__ = ["EM_FRACTION_LIMIT", "ETA_LIMIT", "PT_THRESHOLD", "counting_jets", "event_bits", "propagated_sums"]
 

@@ -6,8 +6,8 @@ import copy
 from dataclasses import replace
 
 from coffea_mljec.corrections import FactorizedJEC, NanoRegression, Provider
-from coffea_mljec.corrections.payloads import Payload
 from coffea_mljec.errors import InputError
+from coffea_mljec.payloads import Payload
 
 __all__ = ["level1_of", "refuse_neutrinos", "standard_within", "varied_like"]
 

@@ -8,17 +8,17 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from coffea_mljec.assignment import allow_dask_assignment
 from coffea_mljec.corrections import FactorizedJEC, Provider
 from coffea_mljec.errors import InputError
-from coffea_mljec.layouts import Layout, detect, raw_jets
-from coffea_mljec.layouts.jagged import flat_column, offsets_of
-from coffea_mljec.layouts.layout import is_dask
 from coffea_mljec.met.branches import LOW_PT_TABLE, METBranches, find_branches
 from coffea_mljec.met.jets import PropagatedJets, with_low_pt_jets
 from coffea_mljec.met.record import Vectors, met_meta, with_met
 from coffea_mljec.met.standard import level1_of, refuse_neutrinos, standard_within, varied_like
 from coffea_mljec.met.unclustered import unclustered_shift, vectors_of
+from coffea_mljec.nano import Layout, detect, raw_jets
+from coffea_mljec.nano.assignment import allow_dask_assignment
+from coffea_mljec.nano.jagged import flat_column, offsets_of
+from coffea_mljec.nano.layout import is_dask
 from coffea_mljec.status import Status, mark
 
 __all__ = ["Type1MET"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from coffea_mljec.models.card import Cloud, Domain, Features, ModelCard, Training
+from coffea_mljec.models.engines.onnx import run, session
 from coffea_mljec.models.folder import DEFAULT_MODEL, ModelFolder, bundled, open_folder, open_model, write_folder
-from coffea_mljec.models.session import run, session
 
 __all__ = [
     "DEFAULT_MODEL",

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.errors import ModelError
-from coffea_mljec.models.panels import packed, padded_width
-from coffea_mljec.models.row_kernels import TILE, through
+from coffea_mljec.models.kernels.panels import packed, padded_width
+from coffea_mljec.models.kernels.rows import TILE, through
 from coffea_mljec.models.wire import Constants
 
 __all__ = ["NO_COLUMNS", "Array", "Columns", "Dense", "Layers", "Weights", "add_jet_sums", "on_rows"]
@@ -149,7 +149,7 @@ class Weights:
 def add_jet_sums(
     x: Array, offsets: npt.NDArray[np.int64], columns: Columns, layers: Layers, floor: np.float32, out: Array, at: int
 ) -> None:
-    """`coffea_mljec.models.row_kernels.through` with offsets."""
+    """`coffea_mljec.models.kernels.rows.through` with offsets."""
     widest = max([x.shape[1], *(padded_width(int(width)) for width in layers.widths[1:])])
     room = np.empty((3, min(TILE, len(x)) * widest), np.float32)
     through(

@@ -13,19 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from coffea_mljec.errors import InputError
-from coffea_mljec.report.balance import draw_balance
-from coffea_mljec.report.clouds import Cloud, draw_cloud
-from coffea_mljec.report.dijets import draw_dijets
 from coffea_mljec.report.page import page
 from coffea_mljec.report.sections import about, sections
-from coffea_mljec.report.trends import draw_trends
-from coffea_mljec.validation.balance_summary import BalanceSummary
-from coffea_mljec.validation.dijet_summary import DijetSummary
-from coffea_mljec.validation.measured import added_histograms
-from coffea_mljec.validation.plots import draw
-from coffea_mljec.validation.style import LABEL, style
-from coffea_mljec.validation.summary import Summary, summarise
-from coffea_mljec.validation.table import markdown
+from coffea_mljec.validation.balance.figures import draw_balance
+from coffea_mljec.validation.balance.summary import BalanceSummary
+from coffea_mljec.validation.common.measured import added_histograms
+from coffea_mljec.validation.common.style import LABEL, style
+from coffea_mljec.validation.dijet.figures import draw_dijets
+from coffea_mljec.validation.dijet.summary import DijetSummary
+from coffea_mljec.validation.response.figures import draw
+from coffea_mljec.validation.response.jet_display import Cloud, draw_cloud
+from coffea_mljec.validation.response.summary import Summary, summarise
+from coffea_mljec.validation.response.table import markdown
+from coffea_mljec.validation.response.trend_figures import draw_trends
 
 __all__ = ["TITLE", "Report", "write_report"]
 
@@ -76,7 +76,7 @@ def write_report(
     dijets : DijetSummary, optional
     balance : BalanceSummary, optional
     clouds : sequence of Cloud
-        Jets to display, from `coffea_mljec.report.clouds.find_clouds`.
+        Jets to display, from `coffea_mljec.validation.response.jet_display.find_clouds`.
     made : mapping of str to str, optional
         How the report was made, for the end of the page; the package's version is added.
 

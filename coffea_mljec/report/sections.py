@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from coffea_mljec.report.balance import balance_table, reference_name
-from coffea_mljec.report.clouds import Cloud
-from coffea_mljec.report.dijets import dijet_table, text_of
 from coffea_mljec.report.page import Picture, Section
-from coffea_mljec.validation.balance_summary import BalanceSummary
-from coffea_mljec.validation.binning import REGIONS
-from coffea_mljec.validation.dijet_summary import DijetSummary
-from coffea_mljec.validation.measured import Measured
-from coffea_mljec.validation.summary import Summary
-from coffea_mljec.validation.table import Table, legend, tables
+from coffea_mljec.validation.balance.figures import balance_table, reference_name
+from coffea_mljec.validation.balance.summary import BalanceSummary
+from coffea_mljec.validation.common.binning import REGIONS
+from coffea_mljec.validation.common.measured import Measured
+from coffea_mljec.validation.dijet.figures import dijet_table, text_of
+from coffea_mljec.validation.dijet.summary import DijetSummary
+from coffea_mljec.validation.response.jet_display import Cloud
+from coffea_mljec.validation.response.summary import Summary
+from coffea_mljec.validation.response.table import Table, legend, tables
 
 __all__ = ["about", "sections"]
 

@@ -24,7 +24,7 @@ lists, strings, ints, floats and None only, and ``to_dict()`` gives what JSON ca
 
 What is in a summary
 --------------------
-`Summary`: ``cells``, ``dependence``, ``curves`` (see `coffea_mljec.validation.summary`), and ``trends``: one
+`Summary`: ``cells``, ``dependence``, ``curves`` (see `coffea_mljec.validation.response.summary`), and ``trends``: one
 `Trend` a (provider, variable, region, pt_gen interval), variable one of ``"rho"``, ``"npv"``, ``"abs_eta"`` (region
 ``"all"``), with ``edges``, ``jets``, ``median``, ``resolution`` and ``ratio`` (to the standard's resolution); and
 ``closures``: one `Closure` a (provider, region, flavour): chi-square of the medians in the fine bins against 1.
@@ -42,14 +42,14 @@ that |eta| range; ``"reference"``: one jet in the reference range, the probe in 
 no second jet in ``ratio_extrapolated``), ``width``, and ``alpha`` (list of `BalancePoint`).
 """
 
-from coffea_mljec.validation.balance import BalanceProcessor
-from coffea_mljec.validation.balance_summary import BalanceSummary
-from coffea_mljec.validation.dijet import DijetProcessor
-from coffea_mljec.validation.dijet_summary import DijetSummary
-from coffea_mljec.validation.processor import ResponseProcessor
-from coffea_mljec.validation.summary import Summary, summarise
-from coffea_mljec.validation.table import markdown, rich_table
-from coffea_mljec.validation.uncorrected import Uncorrected
+from coffea_mljec.validation.balance.processor import BalanceProcessor
+from coffea_mljec.validation.balance.summary import BalanceSummary
+from coffea_mljec.validation.common.uncorrected import Uncorrected
+from coffea_mljec.validation.dijet.processor import DijetProcessor
+from coffea_mljec.validation.dijet.summary import DijetSummary
+from coffea_mljec.validation.response.processor import ResponseProcessor
+from coffea_mljec.validation.response.summary import Summary, summarise
+from coffea_mljec.validation.response.table import markdown, rich_table
 
 __all__ = [
     "BalanceProcessor",

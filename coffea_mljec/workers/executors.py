@@ -11,7 +11,7 @@ from typing import Any
 from coffea import processor
 
 from coffea_mljec.errors import InputError, WorkerError
-from coffea_mljec.io import quiet_coffea
+from coffea_mljec.nano import quiet_coffea
 from coffea_mljec.workers.cluster import ClusterExecutor
 from coffea_mljec.workers.processes import processes
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from coffea.processor.executor import FileMeta
 
 from coffea_mljec.errors import InputError, WorkerError
-from coffea_mljec.io import open_nano
+from coffea_mljec.nano import open_nano
 from coffea_mljec.workers.guard import PACKAGE, Failure, Kind, as_failure, check_same_package
 
 __all__ = ["Plan", "plan_of"]

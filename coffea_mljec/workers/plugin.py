@@ -10,7 +10,7 @@ from typing import Any
 from distributed.diagnostics.plugin import WorkerPlugin
 
 from coffea_mljec.errors import MLJECError
-from coffea_mljec.io import open_nano, quiet_coffea
+from coffea_mljec.nano import open_nano, quiet_coffea
 
 __all__ = ["StopProfiler", "WarmUp"]
 

@@ -14,7 +14,7 @@ from coffea.processor import FuturesExecutor, accumulate
 from coffea.util import rich_bar
 
 from coffea_mljec.errors import WorkerError
-from coffea_mljec.io import quiet_coffea
+from coffea_mljec.nano import quiet_coffea
 from coffea_mljec.workers.guard import part_of
 
 __all__ = ["ProcessesExecutor", "processes"]

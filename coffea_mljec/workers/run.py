@@ -13,7 +13,7 @@ from typing import Any
 from coffea import processor
 
 from coffea_mljec.errors import InputError, MLJECError, WorkerError
-from coffea_mljec.fingerprint import fingerprint
+from coffea_mljec.support.fingerprint import fingerprint
 from coffea_mljec.workers.checkpoints import Checkpoints, Progress
 from coffea_mljec.workers.cluster import ClusterExecutor
 from coffea_mljec.workers.files import Plan, plan_of

@@ -15,8 +15,8 @@ import coffea_mljec as mljec
 from coffea_mljec import models
 from coffea_mljec.corrections.record import correction_columns
 from coffea_mljec.features import compute
-from coffea_mljec.layouts import flatten
-from coffea_mljec.layouts.jagged import with_columns
+from coffea_mljec.nano import flatten
+from coffea_mljec.nano.jagged import with_columns
 from tests.benchmarks.material import events_of
 from tests.benchmarks.timing import Topic, Way, in_turn
 

@@ -17,7 +17,7 @@ from onnx import numpy_helper
 import coffea_mljec as mljec
 from coffea_mljec import models
 from coffea_mljec.features import compute
-from coffea_mljec.validation.events import generator_pt
+from coffea_mljec.validation.common.events import generator_pt
 from tests.benchmarks.material import events_of
 from tests.benchmarks.timing import Topic, Way, in_turn
 

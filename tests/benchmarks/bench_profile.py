@@ -10,11 +10,11 @@ import numpy as np
 
 from coffea_mljec.features import PFNANO, compute, kernels
 from coffea_mljec.features.compute import _jet_features, _plan, _range
-from coffea_mljec.models.edge_kernels import convolve
-from coffea_mljec.models.edgeconv import _TILE, EdgeConvNetwork
-from coffea_mljec.models.neighbours import nearest_neighbours
-from coffea_mljec.models.panels import NO_FLOOR
-from coffea_mljec.models.row_kernels import TILE
+from coffea_mljec.models.engines.edgeconv import _TILE, EdgeConvNetwork
+from coffea_mljec.models.kernels.edges import convolve
+from coffea_mljec.models.kernels.neighbours import nearest_neighbours
+from coffea_mljec.models.kernels.panels import NO_FLOOR
+from coffea_mljec.models.kernels.rows import TILE
 from coffea_mljec.models.weights import NO_COLUMNS, Dense, Layers, on_rows
 from tests.benchmarks import material
 from tests.benchmarks.bench_networks import CANDIDATES, TITLES

@@ -18,7 +18,7 @@ from coffea import processor
 
 import coffea_mljec as mljec
 from coffea_mljec import workers
-from coffea_mljec.io import quiet_coffea
+from coffea_mljec.nano import quiet_coffea
 from tests.benchmarks.timing import Topic
 from tests.benchmarks.watched import Empty, Watched
 

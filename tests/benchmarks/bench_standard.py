@@ -12,7 +12,7 @@ import numpy as np
 from coffea.jetmet_tools import CorrectedJetsFactory, FactorizedJetCorrector, JECStack
 from coffea.lookup_tools import extractor
 
-from coffea_mljec.corrections.payloads import read_json, read_text
+from coffea_mljec.payloads import read_json, read_text
 from tests.benchmarks.timing import Topic, Way, in_turn
 
 __all__ = ["standard"]

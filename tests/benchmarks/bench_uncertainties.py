@@ -9,14 +9,14 @@ from typing import Any
 import correctionlib
 import numpy as np
 
-from coffea_mljec.corrections.payloads import (
+from coffea_mljec.payloads import (
     Uncertainties,
     read_resolution_json,
     read_scale_factor_json,
     read_uncertainties_json,
     read_uncertainties_text,
 )
-from coffea_mljec.variations import JERSmear, smear_factor, standard_normal
+from coffea_mljec.systematics import JERSmear, smear_factor, standard_normal
 from tests.benchmarks.timing import Topic, Way, in_turn
 
 __all__ = ["uncertainties"]

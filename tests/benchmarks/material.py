@@ -18,13 +18,13 @@ from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
 
 from coffea_mljec import models
 from coffea_mljec.features import PFNANO, compute
-from coffea_mljec.layouts import FlatJets, detect, flatten, required_paths
+from coffea_mljec.nano import FlatJets, detect, flatten, required_paths
 from tests.benchmarks.places import SAMPLE, data_folder
-from training.export import engine_fields
+from training.learning.export import engine_fields
 from training.networks import ARCHITECTURES, fit_standardisation
-from training.networks.graph import OPSET, network_graph
 from training.networks.layers import parameter_count
 from training.networks.network import Network, make_network
+from training.onnx.graph import OPSET, network_graph
 
 __all__ = ["BATCH", "batches", "events_of", "flat_jets", "folders", "network", "repeated"]
 

@@ -15,8 +15,8 @@ import hist
 import numpy as np
 from coffea import processor
 
-from coffea_mljec.models.edgeconv import EdgeConvNetwork
-from coffea_mljec.models.pfn import PFNNetwork
+from coffea_mljec.models.engines.edgeconv import EdgeConvNetwork
+from coffea_mljec.models.engines.pfn import PFNNetwork
 
 __all__ = ["Empty", "Watched", "read_notes", "resident", "sessions"]
 

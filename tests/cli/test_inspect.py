@@ -6,8 +6,7 @@ import json
 import re
 
 import pytest
-
-from tests.layouts.conftest import generated  # noqa: F401 - a fixture
+from tests.nano.conftest import generated  # noqa: F401 - a fixture
 
 REAL = {
     "pfnano_ul17_mc": (
@@ -51,7 +50,7 @@ def test_real_files(mljec, real_data, name):
 
 
 def test_jets_that_a_model_was_not_made_for_are_part_of_the_answer(mljec, real_data, monkeypatch):
-    monkeypatch.setattr("coffea_mljec.corrections.suitability._warned", set())
+    monkeypatch.setattr("coffea_mljec.payloads.suitability._warned", set())
     status, printed, said = mljec("inspect", real_data / "nano" / "nanoaod_v12_tt_mc.root", "--collection", "Jet")
     assert status == 0, said
     text = " ".join(printed.split())

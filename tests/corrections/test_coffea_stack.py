@@ -15,8 +15,8 @@ from coffea.lookup_tools import extractor
 
 from coffea_mljec import FactorizedJEC
 from coffea_mljec.errors import InputError
-from coffea_mljec.matching import match
-from coffea_mljec.variations import standard_normal
+from coffea_mljec.numerics.matching import match
+from coffea_mljec.systematics import standard_normal
 from tests.corrections.test_variations import RESOLUTION, SCALE_FACTOR, SOURCES
 
 # coffea's reader of text payloads imports numpy.core.

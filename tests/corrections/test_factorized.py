@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from coffea_mljec import FactorizedJEC, Status
-from coffea_mljec.corrections.suitability import MismatchWarning
 from coffea_mljec.errors import InputError, MissingBranchError, PayloadError
+from coffea_mljec.payloads.suitability import MismatchWarning
 
 UL17, UL17_FAT, RUN3 = "Summer19UL17_V5_MC", "Summer19UL17_V5_MC", "Summer23BPixPrompt23_V3_MC"
 

@@ -13,11 +13,11 @@ import pytest
 
 import coffea_mljec as mljec
 from coffea_mljec.corrections import mljec as mljec_module
-from coffea_mljec.corrections.payloads import read_text
-from coffea_mljec.corrections.payloads.resolution_files import read_resolution_text, read_scale_factor_text
 from coffea_mljec.corrections.record import CORRECTION_FIELDS
 from coffea_mljec.errors import InputError, JetsChangedError, MissingBranchError
 from coffea_mljec.models import bundled
+from coffea_mljec.payloads import read_text
+from coffea_mljec.payloads.resolution_files import read_resolution_text, read_scale_factor_text
 from coffea_mljec.status import Status
 from tests.models import toy
 

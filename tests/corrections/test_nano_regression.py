@@ -16,7 +16,7 @@ import pytest
 from coffea_mljec.corrections import FactorizedJEC, NanoRegression
 from coffea_mljec.corrections.record import CORRECTION_FIELDS
 from coffea_mljec.errors import InputError, MissingBranchError
-from coffea_mljec.matching import match
+from coffea_mljec.numerics.matching import match
 from coffea_mljec.status import Status
 
 RUN3 = "Summer22_22Sep2023_V2_MC"

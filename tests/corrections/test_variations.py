@@ -11,25 +11,19 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from coffea_mljec.corrections import (
-    MLJEC,
-    FactorizedJEC,
-    MismatchWarning,
-    NanoRegression,
-    StandardJetsWarning,
-    suitability,
-)
-from coffea_mljec.corrections.payloads import (
+from coffea_mljec.corrections import MLJEC, FactorizedJEC, MismatchWarning, NanoRegression, StandardJetsWarning
+from coffea_mljec.errors import InputError, JetsChangedError, MissingBranchError
+from coffea_mljec.payloads import (
     read_json,
     read_resolution_json,
     read_scale_factor_json,
     read_text,
     read_uncertainties_json,
+    suitability,
 )
-from coffea_mljec.corrections.payloads.resolution_files import read_resolution_text, read_scale_factor_text
-from coffea_mljec.corrections.payloads.uncertainty_files import read_uncertainties_text
-from coffea_mljec.errors import InputError, JetsChangedError, MissingBranchError
-from coffea_mljec.variations import generator_pt, smear_factor, standard_normal
+from coffea_mljec.payloads.resolution_files import read_resolution_text, read_scale_factor_text
+from coffea_mljec.payloads.uncertainty_files import read_uncertainties_text
+from coffea_mljec.systematics import generator_pt, smear_factor, standard_normal
 from tests.models import toy
 
 L2 = "{1 JetEta 1 JetPt [0] Correction L2Relative}\n-5.191 0 3 1 6500 1.1\n0 5.191 3 1 6500 1.2\n"

@@ -12,13 +12,13 @@ import numpy as np
 from loky import get_reusable_executor
 
 from coffea_mljec import FactorizedJEC
-from coffea_mljec.corrections.payloads import (
+from coffea_mljec.payloads import (
     read_json,
     read_resolution_json,
     read_scale_factor_json,
     read_uncertainties_json,
 )
-from coffea_mljec.variations import JERSmear
+from coffea_mljec.systematics import JERSmear
 
 TAG, JER, ALGORITHM = "Summer22_22Sep2023_V3_MC", "Summer22_22Sep2023_JRV1_MC", "AK4PFPuppi"
 

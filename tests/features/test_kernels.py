@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from coffea_mljec.features import kernels
-from coffea_mljec.geometry import delta_phi, delta_phis
+from coffea_mljec.numerics.geometry import delta_phi, delta_phis
 from tests.features import twins
 
 

@@ -17,11 +17,10 @@ from coffea.jetmet_tools import CorrectedMETFactory
 from coffea.jetmet_tools.correctionlib_adapters import CorrectionLibJEC
 
 from coffea_mljec import MLJEC, FactorizedJEC, FastSimulationWarning, NanoRegression, Provider, Status
-from coffea_mljec.corrections import suitability
-from coffea_mljec.corrections.payloads import read_resolution_json, read_scale_factor_json, read_uncertainties_json
-from coffea_mljec.layouts import detect, raw_jets
-from coffea_mljec.layouts.jagged import flat_column
 from coffea_mljec.met import Type1MET
+from coffea_mljec.nano import detect, raw_jets
+from coffea_mljec.nano.jagged import flat_column
+from coffea_mljec.payloads import read_resolution_json, read_scale_factor_json, read_uncertainties_json, suitability
 
 Open = Callable[..., Any]
 

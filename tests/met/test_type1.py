@@ -14,11 +14,11 @@ import pytest
 
 import coffea_mljec as mljec
 from coffea_mljec import FactorizedJEC, NanoRegression, Status, Type1MET
-from coffea_mljec.corrections import suitability
-from coffea_mljec.corrections.payloads.resolution_files import read_resolution_text, read_scale_factor_text
-from coffea_mljec.corrections.payloads.text import read_text
-from coffea_mljec.corrections.payloads.uncertainty_files import read_uncertainties_text
 from coffea_mljec.errors import InputError, MissingBranchError
+from coffea_mljec.payloads import suitability
+from coffea_mljec.payloads.resolution_files import read_resolution_text, read_scale_factor_text
+from coffea_mljec.payloads.text import read_text
+from coffea_mljec.payloads.uncertainty_files import read_uncertainties_text
 
 # In parts of pileup, so that the L1 level differs from jet to jet.
 L1 = "{1 JetEta 3 Rho JetPt JetA max(0.0001,1-(z/y)*[0]*x) Correction L1FastJet}\n-5 5 7 0 200 8 3000 0 10 0.3\n"

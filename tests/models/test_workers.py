@@ -19,7 +19,7 @@ import coffea_mljec as mljec
 from coffea_mljec import models
 
 #: The module; the room's own name ``session`` is the function.
-session_room = importlib.import_module("coffea_mljec.models.session")
+session_room = importlib.import_module("coffea_mljec.models.engines.onnx")
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.layouts.conftest import generated, layout_events
+from tests.nano.conftest import generated, layout_events
 
 __all__ = ["generated", "layout_events"]

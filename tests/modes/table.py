@@ -23,10 +23,9 @@ import numpy as np
 
 from coffea_mljec import MLJEC, FactorizedJEC, NanoRegression, Provider, Status
 from coffea_mljec.errors import MLJECError
-from coffea_mljec.io import NanoFile, open_nano
-from coffea_mljec.layouts import detect
-from tests.layouts.generated import LAYOUTS, write_layout
+from coffea_mljec.nano import NanoFile, detect, open_nano
 from tests.models import toy
+from tests.nano.generated import LAYOUTS, write_layout
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "coffea_mljec" / "data" / "mljec_sample.root"
@@ -128,7 +127,7 @@ def evaluate(file: File, real_data: Path | None, folder: Path) -> Found:
         warnings.simplefilter("ignore")
         for mode in MODES:
             if mode == "dask" and file.kind != "TTree":
-                continue  # tests/io/test_nano.py: coffea refuses
+                continue  # tests/nano/test_opening.py: coffea refuses
             log: list[Any] = []
             events = _events(nano, mode, log)
             for collection in file.collections:
@@ -197,7 +196,7 @@ def document(results: Iterable[tuple[File, Found]]) -> str:
         "*network* is `pfn-r-lite`, for `FatJet` a toy network; *regression* is `NanoRegression`, PNet where the file",
         "has it, else bReg. A cell gives the jets that the provider corrected (the others keep the pT of the file, and",
         "their `mljec_status` says why) and the number of branches read. Files named `_mc` or `_data` are public CMS",
-        "files, the others are generated (`tests/layouts/generated.py`).",
+        "files, the others are generated (`tests/nano/generated.py`).",
         "",
         "| file | format | jets | " + " | ".join(PROVIDERS) + " |",
         "|---|---|---|" + "---|" * len(PROVIDERS),

@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 
 import coffea_mljec as mljec
 from coffea_mljec.errors import InputError, JetsChangedError
-from coffea_mljec.io import open_nano
-from coffea_mljec.layouts import FlatJets, flatten
-from coffea_mljec.layouts.origin import find_origin
+from coffea_mljec.nano import FlatJets, flatten, open_nano
+from coffea_mljec.nano.origin import find_origin
 from coffea_mljec.status import Status
-from tests.layouts.generated import Tables, in_memory, read_sample, synthetic, write
+from tests.nano.generated import Tables, in_memory, read_sample, synthetic, write
 
 QUANTITIES = ("pt", "eta", "phi")
 PARTS = {"charged": QUANTITIES, "neutral": QUANTITIES, "sv": QUANTITIES}
@@ -112,7 +111,7 @@ def test_any_number_of_constituents_in_any_order(layout: str, sizes: list[list[i
 
 def _relaid(layout: str, tables: Tables) -> Tables:
     """The synthetic jets in a layout; weights are all 1, so that PUPPI and CHS jets are the same."""
-    from tests.layouts.generated import owned_rows, pfnano_106x, renamed_candidates, stored_weights
+    from tests.nano.generated import owned_rows, pfnano_106x, renamed_candidates, stored_weights
 
     if layout == "pfnano_106x":
         return pfnano_106x(tables)

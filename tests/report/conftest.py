@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from coffea_mljec.report import Cloud
-from coffea_mljec.validation.balance_summary import BalanceCell, BalancePoint, BalanceSummary
-from coffea_mljec.validation.dijet_summary import AlphaPoint, DijetCell, DijetSummary, Distribution
-from coffea_mljec.validation.measured import NO_GENERATOR, Measured
+from coffea_mljec.validation.balance.summary import BalanceCell, BalancePoint, BalanceSummary
+from coffea_mljec.validation.common.measured import NO_GENERATOR, Measured
+from coffea_mljec.validation.dijet.summary import AlphaPoint, DijetCell, DijetSummary, Distribution
 from tests.validation.conftest import Toy
 
 PROVIDERS = ["standard", "model"]

@@ -12,13 +12,13 @@ import pytest
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.report import write_report
-from coffea_mljec.report.balance import balance_table, draw_balance
-from coffea_mljec.report.dijets import dijet_table, draw_dijets
-from coffea_mljec.report.trends import draw_trends
-from coffea_mljec.validation.measured import Measured
-from coffea_mljec.validation.style import style
-from coffea_mljec.validation.summary import summarise
-from coffea_mljec.validation.trend import Trend
+from coffea_mljec.validation.balance.figures import balance_table, draw_balance
+from coffea_mljec.validation.common.measured import Measured
+from coffea_mljec.validation.common.style import style
+from coffea_mljec.validation.dijet.figures import dijet_table, draw_dijets
+from coffea_mljec.validation.response.summary import summarise
+from coffea_mljec.validation.response.trend import Trend
+from coffea_mljec.validation.response.trend_figures import draw_trends
 from tests.report.conftest import balance, dijets
 
 

@@ -10,9 +10,9 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from coffea_mljec.validation.binning import FLAVOURS, jet_histogram, response_histogram
-from coffea_mljec.validation.filling import base_cells, fill_jets, fill_responses
-from coffea_mljec.validation.replicas import poisson_weights
+from coffea_mljec.validation.common.binning import FLAVOURS, jet_histogram, response_histogram
+from coffea_mljec.validation.common.filling import base_cells, fill_jets, fill_responses
+from coffea_mljec.validation.common.replicas import poisson_weights
 
 # What each flavour's response is off by, in the order of FLAVOURS.
 SHIFTS = (0.0, 0.03, -0.03, -0.06, -0.12, -0.09, 0.0)

@@ -41,7 +41,7 @@ def worker_processes() -> Iterator[Any]:
     distributed = pytest.importorskip("distributed", reason="dask workers need distributed ([dask])")
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
     with distributed.LocalCluster(**options, silence_logs=50) as local, distributed.Client(local) as client:
-        from coffea_mljec.io import quiet_coffea
+        from coffea_mljec.nano import quiet_coffea
 
         client.run(quiet_coffea)
         yield client

@@ -17,7 +17,7 @@ from coffea import processor
 import coffea_mljec as mljec
 from coffea_mljec import workers
 from coffea_mljec.errors import InputError
-from coffea_mljec.fingerprint import fingerprint
+from coffea_mljec.support.fingerprint import fingerprint
 from coffea_mljec.workers import store
 from tests.workers.conftest import alone
 from tests.workers.toys import Spectrum, done, same

@@ -57,7 +57,7 @@ def patched(client: Any, function: Callable[..., Any], back: Callable[..., Any],
 
 def hide_onnxruntime() -> None:
     sys.modules["onnxruntime"] = None  # type: ignore[assignment]
-    import_module("coffea_mljec.models.session")._SESSIONS.clear()
+    import_module("coffea_mljec.models.engines.onnx")._SESSIONS.clear()
 
 
 def show_onnxruntime() -> None:
@@ -86,7 +86,7 @@ def arrived() -> int:
 
 def sessions() -> list[str]:
     # The room exports a function of the module's name.
-    return sorted(import_module("coffea_mljec.models.session")._SESSIONS)
+    return sorted(import_module("coffea_mljec.models.engines.onnx")._SESSIONS)
 
 
 def transfers(dask_worker: Any) -> int:

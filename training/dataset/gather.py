@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coffea_mljec.jit import njit
+from coffea_mljec.numerics.jit import njit
 
 __all__ = ["gather_jagged"]
 

@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from coffea_mljec.errors import InputError, MissingBranchError
 from coffea_mljec.features import FeatureSet, compute
-from coffea_mljec.layouts import flatten
-from coffea_mljec.layouts.jagged import content_and_offsets
-from coffea_mljec.matching import match_flat
+from coffea_mljec.nano import flatten
+from coffea_mljec.nano.jagged import content_and_offsets
+from coffea_mljec.numerics.matching import match_flat
 from coffea_mljec.status import Status
-from coffea_mljec.validation.binning import flavour_code
+from coffea_mljec.validation.common.binning import flavour_code
 from training.dataset.gather import gather_jagged
 
 __all__ = ["FLAVOURS", "JET_COLUMNS", "JetTable", "Selection", "select_jets"]

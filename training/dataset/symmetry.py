@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coffea_mljec.features import FeatureSet
-from coffea_mljec.jit import njit
+from coffea_mljec.numerics.jit import njit
 
 __all__ = ["MIRRORED", "draw", "turn"]
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coffea_mljec.errors import MLJECError
-from coffea_mljec.validation.replicas import poisson_weights
+from coffea_mljec.validation.common.replicas import poisson_weights
 from training.derive.medians import effective, group_quantiles
 from training.derive.sample import MatchedJets
 

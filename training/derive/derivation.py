@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from coffea_mljec.corrections.payloads import Payload, read_text
 from coffea_mljec.errors import InputError
+from coffea_mljec.payloads import Payload, read_text
 from training.derive.inversion import Inversion, invert, inverted_level
 from training.derive.level import CLOSURE, Level, unit_level
 from training.derive.library import write_library

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from coffea_mljec import MLJEC, FactorizedJEC
 from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
-from coffea_mljec.io.nano import open_nano, quiet_coffea
 from coffea_mljec.models import bundled
+from coffea_mljec.nano.opening import open_nano, quiet_coffea
 from training.derive.level import CLOSURE
 
 __all__ = ["STANDARD", "digest_of", "open_provider", "slug", "treated"]

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
-from coffea_mljec.matching import match_flat
+from coffea_mljec.numerics.matching import match_flat
 from coffea_mljec.status import Status
-from coffea_mljec.validation.binning import flavour_code
+from coffea_mljec.validation.common.binning import flavour_code
 from training.dataset.splits import held_out
 from training.derive.mix import mix_weights
 from training.derive.provider import digest_of, treated

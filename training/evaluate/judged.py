@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 
 from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
-from coffea_mljec.io import open_nano, quiet_coffea
-from coffea_mljec.layouts import detect, raw_jets
-from coffea_mljec.layouts.jagged import offsets_of
-from coffea_mljec.validation.binning import FLAVOURS
-from coffea_mljec.validation.processor import ResponseProcessor
+from coffea_mljec.nano import detect, open_nano, quiet_coffea, raw_jets
+from coffea_mljec.nano.jagged import offsets_of
+from coffea_mljec.validation.common.binning import FLAVOURS
+from coffea_mljec.validation.response.processor import ResponseProcessor
 from training.dataset.cache import file_digest, shards_of
 from training.derive.provider import digest_of, treated
 from training.processes import in_order

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coffea_mljec.validation.binning import (
+from coffea_mljec.validation.common.binning import (
     FLAVOURS,
     INTERVALS,
     REGION_EDGES,
@@ -21,12 +21,12 @@ from coffea_mljec.validation.binning import (
     jet_histogram,
     response_histogram,
 )
-from coffea_mljec.validation.filling import base_cells, fill_jets, fill_responses
-from coffea_mljec.validation.replicas import poisson_weights
-from coffea_mljec.validation.summary import Measured, Summary, summarise
+from coffea_mljec.validation.common.filling import base_cells, fill_jets, fill_responses
+from coffea_mljec.validation.common.replicas import poisson_weights
+from coffea_mljec.validation.response.summary import Measured, Summary, summarise
 from training.derive.mix import mix_weights
 from training.evaluate.judged import JudgedJets
-from training.sampling import Sampling, effective_size, sample
+from training.learning.sampling import Sampling, effective_size, sample
 
 __all__ = [
     "Losses",

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coffea_mljec import MLJEC, FactorizedJEC
-from coffea_mljec.corrections.payloads import Payload, read_text
 from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
+from coffea_mljec.payloads import Payload, read_text
 from training.derive.level import CLOSURE
 from training.derive.provider import slug
 from training.evaluate.judged import JudgedJets

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from coffea_mljec import MLJEC
 from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
-from coffea_mljec.validation.summary import Measured
+from coffea_mljec.validation.response.summary import Measured
 from training.evaluate.judged import JudgedJets
 
 __all__ = ["apart", "open_seeds", "seed_spread"]

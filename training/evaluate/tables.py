@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from coffea_mljec.validation.binning import INTERVALS, REGIONS, SIX_FLAVOURS
-from coffea_mljec.validation.summary import Measured, Summary
+from coffea_mljec.validation.common.binning import INTERVALS, REGIONS, SIX_FLAVOURS
+from coffea_mljec.validation.response.summary import Measured, Summary
 from training.evaluate import thesis
 
 __all__ = ["closure_rows", "report"]
@@ -23,7 +23,7 @@ def report(
     Parameters
     ----------
     content : mapping
-        What `training.evaluate.command` writes as ``evaluation.json``.
+        What `training.cli.evaluate` writes as ``evaluation.json``.
     summaries : mapping of str to Summary
         ``after`` and ``before`` the closure on the sampled mix, ``spectrum`` after it on the physical spectrum, ``mix``
         and ``mix before`` in the flavour mix of the closure.

@@ -1,4 +1,4 @@
-"""The networks in torch: what is trained here is written as one ONNX graph by `training.export`.
+"""The networks in torch: what is trained here is written as one ONNX graph by `training.learning.export`.
 
 `training.networks.network` and what it builds need torch; the transforms and shapes below do not.
 """

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from coffea_mljec.jit import njit
+from coffea_mljec.numerics.jit import njit
 
 __all__ = ["SHORT", "activate", "add_sums", "gather", "mean", "norm_gradient", "relu_gradient", "scatter", "spread"]
 

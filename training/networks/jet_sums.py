@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from coffea_mljec.errors import InputError
-from coffea_mljec.jit import njit
+from coffea_mljec.numerics.jit import njit
 from training.networks.row_kernels import spread_gradient
 from training.networks.segments import rows_of, segment_sums
 from training.networks.standardisation import Standardisation

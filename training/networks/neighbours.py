@@ -12,7 +12,7 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
-from coffea_mljec.models.neighbours import edge_offsets, nearest_neighbours
+from coffea_mljec.models.kernels.neighbours import edge_offsets, nearest_neighbours
 from training.networks.segments import rows_of
 
 __all__ = ["Edges", "edges_in_numba", "edges_in_torch", "edges_in_triton", "find_edges", "has_triton"]

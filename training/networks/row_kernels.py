@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from coffea_mljec.jit import njit
+from coffea_mljec.numerics.jit import njit
 from training.networks.edge_kernels import SHORT
 
 __all__ = ["activate_and_sum", "open_gradient", "spread_gradient"]

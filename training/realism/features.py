@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from coffea_mljec.io.nano import quiet_coffea
+from coffea_mljec.nano.opening import quiet_coffea
 from training.realism.inputs import GROSS, compare_inputs
 from training.realism.productions import finished
 from training.realism.row import Part, Row

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError, MissingBranchError
 from coffea_mljec.features import CATALOGUE, FEATURE_SETS, FeatureSet, compute
-from coffea_mljec.io.nano import open_nano, quiet_coffea
-from coffea_mljec.layouts import flatten
+from coffea_mljec.nano import flatten
+from coffea_mljec.nano.opening import open_nano, quiet_coffea
 from training.dataset.cache import shards_of
 
 __all__ = ["GROSS", "PROBABILITIES", "compare_inputs"]

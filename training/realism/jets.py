@@ -15,18 +15,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coffea_mljec.corrections.payloads import Payload
 from coffea_mljec.errors import InputError, MLJECError
 from coffea_mljec.features import FeatureSet, compute
-from coffea_mljec.io.nano import open_nano, quiet_coffea
-from coffea_mljec.layouts import flatten
-from coffea_mljec.layouts.jagged import content_and_offsets
-from coffea_mljec.matching import match_flat
-from coffea_mljec.validation.binning import flavour_code
+from coffea_mljec.nano import flatten
+from coffea_mljec.nano.jagged import content_and_offsets
+from coffea_mljec.nano.opening import open_nano, quiet_coffea
+from coffea_mljec.numerics.matching import match_flat
+from coffea_mljec.payloads import Payload
+from coffea_mljec.validation.common.binning import flavour_code
 from training.derive.sample import mix_weights
+from training.learning.sampling import FLAVOUR_GROUPS, Sampling, sample
 from training.processes import in_order
 from training.realism.productions import finished
-from training.sampling import FLAVOUR_GROUPS, Sampling, sample
 
 __all__ = ["FRACTIONS", "KNOWN", "SHAPES", "THINNED", "Sample", "read_sample"]
 
@@ -60,7 +60,7 @@ class Sample:
     event_rho, event_n_pu : float64 arrays [n_events]
         Every event's rho and number of pileup interactions.
     sampling : dict
-        Report of `training.sampling.sample` on these jets, with its default settings; ``left_when_thinned``: jets left
+        Report of `learning.sampling.sample` on these jets, with its default settings; ``left_when_thinned``: jets left
         with weights within `THINNED`.
     """
 
@@ -194,7 +194,7 @@ def _correct(jets: dict[str, NDArray[Any]], payload: Payload) -> None:
 
 
 def _target_weights(jets: Sample) -> tuple[NDArray[np.float32], dict[str, Any]]:
-    """Weights of the density and mix of DESIGN section 4 (`training.sampling`, its defaults), and its report."""
+    """Weights of the density and mix of DESIGN section 4 (`learning.sampling`, its defaults), and its report."""
     weight = np.zeros(len(jets), np.float32)
     kept = np.isin(jets.flavour, KNOWN) & (jets["pt_gen"] > SMALLEST_GEN) & (jets["pt_raw"] > SMALLEST_RAW)
     flavour = jets.flavour[kept]

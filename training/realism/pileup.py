@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from coffea_mljec.corrections.payloads import Payload
 from coffea_mljec.errors import InputError
-from coffea_mljec.validation.plots import COLOURS
+from coffea_mljec.payloads import Payload
+from coffea_mljec.validation.response.figures import COLOURS
 from training.realism.drawing import TARGET, head, panels
 from training.realism.jets import Sample
 from training.realism.row import Part, Row

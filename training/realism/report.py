@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coffea_mljec.corrections.payloads import Payload
 from coffea_mljec.errors import InputError
-from coffea_mljec.validation.plots import style
+from coffea_mljec.payloads import Payload
+from coffea_mljec.validation.response.figures import style
 from training.realism.closure import closure
 from training.realism.composition import composition
 from training.realism.constants import adjusted_constants

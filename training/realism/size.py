@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from coffea_mljec.validation.binning import REGIONS, SIX_FLAVOURS
-from coffea_mljec.validation.plots import COLOURS
+from coffea_mljec.validation.common.binning import REGIONS, SIX_FLAVOURS
+from coffea_mljec.validation.response.figures import COLOURS
 from training.realism.drawing import head, panels, pt_axis
 from training.realism.flavours import CODES
 from training.realism.jets import THINNED, Sample
@@ -40,7 +40,7 @@ def size(training: Sample, test: Sample | None) -> Part:
         f"{training.events:,} events with {len(training):,} matched jets; "
         + ("no test sample given" if test is None else f"test sample: {test.events:,} events with {len(test):,}")
         + ". Training jets are counted after bringing them to the density and flavour mix of DESIGN section 4 "
-        "(`training.sampling`), in two ways: all jets with weights capped at 20 times the mean, of which the effective "
+        "(`learning.sampling`), in two ways: all jets with weights capped at 20 times the mean, of which the effective "
         "number is (sum w)^2 / sum w^2; and the jets left where weights are kept between 0.2 and 5 by thinning out "
         "what is over-represented beyond that. Several passes of one scatter count each. Counts of the test sample are "
         "plain numbers of jets with pt_gen above 30 GeV.",

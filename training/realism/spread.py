@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from coffea_mljec.quantiles import quantiles
-from coffea_mljec.validation.binning import RESPONSE_EDGES
+from coffea_mljec.numerics.quantiles import quantiles
+from coffea_mljec.validation.common.binning import RESPONSE_EDGES
 
 __all__ = ["GAUSSIAN", "Binned", "Spread", "fill", "gaussian_core", "measure"]
 

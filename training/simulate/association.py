@@ -15,7 +15,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from coffea_mljec.jit import njit
+from coffea_mljec.numerics.jit import njit
 from training.simulate.detector import Detector
 from training.simulate.tracker import D0 as _D0
 from training.simulate.tracker import D0_ERR as _D0_ERR

@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from coffea_mljec.jit import njit
+from coffea_mljec.numerics.jit import njit
 from training.simulate.decay import ELECTRON, MUON, PHOTON
 from training.simulate.detector import Detector
 

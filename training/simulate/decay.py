@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coffea_mljec.jit import njit
+from coffea_mljec.numerics.jit import njit
 from training.simulate.batch import Jagged
 
 __all__ = [

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from coffea_mljec.geometry import delta_r2
-from coffea_mljec.jit import njit
+from coffea_mljec.numerics.geometry import delta_r2
+from coffea_mljec.numerics.jit import njit
 from training.simulate.batch import Jagged
 
 __all__ = ["ghost_owner", "hadron_flavour", "heavy_quark_of", "parton_flavour", "rapidity"]

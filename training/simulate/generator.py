@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError, MLJECError
-from coffea_mljec.jit import njit
+from coffea_mljec.numerics.jit import njit
 from training.simulate.batch import GEN_COLUMNS, GENPART_COLUMNS, PARTON_COLUMNS, Jagged, offsets_of, typed
 from training.simulate.decay import decay_strange
 from training.simulate.settings import PROCESSES, SHOWERS, Settings

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coffea_mljec.errors import MLJECError
-from coffea_mljec.geometry import delta_phi, delta_r2
-from coffea_mljec.jit import njit
+from coffea_mljec.numerics.geometry import delta_phi, delta_r2
+from coffea_mljec.numerics.jit import njit
 from training.simulate.batch import Jagged, offsets_of
 from training.simulate.flavour import rapidity
 

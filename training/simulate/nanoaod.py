@@ -15,8 +15,8 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from coffea_mljec.corrections.payloads import Payload
 from coffea_mljec.errors import InputError
+from coffea_mljec.payloads import Payload
 from training.simulate.batch import Jagged, offsets_of
 from training.simulate.branches import TABLES, Branch
 from training.simulate.tables import EventTables

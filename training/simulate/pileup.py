@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError
-from coffea_mljec.jit import njit
+from coffea_mljec.numerics.jit import njit
 from training.simulate.batch import Jagged, offsets_of
 from training.simulate.decay import PARTICLE_COLUMNS
 from training.simulate.generator import generate_minimum_bias

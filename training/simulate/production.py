@@ -25,8 +25,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from coffea_mljec.corrections.payloads import Payload, read_text
 from coffea_mljec.errors import InputError
+from coffea_mljec.payloads import Payload, read_text
 from training.simulate.nanoaod import correct_jets, read, write
 from training.simulate.pileup import PileupPool
 from training.simulate.plan import Plan, Shard

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coffea_mljec.geometry import delta_r2
-from coffea_mljec.jit import njit
+from coffea_mljec.numerics.geometry import delta_r2
+from coffea_mljec.numerics.jit import njit
 from training.simulate.batch import Jagged, RecoBatch
 
 __all__ = ["missing_momentum", "prompt_tables"]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from coffea_mljec.jit import njit
+from coffea_mljec.numerics.jit import njit
 from training.simulate.batch import Jagged
 
 __all__ = ["CELL", "MAX_RAPIDITY", "grid_rho"]

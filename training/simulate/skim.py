@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from coffea_mljec.corrections.payloads import Payload
 from coffea_mljec.errors import InputError
+from coffea_mljec.payloads import Payload
 from training.simulate.batch import Jagged
 from training.simulate.nanoaod import correct_jets, read, write
 from training.simulate.tables import EventTables

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from coffea_mljec.geometry import delta_r2
-from coffea_mljec.jit import njit
-from coffea_mljec.matching import match_flat
+from coffea_mljec.numerics.geometry import delta_r2
+from coffea_mljec.numerics.jit import njit
+from coffea_mljec.numerics.matching import match_flat
 from training.simulate.batch import Jagged, RecoBatch, offsets_of
 from training.simulate.branches import FORMAT_VERSION
 from training.simulate.flavour import hadron_flavour, parton_flavour

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from coffea_mljec.jit import njit
+from coffea_mljec.numerics.jit import njit
 from training.simulate.detector import Detector
 
 __all__ = ["propagate"]

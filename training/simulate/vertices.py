@@ -14,8 +14,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from coffea_mljec.geometry import delta_r2
-from coffea_mljec.jit import njit
+from coffea_mljec.numerics.geometry import delta_r2
+from coffea_mljec.numerics.jit import njit
 from training.simulate.detector import Detector
 from training.simulate.tracker import DZ
 

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError
-from training.material import Material, gather, refuse_another_recipe
-from training.outcome import record
-from training.run import read_run, write_record
-from training.sampling import accept
-from training.trees.graph import parameter_count
+from training.learning.material import Material, gather, refuse_another_recipe
+from training.learning.outcome import record
+from training.learning.run_folder import read_run, write_record
+from training.learning.sampling import accept
+from training.onnx.trees import parameter_count
 
 if TYPE_CHECKING:
-    from training.recipe import TreesRecipe
+    from training.learning.recipe import TreesRecipe
 
 __all__ = ["grow", "read_trees"]
 
@@ -127,7 +127,7 @@ def _data(
 
 
 def _losses(booster: Any, material: Material, recipe: TreesRecipe) -> dict[str, float]:
-    """Return the networks' losses (`training.outcome.losses`) of the trees, and those of no correction."""
+    """Return the networks' losses (`training.learning.outcome.losses`) of the trees, and those of no correction."""
     metrics = {}
     for name in ("val", "test"):
         rows = material.rows[name]

@@ -11,7 +11,7 @@ import pytest
 from coffea_mljec import FactorizedJEC
 from coffea_mljec.errors import InputError
 from tests.training.derive.toy import RHO_0, resolution, toy, true_response, true_slope
-from training.derive import command
+from training.cli import derive as command
 from training.derive.closure import closure_table, plot_closure, summary, write_closure
 from training.derive.derivation import ETA_EDGES, Derived, corrected, derive, derive_closure
 from training.derive.offset import fit_offset, subtracted

@@ -15,7 +15,7 @@ from coffea.lookup_tools import extractor
 from correctionlib.schemav2 import CorrectionSet
 
 from coffea_mljec import FactorizedJEC
-from coffea_mljec.corrections.payloads import (
+from coffea_mljec.payloads import (
     read_resolution_json,
     read_resolution_text,
     read_scale_factor_json,

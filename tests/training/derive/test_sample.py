@@ -13,9 +13,9 @@ import uproot
 
 import coffea_mljec as mljec
 from coffea_mljec.errors import InputError
-from coffea_mljec.io.nano import open_nano
+from coffea_mljec.nano.opening import open_nano
+from training.cli.derive import run
 from training.derive import sample
-from training.derive.command import run
 from training.derive.provider import digest_of, open_provider, slug, treated
 from training.derive.sample import files_of, read_jets
 

@@ -14,11 +14,11 @@ import pytest
 from coffea_mljec import FactorizedJEC
 from coffea_mljec.errors import InputError
 from coffea_mljec.models import open_folder
-from coffea_mljec.validation.binning import FLAVOURS
-from coffea_mljec.validation.processor import ResponseProcessor
-from coffea_mljec.validation.summary import Measured
+from coffea_mljec.validation.common.binning import FLAVOURS
+from coffea_mljec.validation.response.processor import ResponseProcessor
+from coffea_mljec.validation.response.summary import Measured
+from training.cli.evaluate import evaluate
 from training.evaluate import thesis
-from training.evaluate.command import evaluate
 from training.evaluate.judged import JudgedJets, judge, spread
 from training.evaluate.measured import (
     closure_weights,
@@ -31,7 +31,7 @@ from training.evaluate.measured import (
 )
 from training.evaluate.providers import closed, closures, open_providers
 from training.evaluate.seeds import apart, open_seeds, seed_spread
-from training.sampling import Sampling, target_density
+from training.learning.sampling import Sampling, target_density
 
 
 @pytest.fixture(scope="module")
@@ -284,7 +284,7 @@ def test_the_command_reads_its_variants(tmp_path: Path, sample: Path, monkeypatc
     import typer
     from typer.testing import CliRunner
 
-    import training.evaluate.command as module
+    import training.cli.evaluate as module
 
     seen: list[Any] = []
     monkeypatch.setattr(module, "evaluate", lambda *a: seen.extend(a) or tmp_path)

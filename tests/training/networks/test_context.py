@@ -12,23 +12,23 @@ import pytest
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.features import PFNANO, FeatureSet, compute
-from coffea_mljec.layouts import flatten
 from coffea_mljec.models import open_folder
 from coffea_mljec.models import run as run_model
+from coffea_mljec.nano import flatten
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
 pytest.importorskip("onnx", reason="onnx is not installed: pip install 'coffea-mljec[train]'")
 import onnxruntime  # noqa: E402
 
 from tests.training.networks.jets import COUNTS, batch_of, offsets_of, one_jet, settled, tensors  # noqa: E402
+from training.learning.recipe import read_recipe  # noqa: E402
+from training.learning.run_folder import read_network, write_run  # noqa: E402
 from training.networks import ARCHITECTURES, ContextArchitecture, Standardisation  # noqa: E402
 from training.networks.context import ContextPFN  # noqa: E402
-from training.networks.graph import network_graph  # noqa: E402
 from training.networks.jet_sums import jet_sums, to_rows  # noqa: E402
 from training.networks.layers import Block, parameter_count  # noqa: E402
 from training.networks.segments import segment_sums  # noqa: E402
-from training.recipe import read_recipe  # noqa: E402
-from training.run import read_network, write_run  # noqa: E402
+from training.onnx.graph import network_graph  # noqa: E402
 
 NAMES = ("pfn-c-lite", "pfn-c")
 SMALL = ContextArchitecture(
@@ -255,8 +255,8 @@ def test_graph_equals_torch_on_real_and_simulated_jets(
 
 
 def test_export_and_reading_back(tmp_path: Path, toy_jets: Callable[..., Any]) -> None:
-    from tests.training.test_export import record_of
-    from training.export import export
+    from tests.training.learning.test_export import record_of
+    from training.learning.export import export
 
     arrays = toy_jets(100).features
     network = settled("pfn-c-lite", PFNANO, arrays)

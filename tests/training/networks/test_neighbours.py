@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from coffea_mljec.errors import InputError
-from coffea_mljec.models.neighbours import edge_offsets, nearest_neighbours
+from coffea_mljec.models.kernels.neighbours import edge_offsets, nearest_neighbours
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
 

@@ -13,11 +13,13 @@ import pytest
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.features import PFNANO, THESIS, FeatureSet, compute
-from coffea_mljec.layouts import flatten
+from coffea_mljec.nano import flatten
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
 
 from tests.training.networks.jets import COUNTS, batch_of, offsets_of, one_jet, settled, tensors  # noqa: E402
+from training.learning.recipe import Recipe  # noqa: E402
+from training.learning.run_folder import read_network, write_run  # noqa: E402
 from training.networks import ARCHITECTURES, ParticleNetArchitecture, Standardisation  # noqa: E402
 from training.networks.edge_pass import tiles_of  # noqa: E402
 from training.networks.edgeconv import EdgeConv  # noqa: E402
@@ -25,8 +27,6 @@ from training.networks.layers import parameter_count  # noqa: E402
 from training.networks.neighbours import find_edges  # noqa: E402
 from training.networks.network import make_network  # noqa: E402
 from training.networks.particlenet import ParticleNet  # noqa: E402
-from training.recipe import Recipe  # noqa: E402
-from training.run import read_network, write_run  # noqa: E402
 
 SMALL = ParticleNetArchitecture(
     blocks_candidate=((5, 6), (7, 4, 3)), blocks_vertex=((4,), (3, 2)), k_candidate=3, k_vertex=2, head=(6, 5)

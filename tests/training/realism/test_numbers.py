@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coffea_mljec.corrections.payloads import read_text
 from coffea_mljec.errors import InputError
+from coffea_mljec.payloads import read_text
 from tests.training.realism.toys import toy_sample
 from training.realism.closure import closure
 from training.realism.composition import composition, weighted_means

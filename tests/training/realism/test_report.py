@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coffea_mljec.corrections.payloads import read_text
 from coffea_mljec.errors import InputError
 from coffea_mljec.features import FeatureSet, compute
-from coffea_mljec.layouts import flatten
+from coffea_mljec.nano import flatten
+from coffea_mljec.payloads import read_text
+from training.cli.realism import DEFAULT_JEC, draw
 from training.realism import features
-from training.realism.command import DEFAULT_JEC, draw
 from training.realism.constants import adjusted_constants, commented_constants
 from training.realism.features import find_reference, input_features
 from training.realism.jets import read_sample

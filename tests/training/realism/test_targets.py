@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coffea_mljec.corrections.payloads import read_text
+from coffea_mljec.payloads import read_text
 from training.realism.targets import JER_ETA_EDGES, jer, targets
 
 

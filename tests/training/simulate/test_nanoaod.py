@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import uproot
 
-from coffea_mljec.corrections.payloads import read_text
 from coffea_mljec.errors import InputError
-from coffea_mljec.layouts import flatten
+from coffea_mljec.nano import flatten
+from coffea_mljec.payloads import read_text
 from coffea_mljec.status import Status
 from tests.training.simulate.fakes import random_batch
 from training.simulate.batch import Jagged, RecoBatch

@@ -18,12 +18,12 @@ from coffea_mljec import MLJEC, Status
 from coffea_mljec.corrections.mljec import FastSimulationWarning
 from coffea_mljec.errors import InputError, ModelError
 from coffea_mljec.features import JETS, compute
-from coffea_mljec.layouts import flatten
 from coffea_mljec.models import open_folder
 from coffea_mljec.models.onnx_guard import refuse_external_data
-from training.export import export
-from training.recipe import TreesRecipe, parse_recipe
-from training.trees.graph import parameter_count, single_below, trees_graph
+from coffea_mljec.nano import flatten
+from training.learning.export import export
+from training.learning.recipe import TreesRecipe, parse_recipe
+from training.onnx.trees import parameter_count, single_below, trees_graph
 from training.trees.growing import grow, read_trees
 
 
@@ -41,7 +41,7 @@ def recipe_of(tmp_path: Path, **changes: Any) -> TreesRecipe:
 @pytest.fixture(scope="module")
 def grown(tmp_path_factory: pytest.TempPathFactory, toy_jets: Callable[..., Any]) -> Path:
     """A run on toy jets, with little metrics and a plot of its sampling."""
-    import training.material as material
+    import training.learning.material as material
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(material, "prepare", lambda *a, **k: toy_jets(4000, feature_set=JETS))
@@ -78,7 +78,7 @@ def test_trees_learn_and_the_run_says_what(grown: Path) -> None:
 def test_the_same_seed_grows_the_same_trees(
     tmp_path: Path, grown: Path, toy_jets: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import training.material as material
+    import training.learning.material as material
 
     monkeypatch.setattr(material, "prepare", lambda *a, **k: toy_jets(4000, feature_set=JETS))
     again = grow(recipe_of(tmp_path), progress=False)

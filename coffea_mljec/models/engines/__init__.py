@@ -1,0 +1,1 @@
+"""Who runs a network: onnxruntime, or kernels of our own that read the weights from the same graph."""

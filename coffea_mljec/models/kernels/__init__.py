@@ -1,0 +1,1 @@
+"""numba kernels below the engines: dense layers, rows, edges, neighbours."""

@@ -1,0 +1,145 @@
+"""Rows through dense layers, tile by tile: a tile stays in a core's cache through all layers, then is summed by jet.
+
+Source of the sums: P. T. Komiske, E. M. Metodiev, J. Thaler, arXiv:1810.05165.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from coffea_mljec.models.kernels.lanes import LANES, add_rows, bits_of, float_of
+from coffea_mljec.models.kernels.panels import dense
+from coffea_mljec.numerics.jit import njit
+
+__all__ = ["TILE", "layers", "symlog_columns", "through"]
+
+TILE = 96
+"""Rows of a tile: whole panels, and 24 kB where layers are 64 wide."""
+
+_ONE, _HALF, _ZERO = np.float32(1), np.float32(0.5), np.float32(0)
+_INFINITE, _NAN = np.float32(np.inf), np.float32(np.nan)
+_EXPONENT = np.int32(23)
+_ROOT_HALF = np.int32(0x3F3504F3)
+"""The bits of sqrt(1/2)."""
+_LN2_HIGH, _LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
+_C0, _C1, _C2 = np.float32(7.0376836292e-2), np.float32(-1.1514610310e-1), np.float32(1.1676998740e-1)
+_C3, _C4, _C5 = np.float32(-1.2420140846e-1), np.float32(1.4249322787e-1), np.float32(-1.6668057665e-1)
+_C6, _C7, _C8 = np.float32(2.0000714765e-1), np.float32(-2.4999993993e-1), np.float32(3.3333331174e-1)
+
+
+@njit(inline="always")
+def symlog_columns(rows: Any, stride: int, n: int, index: Any, scale: Any, value: Any) -> None:
+    """``x = sign(x) log(1 + |x scale|)`` in some columns of n rows, in place; NaN where x is not finite.
+
+    ``value`` is room for n numbers.
+
+    The logarithm is that of the Cephes library (S. Moshier, logf: argument in [sqrt(1/2), sqrt(2)), error below 1e-7 of
+    the result), written for a compiler that does eight or sixteen at a time.
+    """
+    for c in range(len(index)):
+        for i in range(n):
+            value[i] = rows[np.uintp(i * stride + index[c])] * scale[c]
+        for i in range(n):
+            size = _ONE + abs(value[i])
+            exponent = (bits_of(size) - _ROOT_HALF) >> _EXPONENT
+            x = float_of(bits_of(size) - (exponent << _EXPONENT)) - _ONE
+            square = x * x
+            y = ((((((((_C0 * x + _C1) * x + _C2) * x + _C3) * x + _C4) * x + _C5) * x + _C6) * x + _C7) * x + _C8) * x
+            e = np.float32(exponent)
+            y = y * square + e * _LN2_LOW - _HALF * square
+            y = x + y + e * _LN2_HIGH
+            y = -y if value[i] < _ZERO else y
+            value[i] = y if size < _INFINITE else _NAN
+        for i in range(n):
+            rows[np.uintp(i * stride + index[c])] = value[i]
+
+
+@njit(inline="always")
+def width_of(n_out: int) -> int:
+    """`coffea_mljec.models.kernels.panels.padded_width`, in kernels."""
+    return (n_out + LANES - 1) // LANES * LANES
+
+
+@njit(inline="always")
+def layers(
+    here: Any, there: Any, stride: int, n: int, widths: Any, weights: Any, biases: Any, last_floor: float
+) -> Any:
+    """Take n rows through dense layers with ReLUs, the last one with another floor; return ``(result, other)`` buffer.
+
+    Parameters
+    ----------
+    here, there : one-dimensional float32 array
+        The input, and as much room as `width_of` the widest layer takes for n rows; both are used.
+    stride : int
+        Of the input's rows; the result's is `width_of` the last layer.
+    widths, weights, biases : ndarray
+        As of `coffea_mljec.models.weights.Layers`.
+    last_floor : float32
+    """
+    at_weight = at_bias = 0
+    last = len(widths) - 1
+    for layer in range(1, len(widths)):
+        n_in, width = widths[layer - 1], width_of(widths[layer])
+        floor = last_floor if layer == last else _ZERO
+        dense(here, stride, n, n_in, weights, at_weight, biases, at_bias, width, floor, there)
+        at_weight += n_in * width
+        at_bias += width
+        stride = width
+        here, there = there, here
+    return here, there
+
+
+@njit()
+def through(
+    x: Any, offsets: Any, index: Any, scale: Any, widths: Any, weights: Any, biases: Any, floor: float, room: Any,
+    out: Any, at: int,
+) -> None:  # fmt: skip
+    """Add the sum over each jet's rows of what the layers make of a row to the columns from ``at`` on of ``out``; or,
+    without offsets, set the rows of ``out`` to what the layers make of each.
+
+    Parameters
+    ----------
+    x : contiguous float32 array, shape (N, F)
+    offsets : int64 array, shape (n + 1,)
+        Jet j has the rows ``offsets[j]:offsets[j + 1]``; the last offset is N. Or empty.
+    index, scale : ndarray
+        As of `coffea_mljec.models.weights.Columns`.
+    widths, weights, biases : ndarray
+        As of `coffea_mljec.models.weights.Layers`.
+    floor : float32
+        Of the last layer; 0 for a ReLU.
+    room : float32 array, shape (3, any)
+        For `TILE` rows of the widest input or output of a layer.
+    out : contiguous float32 array, shape (n, at least ``at`` + `width_of` the last layer)
+        (N, `width_of` the last layer) without offsets.
+    """
+    n_rows, n_features = x.shape
+    rows = x.reshape(x.size)
+    here, there, value = room[0], room[1], room[2]
+    width = width_of(widths[-1])
+    total = out.reshape(out.size)
+    jet = 0
+    for first in range(0, n_rows, TILE):
+        n = n_rows - first
+        n = n if n < TILE else TILE
+        tile = rows[first * n_features : (first + n) * n_features]  # a slice: its indices are seen to be in range
+        for i in range(len(tile)):
+            here[i] = tile[i]
+        symlog_columns(here, n_features, n, index, scale, value)
+        here, there = layers(here, there, n_features, n, widths, weights, biases, floor)
+        if len(offsets) == 0:
+            own = total[first * width : (first + n) * width]
+            for i in range(len(own)):  # not as one slice: numba would compile a message for unlike shapes, in 2 s
+                own[i] = here[i]
+            continue
+        row = first
+        while row < first + n:
+            while offsets[jet + 1] <= row:
+                jet += 1
+            end = offsets[jet + 1]
+            end = end if end < first + n else first + n
+            for c in range(0, width, LANES):
+                add_rows(here, (row - first) * width + c, width, end - row, total, jet * out.shape[1] + at + c)
+            row = end

@@ -1,0 +1,273 @@
+"""Friend trees: one small ROOT file of corrected jets an input file, entry for entry."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import numpy.typing as npt
+
+from coffea_mljec.errors import DamagedFileError, InputError
+from coffea_mljec.nano.opening import IDENTITY, NanoFile, open_nano
+from coffea_mljec.support.fingerprint import fingerprint
+
+__all__ = ["COLUMNS", "METADATA_KEY", "FriendSummary", "check_friend", "friend_paths", "write_friend"]
+
+COLUMNS: dict[str, str] = {
+    "pt": "float32",
+    "eta": "float32",
+    "phi": "float32",
+    "mass": "float32",
+    "rawFactor": "float32",
+    "pt_raw": "float32",
+    "mass_raw": "float32",
+    "pt_orig": "float32",
+    "mass_orig": "float32",
+    "jet_energy_correction": "float32",
+    "mljec_status": "uint8",
+}
+"""The columns of each jet, in NanoAOD's own precision."""
+
+METADATA_KEY = "mljec"
+"""Name of the TObjString beside the tree: a JSON text that says what wrote the file and from what."""
+
+_IDENTITY_TYPES = {"run": "uint32", "luminosityBlock": "uint32", "event": "uint64"}
+
+
+@dataclass
+class FriendSummary:
+    """What was written.
+
+    Attributes
+    ----------
+    source, path : str
+        The input file and the friend file.
+    events, jets : int
+    status : Counter of int
+        How many jets carry each value of ``mljec_status``.
+    """
+
+    source: str
+    path: str
+    events: int = 0
+    jets: int = 0
+    status: Counter[int] = field(default_factory=Counter)
+
+
+def friend_paths(sources: Iterable[str | os.PathLike[str]], folder: str | os.PathLike[str]) -> dict[str, Path]:
+    """Name one friend file an input: ``<stem>_mljec.root``, led by as many parent folders as tell the inputs apart.
+
+    Parameters
+    ----------
+    sources : iterable of str or path
+    folder : str or path
+        Where the friend files go.
+
+    Returns
+    -------
+    dict of str to Path
+        Input -> friend file, in the order given.
+
+    Raises
+    ------
+    InputError
+        If an input is given twice.
+    """
+    names = [os.fspath(source) for source in sources]
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if twice:
+        raise InputError(f"given more than once: {', '.join(twice)}; give each input file once.")
+    parts = {name: [part for part in PurePosixPath(name).with_suffix("").parts if part != "/"] for name in names}
+    for depth in range(1, max((len(value) for value in parts.values()), default=0) + 1):
+        stems = {name: "_".join(value[-depth:]) for name, value in parts.items()}
+        if len(set(stems.values())) == len(names):
+            return {name: Path(folder) / f"{stem}_mljec.root" for name, stem in stems.items()}
+    if not names:
+        return {}
+    raise InputError(f"cannot tell the friend files of {', '.join(names)} apart by name; write them to two folders.")
+
+
+def check_friend(
+    path: str | os.PathLike[str], source: str | os.PathLike[str], corrector: Any, collection: str = "Jet"
+) -> None:
+    """Check that a friend file is what `write_friend` would write now, by what it says of itself.
+
+    Raises
+    ------
+    InputError
+        If it is no friend file, or of another input, correction, collection or version of this package.
+    """
+    import uproot
+
+    try:
+        with uproot.open(path) as file:
+            found = json.loads(file[METADATA_KEY])
+    except Exception as error:  # whatever uproot makes of a file that is none of ours
+        raise InputError(
+            f"{path} is no friend file of ours ({type(error).__name__}): it cannot be kept. Move it away, or overwrite "
+            "it with --force."
+        ) from None
+    wanted = _made_with(corrector, collection) | {"source": os.fspath(source)}
+    other = [
+        f"{name} was {found.get(name)} and is {value}" for name, value in wanted.items() if found.get(name) != value
+    ]
+    if other:
+        raise InputError(
+            f"{path} was written with another configuration: {'; '.join(other)}. Give the old options again, another "
+            "output folder, or --force to overwrite it."
+        )
+
+
+def write_friend(
+    source: str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    corrector: Any,
+    collection: str = "Jet",
+    treename: str = "Events",
+    *,
+    chunk_size: int = 50_000,
+    force: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> FriendSummary:
+    """Correct the jets of one file and write them as a friend tree.
+
+    The tree has one entry for each entry of the input, in its order and none skipped: ``run``, ``luminosityBlock``,
+    ``event``, ``n<collection>`` and the `COLUMNS` of each jet. NanoEvents opens it. The input is only read.
+
+    Parameters
+    ----------
+    source : str or path
+        NanoAOD file.
+    path : str or path
+        Friend file. It is written under a temporary name and renamed when complete.
+    corrector : provider
+        Any object with ``name`` and ``apply(events, collection)``.
+    collection : str
+        Jet collection to correct.
+    treename : str
+        Name of the tree, in the input and in the friend file.
+    chunk_size : int
+        Entries read at a time.
+    force : bool
+        Overwrite an existing friend file.
+    progress : callable, optional
+        Called with the entries done and all entries, before the first chunk and after each.
+
+    Returns
+    -------
+    FriendSummary
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, `path` exists or is the input, or the provider returns other jets than it was given.
+    MissingBranchError
+        If the file lacks what the provider needs.
+    """
+    import uproot
+
+    if chunk_size < 1:
+        raise InputError(f"chunk_size must be 1 or more, got {chunk_size}.")
+    target = Path(path)
+    if target.exists():
+        if os.path.exists(source) and os.path.samefile(source, target):
+            raise InputError(f"{target} is the input itself; it is never written to. Give another output folder.")
+        if not force:
+            raise InputError(f"{target} exists already; give --force (force=True) to overwrite it.")
+    if not target.parent.is_dir():
+        raise InputError(f"no folder {target.parent} to write {target.name} to; make it first.")
+    summary = FriendSummary(os.fspath(source), str(target))
+    temporary = target.with_name(target.name + ".part")
+    with open_nano(source, treename) as nano:
+        try:
+            with uproot.recreate(temporary, compression=uproot.ZSTD(3)) as out:
+                types = _IDENTITY_TYPES | {collection: _jet_type()}
+                if progress is not None:
+                    progress(0, nano.entries)
+                tree = out.mktree(treename, types, title=f"corrected {collection}")
+                for start in range(0, nano.entries, chunk_size):
+                    stop = min(start + chunk_size, nano.entries)
+                    tree.extend(_correct(nano, start, stop, corrector, collection, summary))
+                    if progress is not None:
+                        progress(stop, nano.entries)
+                out[METADATA_KEY] = json.dumps(_metadata(nano, corrector, collection), sort_keys=True)
+            if summary.events != nano.entries:
+                raise InputError(
+                    f"{nano.path}: {summary.events} of {nano.entries} entries came through; nothing was written."
+                )
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return summary
+
+
+def _correct(
+    nano: NanoFile, start: int, stop: int, corrector: Any, collection: str, summary: FriendSummary
+) -> dict[str, Any]:
+    """Correct one chunk; returns the columns of the tree."""
+    try:
+        events = nano.events(start, stop)
+        jets = corrector.apply(events, collection)
+        lacking = [name for name in COLUMNS if name not in ak.fields(jets)]
+        if lacking:
+            raise InputError(f"{_name(corrector)} returned jets without {', '.join(lacking)}: no provider may do that.")
+        counts = np.asarray(ak.num(jets, axis=1))
+        if len(jets) != stop - start or not np.array_equal(counts, np.asarray(ak.num(events[collection], axis=1))):
+            raise InputError(f"{_name(corrector)} returned other jets than {collection} has: no provider may do that.")
+        # One field at a time: a zip would carry the behaviour and the cross references of NanoEvents along.
+        columns = {name: _typed(jets[name], dtype, counts) for name, dtype in COLUMNS.items()}
+        identity = {name: np.asarray(events[name]).astype(_IDENTITY_TYPES[name]) for name in IDENTITY}
+    except OSError as error:
+        raise DamagedFileError(
+            f"{nano.path}: entries {start} to {stop} cannot be read ({error}). The file is cut short or damaged: "
+            "fetch it again."
+        ) from None
+    summary.events += len(counts)
+    summary.jets += int(counts.sum())
+    summary.status.update(ak.flatten(columns["mljec_status"], axis=1).tolist())
+    return identity | {collection: ak.zip(columns, depth_limit=2)}
+
+
+def _typed(column: Any, dtype: str, counts: npt.NDArray[np.integer[Any]]) -> Any:
+    flat = np.asarray(ak.flatten(column, axis=1)).astype(dtype)
+    return ak.unflatten(flat, counts)
+
+
+def _jet_type() -> str:
+    return "var * {" + ", ".join(f"{name}: {dtype}" for name, dtype in COLUMNS.items()) + "}"
+
+
+def _name(corrector: Any) -> str:
+    return str(getattr(corrector, "name", type(corrector).__name__))
+
+
+def _made_with(corrector: Any, collection: str) -> dict[str, Any]:
+    """What the numbers of a friend file depend on, beside its input."""
+    try:
+        content = fingerprint(corrector)
+    except TypeError:  # it cannot be pickled, and need not be in one process
+        content = None
+    return {
+        "provider": _name(corrector),
+        "digest": getattr(getattr(corrector, "card", None), "sha256", None),
+        "fingerprint": content,
+        "collection": collection,
+        "coffea_mljec": version("coffea-mljec"),
+    }
+
+
+def _metadata(nano: NanoFile, corrector: Any, collection: str) -> dict[str, Any]:
+    return _made_with(corrector, collection) | {
+        "source": nano.path,
+        "source_uuid": nano.uuid,
+        "entries": nano.entries,
+        "awkward": ak.__version__,
+    }

@@ -1,0 +1,248 @@
+"""Links -> constituents grouped by jet: a copy where they come jet by jet, a counting sort where not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from coffea_mljec.numerics.geometry import delta_r2
+from coffea_mljec.numerics.jit import njit
+
+__all__ = ["CHARGED_IDS", "group_links", "group_near", "pick_groups", "split_charged"]
+
+CHARGED_IDS = (11, 13, 211)
+"""|pdgId| of charged candidates; every other candidate is neutral (1 and 2 are HF hadrons and HF electrons/photons)."""
+
+
+def group_links(
+    link_offsets: npt.NDArray[np.int64],
+    link_jet: npt.NDArray[Any],
+    link_target: npt.NDArray[Any],
+    jet_offsets: npt.NDArray[np.int64],
+    target_offsets: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_], int]:
+    """Sort links by jet, keeping the order of the link table within a jet.
+
+    Parameters
+    ----------
+    link_offsets, jet_offsets, target_offsets : ndarray of int64, shape (n_events + 1,)
+        Offsets of the link, jet and candidate (or vertex) tables.
+    link_jet, link_target : ndarray of int, shape (n_links,)
+        Index of the jet and of the candidate within the event. A negative jet index is a link to nothing, a negative
+        target a candidate that the file dropped.
+
+    Returns
+    -------
+    index : ndarray of int64, shape (n_kept,)
+        Rows of the target table over the whole chunk, jet by jet.
+    offsets : ndarray of int64, shape (n_jets + 1,)
+    broken : ndarray of bool, shape (n_jets,)
+        True where a link of the jet leads to no candidate, or two to the same.
+    beyond : int
+        Event of the first link to a jet that the event does not have, -1 if there is none.
+    """
+    n_jets = int(jet_offsets[-1])
+    index = np.empty(len(link_jet), np.int64)
+    offsets = np.zeros(n_jets + 1, np.int64)
+    broken = np.zeros(n_jets, np.bool_)
+    # As long as the longest event, so that it stays in the cache.
+    owner = np.zeros(int(np.max(np.diff(target_offsets), initial=0)), np.int32)
+    tables = (link_offsets, link_jet, link_target, jet_offsets, target_offsets, index, offsets, broken, owner)
+    copied, beyond = _copy(*tables), -1
+    if copied < len(jet_offsets) - 1:
+        beyond = _sort(copied, *tables)
+    return index[: offsets[-1]], offsets, broken, beyond
+
+
+@njit()
+def _copy(
+    link_offsets: npt.NDArray[np.int64],
+    link_jet: npt.NDArray[Any],
+    link_target: npt.NDArray[Any],
+    jet_offsets: npt.NDArray[np.int64],
+    target_offsets: npt.NDArray[np.int64],
+    index: npt.NDArray[np.int64],
+    offsets: npt.NDArray[np.int64],
+    broken: npt.NDArray[np.bool_],
+    owner: npt.NDArray[np.int32],
+) -> int:
+    """Fill what `group_links` returns, event by event, as long as all links come jet by jet: files have them so.
+
+    Return the number of events that are done. ``owner``: target of the event -> 1 + the last jet that it was linked to.
+    """
+    count = 0
+    for event in range(len(jet_offsets) - 1):
+        first, last = jet_offsets[event], jet_offsets[event + 1]
+        start, targets = target_offsets[event], target_offsets[event + 1] - target_offsets[event]
+        link, end = link_offsets[event], link_offsets[event + 1]
+        for jet in range(first, last):
+            twice = False
+            while link < end and link_jet[link] == jet - first and 0 <= link_target[link] < targets:
+                target = link_target[link]
+                twice |= owner[target] == jet + 1
+                owner[target] = jet + 1
+                index[count] = start + target
+                count += 1
+                link += 1
+            broken[jet] = twice
+            offsets[jet + 1] = count
+        if link < end:
+            return event
+    return len(jet_offsets) - 1
+
+
+@njit()
+def _sort(
+    first_event: int,
+    link_offsets: npt.NDArray[np.int64],
+    link_jet: npt.NDArray[Any],
+    link_target: npt.NDArray[Any],
+    jet_offsets: npt.NDArray[np.int64],
+    target_offsets: npt.NDArray[np.int64],
+    index: npt.NDArray[np.int64],
+    offsets: npt.NDArray[np.int64],
+    broken: npt.NDArray[np.bool_],
+    owner: npt.NDArray[np.int32],
+) -> int:
+    """The same for links in whatever order they come, from one event on, by a counting sort; return ``beyond``."""
+    beyond = -1
+    for event in range(first_event, len(jet_offsets) - 1):
+        first, last = jet_offsets[event], jet_offsets[event + 1]
+        start, targets = target_offsets[event], target_offsets[event + 1] - target_offsets[event]
+        begin, end = link_offsets[event], link_offsets[event + 1]
+        for jet in range(first, last):
+            offsets[jet + 1] = 0
+            broken[jet] = False
+        for link in range(begin, end):
+            jet = link_jet[link]
+            if jet >= last - first:
+                if beyond < 0:
+                    beyond = event
+            elif jet >= 0:
+                if 0 <= link_target[link] < targets:
+                    offsets[first + jet + 1] += 1
+                else:
+                    broken[first + jet] = True
+        # Each jet's number of links turns into the place of its first one, which then moves on to its end.
+        place = offsets[first]
+        for jet in range(first, last):
+            size = offsets[jet + 1]
+            offsets[jet + 1] = place
+            place += size
+        for link in range(begin, end):
+            jet, target = link_jet[link], link_target[link]
+            if 0 <= jet < last - first and 0 <= target < targets:
+                index[offsets[first + jet + 1]] = start + target
+                offsets[first + jet + 1] += 1
+        for jet in range(first, last):
+            for position in range(offsets[jet], offsets[jet + 1]):
+                target = index[position] - start
+                if owner[target] == -1 - jet:  # another number than `_copy` left there
+                    broken[jet] = True
+                owner[target] = -1 - jet
+    return beyond
+
+
+@njit()
+def group_near(
+    eta: npt.NDArray[Any],
+    phi: npt.NDArray[Any],
+    offsets: npt.NDArray[np.int64],
+    target_eta: npt.NDArray[Any],
+    target_phi: npt.NDArray[Any],
+    target_offsets: npt.NDArray[np.int64],
+    radius: float,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Give each jet the targets within its radius, in the order of their table; one target may belong to several jets.
+
+    That is how PFNano makes its links of vertices (plugins/JetConstituentTableProducer.cc). A NaN angle is near
+    nothing.
+
+    Parameters
+    ----------
+    eta, phi : ndarray, shape (n_jets,)
+    offsets, target_offsets : ndarray of int64, shape (n_events + 1,)
+    target_eta, target_phi : ndarray, shape (n_targets,)
+    radius : float
+
+    Returns
+    -------
+    index, offsets : ndarray of int64
+        As of `group_links`.
+    """
+    n_events = len(offsets) - 1
+    groups = np.zeros(offsets[n_events] + 1, np.int64)
+    index = np.empty(0, np.int64)
+    for fill in range(2):
+        count = 0
+        for event in range(n_events):
+            for jet in range(offsets[event], offsets[event + 1]):
+                for target in range(target_offsets[event], target_offsets[event + 1]):
+                    if delta_r2(target_eta[target], target_phi[target], eta[jet], phi[jet]) < radius * radius:
+                        if fill:
+                            index[count] = target
+                        count += 1
+                groups[jet + 1] = count
+        if not fill:
+            index = np.empty(count, np.int64)
+    return index, groups
+
+
+@njit()
+def pick_groups(
+    rows: npt.NDArray[np.int64],
+    index: npt.NDArray[np.int64],
+    offsets: npt.NDArray[np.int64],
+    broken: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Return the groups of the jets `rows`, in that order; an empty one for a negative row."""
+    picked_offsets = np.zeros(len(rows) + 1, np.int64)
+    picked_broken = np.zeros(len(rows), np.bool_)
+    for jet in range(len(rows)):
+        size = 0
+        if rows[jet] >= 0:
+            size = offsets[rows[jet] + 1] - offsets[rows[jet]]
+            picked_broken[jet] = broken[rows[jet]]
+        picked_offsets[jet + 1] = picked_offsets[jet] + size
+    picked = np.empty(picked_offsets[len(rows)], np.int64)
+    for jet in range(len(rows)):
+        if rows[jet] >= 0:
+            picked[picked_offsets[jet] : picked_offsets[jet + 1]] = index[offsets[rows[jet]] : offsets[rows[jet] + 1]]
+    return picked, picked_offsets, picked_broken
+
+
+def split_charged(
+    index: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64], pdg_id: npt.NDArray[Any]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Split grouped candidates into charged and neutral: ``(charged_index, charged_offsets, neutral_index,
+    neutral_offsets)``."""
+    charged, neutral = np.empty(len(index), np.int64), np.empty(len(index), np.int64)
+    charged_offsets = np.zeros(len(offsets), np.int64)
+    _split(index, offsets, pdg_id, charged, charged_offsets, neutral)
+    neutral_offsets = offsets - charged_offsets
+    return charged[: charged_offsets[-1]], charged_offsets, neutral[: neutral_offsets[-1]], neutral_offsets
+
+
+@njit()
+def _split(
+    index: npt.NDArray[np.int64],
+    offsets: npt.NDArray[np.int64],
+    pdg_id: npt.NDArray[Any],
+    charged: npt.NDArray[np.int64],
+    charged_offsets: npt.NDArray[np.int64],
+    neutral: npt.NDArray[np.int64],
+) -> None:
+    n_charged = n_neutral = np.uint64(0)
+    for jet in range(len(offsets) - 1):
+        for position in range(offsets[jet], offsets[jet + 1]):
+            row = index[position]
+            kind = abs(pdg_id[np.uint64(row)])
+            is_charged = (kind == 211) | (kind == 11) | (kind == 13)
+            # Written to both, counted for one: no branch, which would be mispredicted as often as not.
+            charged[n_charged] = row
+            neutral[n_neutral] = row
+            n_charged += np.uint64(is_charged)
+            n_neutral += np.uint64(not is_charged)
+        charged_offsets[jet + 1] = n_charged

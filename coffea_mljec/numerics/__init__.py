@@ -1,0 +1,1 @@
+"""Numbers without NanoAOD: angles, matching, quantiles, checked columns, and numba with a cache."""

@@ -1,0 +1,299 @@
+"""Levels of a correction in a correctionlib file (``jet_jerc.json.gz``).
+
+The levels of CMS payloads, nested bins with one formula, are turned into the same tables as text payloads (two to
+ten times faster than correctionlib's own tree); anything else is left to correctionlib.
+"""
+
+from __future__ import annotations
+
+import difflib
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from coffea_mljec.errors import InputError, PayloadError
+from coffea_mljec.payloads.formula import parse
+from coffea_mljec.payloads.payload import CANONICAL, Level, Payload
+from coffea_mljec.payloads.table import Axis, FormulaTable
+
+__all__ = ["LibraryLevel", "load", "read_json", "read_level"]
+
+COMPOUND = "L1L2L3Res"
+ETA_LIMIT = 5.191
+"""Where the calorimeter ends and CMS payloads too (asked of levels that correctionlib evaluates)."""
+
+
+def read_json(path: str | Path, tag: str, algorithm: str, levels: str | Sequence[str] = COMPOUND) -> Payload:
+    """Read a correction.
+
+    Parameters
+    ----------
+    path : str or Path
+        A correctionlib file, plain or gzipped.
+    tag : str
+        Campaign, version and kind: ``Summer22_22Sep2023_V3_MC``.
+    algorithm : str
+        ``AK4PFPuppi``, ``AK4PFPuppiPNetRegression``, ...
+    levels : str or sequence of str
+        A compound (its stack is applied) or a single level by name, or levels in the order of application:
+        each sees the pT corrected by those before.
+
+    Returns
+    -------
+    Payload
+
+    Raises
+    ------
+    InputError
+        No levels, or one of them given twice.
+    PayloadError
+        The file is unreadable, not a correctionlib file, or has no such tag, algorithm or level (the message names the
+        nearest that it has), or a level cannot be used for jets.
+    """
+    path = Path(path)
+    names = [levels] if isinstance(levels, str) else list(levels)
+    if not names or len(set(names)) != len(names):
+        raise InputError(f"levels: expected a level or compound, or a sequence of different levels, got {levels!r}")
+    content = load(path)
+    singles = {entry["name"]: entry for entry in content["corrections"]}
+    compounds = {entry["name"]: entry for entry in content.get("compound_corrections") or ()}
+    stack: list[str] = []
+    for level in names:
+        name = f"{tag}_{level}_{algorithm}"
+        if name in compounds:
+            stack.extend(_stack(path, compounds[name], singles))
+        elif name in singles:
+            stack.append(name)
+        else:
+            raise _not_found(path, tag, algorithm, level, (*compounds, *singles))
+    if len(set(stack)) != len(stack):
+        raise InputError(f"levels {names} apply a level of {path.name} twice: {', '.join(stack)}")
+    return Payload(
+        tuple(read_level(path, singles[name], _level_name(name, tag, algorithm), content) for name in stack),
+        tag,
+        algorithm,
+    )
+
+
+def _level_name(name: str, tag: str, algorithm: str) -> str:
+    return name.removeprefix(f"{tag}_").removesuffix(f"_{algorithm}")
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Return the content of a correctionlib file, plain or gzipped."""
+    what = "expected a correctionlib file (jet_jerc.json.gz from the POG's JME folder)"
+    try:
+        data = path.read_bytes()
+        content = json.loads(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
+    except FileNotFoundError:
+        raise PayloadError(f"no such payload: {path}") from None
+    except EOFError:
+        raise PayloadError(f"{path.name}: the gzip stream is cut short; copy the whole file again") from None
+    except (ValueError, RecursionError) as error:
+        raise PayloadError(f"{path.name} is not JSON ({error}): {what}") from None
+    except Exception as error:  # zlib.error, OSError: none of them may reach coffea, whose skipbadfiles drops the chunk
+        raise PayloadError(f"cannot read {path}: {type(error).__name__}: {error}: {what}") from None
+    try:
+        known = content["schema_version"] == 2
+        entries = [*content["corrections"], *(content.get("compound_corrections") or ())]
+        known = known and all(isinstance(entry["name"], str) for entry in entries)
+    except (KeyError, TypeError, AttributeError):
+        known = False
+    if not known:
+        raise PayloadError(f"{path.name} is JSON, but not of correctionlib's schema version 2: {what}")
+    return dict(content)
+
+
+def _not_found(path: Path, tag: str, algorithm: str, level: str, names: Sequence[str]) -> PayloadError:
+    parts = [name.rsplit("_", 2) for name in names if name.count("_") >= 2]
+    tags = sorted({part[0] for part in parts if part[1] == COMPOUND or part[1] == "L2Relative"})
+    algorithms = sorted({part[2] for part in parts if part[0] == tag})
+    available = sorted(part[1] for part in parts if part[0] == tag and part[2] == algorithm)
+    for what, wanted, has in (("tag", tag, tags), ("algorithm", algorithm, algorithms), ("level", level, available)):
+        if wanted not in has:
+            close = difflib.get_close_matches(wanted, has, n=3, cutoff=0.5)
+            nearest = f"nearest: {', '.join(close)}; " if close else ""
+            corrections = [name for name in has if what != "level" or name.startswith(("L1", "L2", "L3"))]
+            return PayloadError(
+                f"{path.name} has no {what} '{wanted}' (asked for {tag}_{level}_{algorithm}); {nearest}"
+                f"the file has: {', '.join(corrections) or 'no jet energy correction'}"
+            )
+    return PayloadError(f"{path.name} has no correction named {tag}_{level}_{algorithm}")
+
+
+def _stack(path: Path, compound: Mapping[str, Any], singles: Mapping[str, Any]) -> list[str]:
+    name = compound["name"]
+    rule = tuple(compound.get(key) for key in ("input_op", "output_op", "inputs_update"))
+    if rule != ("*", "*", ["JetPt"]):
+        raise PayloadError(
+            f"{path.name}: {name} combines its levels by (input_op, output_op, inputs_update) = {rule}, expected "
+            "('*', '*', ['JetPt']), the factorized correction: name single levels instead, levels=[...]"
+        )
+    missing = [level for level in compound["stack"] if level not in singles]
+    if missing:
+        raise PayloadError(f"{path.name}: {name} stacks {', '.join(missing)}, which the file lacks: take it again")
+    return list(compound["stack"])
+
+
+def read_level(path: Path, entry: Mapping[str, Any], level: str, content: Mapping[str, Any]) -> Level:
+    """Turn one correction of a file into a table, or leave it to correctionlib."""
+    name = entry["name"]
+    damaged = f"{path.name}: {name} is damaged ({{}}): copy the whole file again"
+    try:
+        quantities = [quantity["name"] for quantity in entry["inputs"]]
+    except (KeyError, TypeError) as error:
+        raise PayloadError(damaged.format(f"inputs, {type(error).__name__}: {error}")) from None
+    unknown = [quantity for quantity in quantities if quantity not in CANONICAL]
+    if unknown:
+        raise PayloadError(
+            f"{path.name}: {name} needs {', '.join(unknown)}, which no jet energy correction reads (known: "
+            f"{', '.join(CANONICAL)}): is it a resolution or a scale factor?"
+        )
+    try:
+        table = _table(entry, level)
+    except PayloadError as error:
+        raise PayloadError(f"{path.name}: {name}: {error}") from None
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise PayloadError(damaged.format(f"{type(error).__name__}: {error}")) from None
+    if table is not None:
+        return table
+    alone = {"schema_version": content["schema_version"], "corrections": [entry]}
+    return LibraryLevel(level, name, tuple(CANONICAL[q] for q in quantities), json.dumps(alone))
+
+
+def _table(entry: Mapping[str, Any], level: str) -> FormulaTable | None:
+    """Turn nested bins with one formula into a table; None if the level is anything else."""
+    nodes: list[Any] = [entry["data"]]
+    axes: list[Axis] = []
+    outside: set[float] = set()
+    required: set[str] = set()
+    while all(isinstance(node, dict) and node["nodetype"] == "binning" for node in nodes):
+        quantity = CANONICAL[nodes[0]["input"]]
+        flows = [node["flow"] for node in nodes]
+        widened = [flow == "clamp" and quantity != "eta" for flow in flows]
+        required |= {quantity} if quantity == "run" and "error" in flows else set()
+        outside |= {float(flow) for flow in flows if not isinstance(flow, (str, dict))}
+        if len({node["input"] for node in nodes}) > 1 or any(
+            isinstance(flow, (str, dict)) and not wide and (flow != "error" or quantity not in required)
+            for flow, wide in zip(flows, widened, strict=True)
+        ):
+            return None
+        edges = [_edges(node["edges"]) for node in nodes]
+        if any(len(node["content"]) != edge.size - 1 for node, edge in zip(nodes, edges, strict=True)):
+            raise ValueError("as many contents as bins expected")
+        if any((np.diff(edge) <= 0).any() or np.isnan(edge).any() for edge in edges):
+            raise ValueError("ascending edges expected")
+        for edge, wide in zip(edges, widened, strict=True):
+            if wide:  # "clamp": values outside belong to the first and the last bin
+                edge[0], edge[-1] = -np.inf, np.inf
+        axes.append(
+            Axis(
+                quantity,
+                np.concatenate([edge[:-1] for edge in edges]),
+                np.concatenate([edge[1:] for edge in edges]),
+                np.cumsum([0, *(edge.size - 1 for edge in edges)], dtype=np.int64),
+            )
+        )
+        nodes = [inner for node in nodes for inner in node["content"]]
+    leaves = [_leaf(node, entry) for node in nodes]
+    if not axes or len(outside) != 1 or any(leaf is None for leaf in leaves):
+        return None
+    kinds = {leaf[:2] for leaf in leaves if leaf is not None}
+    if len(kinds) != 1:
+        return None
+    expression, variables = kinds.pop()
+    formula = parse(expression)
+    parameters = [leaf[2] for leaf in leaves if leaf is not None]
+    if formula.n_variables > len(variables) or any(len(row) < formula.n_parameters for row in parameters):
+        raise ValueError(f"too few variables or parameters for the formula {expression}")
+    table = np.array([row[: formula.n_parameters] for row in parameters], dtype=np.float64)
+    return FormulaTable(
+        level, tuple(axes), formula, tuple(CANONICAL[name] for name in variables), np.ascontiguousarray(table.T),
+        outside=outside.pop(), required=tuple(required),
+    )  # fmt: skip
+
+
+def _edges(edges: Any) -> npt.NDArray[np.float64]:
+    if isinstance(edges, dict):
+        return np.linspace(float(edges["low"]), float(edges["high"]), int(edges["n"]) + 1)
+    return np.array([float(edge) for edge in edges], dtype=np.float64)  # "inf" is written as a string
+
+
+def _leaf(node: Any, entry: Mapping[str, Any]) -> tuple[str, tuple[str, ...], tuple[float, ...]] | None:
+    """Return expression, variables and parameters of a node without bins; None for any other kind of node."""
+    if isinstance(node, (int, float)):
+        return "[0]", (), (float(node),)
+    parameters = tuple(node.get("parameters") or ())
+    if node["nodetype"] == "formularef":
+        node = entry["generic_formulas"][node["index"]]
+    if node["nodetype"] != "formula" or node["parser"] != "TFormula":
+        return None
+    return node["expression"], tuple(node["variables"]), parameters or tuple(node.get("parameters") or ())
+
+
+@dataclass(frozen=True)
+class LibraryLevel:
+    """A level that correctionlib evaluates.
+
+    Attributes
+    ----------
+    level, name : str
+        ``L2Relative``; its whole name in the file.
+    inputs : tuple of str
+        Canonical names in the order in which the correction wants them.
+    source : str
+        The JSON text of the correction alone: pickled in place of correctionlib's object.
+    """
+
+    level: str
+    name: str
+    inputs: tuple[str, ...]
+    source: str
+    _built: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_built": {}}
+
+    def evaluate(
+        self, columns: Mapping[str, npt.NDArray[np.float64]]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+        """Evaluate where the inputs are finite, pT is positive and |eta| < 5.191; see `FormulaTable.evaluate`."""
+        correction = self._correction()
+        wanted = {name: columns[name] for name in self.inputs}
+        size = columns["pt_raw"].size
+        usable = np.ones(size, dtype=np.bool_)
+        covered = np.ones(size, dtype=np.bool_)
+        for column in wanted.values():
+            usable &= np.isfinite(column)
+        if "eta" in wanted:
+            covered = np.abs(wanted["eta"]) < ETA_LIMIT
+        usable &= covered & (columns["pt_raw"] > 0)
+        factor = np.ones(size, dtype=np.float64)
+        arguments = [
+            column[usable].astype(np.int64) if kind.type == "int" else column[usable]
+            for column, kind in zip(wanted.values(), correction.inputs, strict=True)
+        ]
+        try:
+            factor[usable] = correction.evaluate(*arguments)
+        except Exception as error:
+            seen = ", ".join(f"{n} {c.min():g} to {c.max():g}" for n, c in zip(self.inputs, arguments, strict=True))
+            raise PayloadError(
+                f"correctionlib cannot evaluate {self.name}: {error}; jets with {seen}: is the payload for this data?"
+            ) from None
+        return factor, covered
+
+    def _correction(self) -> Any:
+        if "correction" not in self._built:
+            import correctionlib
+
+            try:
+                self._built["correction"] = correctionlib.CorrectionSet.from_string(self.source)[self.name]
+            except Exception as error:
+                raise PayloadError(f"correctionlib cannot read {self.name}: {error}: copy the file again") from None
+        return self._built["correction"]

@@ -1,0 +1,168 @@
+"""What a payload was made for, beside the jets that it meets: algorithm, era, data or simulation, kind of jets."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from coffea_mljec.errors import InputError, JetsChangedError
+from coffea_mljec.nano import Layout
+from coffea_mljec.nano.algorithm import is_simulation, pileup_scheme, radius
+
+__all__ = [
+    "DEDICATED",
+    "Made",
+    "MismatchWarning",
+    "StandardJetsWarning",
+    "check_algorithm",
+    "check_kind",
+    "check_same_era",
+    "check_unchanged",
+    "warn_of_runs",
+    "warn_standard_jets",
+]
+
+DEDICATED = re.compile(r"(?P<jets>AK\d+PF[A-Za-z]*?)(?P<network>PNet|UParT)\w*?Regression(?P<neutrino>PlusNeutrino)?")
+"""Algorithms of the payloads for regressed jets: ``AK4PFPuppiPNetRegressionPlusNeutrino``."""
+
+YEAR = re.compile(r"(?:UL|(?:Spring|Summer|Fall|Autumn|Winter)(?!\d\dUL))(?P<year>\d\d)")
+RUNS = {
+    16: (271036, 284044), 17: (294927, 306462), 18: (314472, 325175),
+    22: (352319, 362760), 23: (365753, 370790), 24: (378134, 387121), 25: (390000, 399999),
+}  # fmt: skip
+"""First and last run of a year's proton collisions (CMS run registry); 2025 with room on both sides."""
+
+_warned: set[str] = set()
+
+
+class MismatchWarning(UserWarning):
+    """A payload meets jets or runs that it was not made for."""
+
+
+class StandardJetsWarning(UserWarning):
+    """What was measured on standard jets is put on other jets."""
+
+
+class Made(Protocol):
+    """Anything with a tag and a jet algorithm."""
+
+    @property
+    def tag(self) -> str: ...
+
+    @property
+    def algorithm(self) -> str: ...
+
+
+def check_algorithm(algorithm: str, layout: Layout, what: str) -> None:
+    """Refuse jets of another radius; warn once of jets with another pileup scheme.
+
+    Raises
+    ------
+    InputError
+        Naming both radii.
+    """
+    made_for = re.match(r"AK(\d+)PF(chs|CHS|Puppi|PUPPI)?", algorithm)
+    expected = radius(layout.collection)
+    if made_for is not None and expected is not None and int(made_for[1]) != round(10 * expected):
+        raise InputError(
+            f"{what} is for jets of radius {int(made_for[1]) / 10:g}; {layout.collection} holds jets of radius "
+            f"{expected:g}. Read a payload for AK{round(10 * expected)} jets, or correct another collection."
+        )
+    scheme = pileup_scheme(layout)
+    if made_for is None or made_for[2] is None or scheme is None or made_for[2].lower() == scheme.lower():
+        return
+    _warn(
+        f"{what} is for {made_for[2]} jets ({algorithm}), and the {layout.collection} of these events are {scheme} "
+        f"jets: use one for AK{made_for[1]}PF{scheme}.",
+        MismatchWarning,
+    )
+
+
+def check_kind(is_data: bool, layout: Layout, what: str) -> None:
+    """Warn once of a payload for data on simulation, or the reverse (of events that are NanoAOD with triggers: skims
+    of simulation may have lost their truth)."""
+    if is_data == is_simulation(layout) and (is_data or "HLT" in layout.fields):
+        files, payload = ("simulation", "DATA") if is_data else ("data", "MC")
+        _warn(f"{what} has a tag for {payload}, and these events are {files}: read the other tag.", MismatchWarning)
+
+
+def check_same_era(first: Made, others: Iterable[Made]) -> None:
+    """Warn once of payloads for different years or for different pileup schemes; refuse different radii.
+
+    Raises
+    ------
+    InputError
+        Naming both.
+    """
+    for other in others:
+        years = {match["year"] for match in (YEAR.search(first.tag), YEAR.search(other.tag)) if match is not None}
+        radii = {match[1] for match in (re.match(r"AK(\d+)", one.algorithm) for one in (first, other)) if match}
+        both = f"{first.tag} {first.algorithm} and {other.tag} {other.algorithm}"
+        if len(radii) > 1:
+            raise InputError(f"{both} are for jets of different radius: read payloads for one of them.")
+        if len(years) > 1:
+            _warn(f"{both} are for different years: is that meant?", MismatchWarning)
+        schemes = {"chs" in one.algorithm.lower() for one in (first, other) if one.algorithm.startswith("AK")}
+        if len(schemes) > 1:
+            _warn(f"{both} are for different jets: is that meant?", MismatchWarning)
+
+
+def warn_of_runs(made: Made, runs: npt.NDArray[np.integer]) -> None:
+    """Warn once of data from another year than the payload's tag."""
+    match = YEAR.search(made.tag)
+    if match is None or int(match["year"]) not in RUNS or runs.size == 0:
+        return
+    first, last = RUNS[int(match["year"])]
+    low, high = int(runs.min()), int(runs.max())
+    if low > 1 and (low < first or high > last):
+        _warn(
+            f"{made.tag} {made.algorithm} is for data of 20{match['year']} (runs {first} to {last}), and these events "
+            f"are from runs {low} to {high}: read the payload of their era.",
+            MismatchWarning,
+        )
+
+
+def check_unchanged(layout: Layout) -> None:
+    """Refuse jets that something else corrected before.
+
+    Raises
+    ------
+    JetsChangedError
+        Their rawFactor no longer belongs to their pT, so that raw pT would be wrong.
+    """
+    fields = layout.fields[layout.collection]
+    if "pt_orig" in fields and "pt_raw" not in fields:
+        raise JetsChangedError(
+            f"{layout.collection} was corrected before, by something else (it has pt_orig, as from coffea's "
+            "CorrectedJetsFactory, and no pt_raw): its rawFactor no longer belongs to its pt, and a second correction "
+            "would start from a wrong raw pT. Correct the jets of the file instead, or keep their raw pT and mass as "
+            "pt_raw and mass_raw."
+        )
+
+
+def warn_standard_jets(what: str, made: Made, allowed: bool, jets: str) -> None:
+    """Refuse, or where it is allowed warn once, that something measured on other jets is put on these.
+
+    Raises
+    ------
+    InputError
+        Naming the option that allows it.
+    """
+    about = f"the {what} of {made.tag} {made.algorithm} was measured on {made.algorithm} jets, not on those of {jets}"
+    if not allowed:
+        raise InputError(
+            f"{about}, whose response differs. If you want it nevertheless, as an approximation, say so with "
+            "standard_jets=True."
+        )
+    _warn(f"{about}: an approximation (standard_jets=True).", StandardJetsWarning)
+
+
+def _warn(message: str, category: type[UserWarning]) -> None:
+    if message not in _warned:
+        _warned.add(message)
+        warnings.warn(message, category, stacklevel=3)

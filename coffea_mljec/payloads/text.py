@@ -1,0 +1,88 @@
+"""Classic JEC text files (``<tag>_<MC|DATA>_<level>_<algorithm>.jec.txt``, plain or gzipped).
+
+coffea reads these too, but hands the formula to ``eval``, keeps parameters in 32 bits, and takes a file that was cut
+short for a whole one; so they are read here, and compared with coffea in the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from coffea_mljec.errors import InputError, PayloadError
+from coffea_mljec.payloads.payload import Payload
+from coffea_mljec.payloads.table import FormulaTable
+from coffea_mljec.payloads.textfile import file_name, formula_table
+
+__all__ = ["LEVEL_ORDER", "read_text"]
+
+LEVEL_ORDER = {
+    "L1FastJet": 1, "L1RC": 1, "L1Offset": 1,
+    "L2Relative": 2,
+    "L3Absolute": 3,
+    "MLClosure": 4,
+    "L2L3Residual": 5, "L2Residual": 5,
+}  # fmt: skip
+"""Known levels and the step of the sequence that each of them is. ``MLClosure`` is ours: it flattens a provider."""
+
+NOT_LEVELS = {
+    "UncertaintySources": "uncertainty sources", "Uncertainty": "an uncertainty", "PtResolution": "a resolution",
+    "PhiResolution": "a resolution", "SF": "resolution scale factors",
+}  # fmt: skip
+
+
+def read_text(paths: Sequence[str | Path]) -> Payload:
+    """Read the levels of one correction; the order of the files does not matter.
+
+    Parameters
+    ----------
+    paths : sequence of str or Path
+        One file a level. Names say tag, level and algorithm: ``Summer22_22Sep2023_V3_MC_L1FastJet_AK4PFPuppi.jec.txt``
+        (``.jec`` and ``.gz`` may be absent).
+
+    Returns
+    -------
+    Payload
+        Levels in the standard order L1, L2Relative, L3Absolute, residual.
+
+    Raises
+    ------
+    InputError
+        `paths` is a single path, or empty.
+    PayloadError
+        A file is missing, unreadable, cut short or damaged (message: file, line, got, expected), its level is unknown
+        or given twice, or files of different tags or algorithms are mixed.
+    """
+    if isinstance(paths, (str, Path)) or not paths:
+        raise InputError(f"expected a sequence of JEC text files, one a level, got {paths!r}: write from_txt([...])")
+    tables: dict[int, tuple[Path, FormulaTable]] = {}
+    named: tuple[Path, str, str] | None = None
+    for path in map(Path, paths):
+        tag, level, algorithm = _name(path)
+        if named is not None and named[1:] != (tag, algorithm):
+            raise PayloadError(
+                f"{path.name} is for {tag} {algorithm}, {named[0].name} for {named[1]} {named[2]}: "
+                "levels of one correction must share campaign, version, MC or DATA, and jet algorithm"
+            )
+        named = (path, tag, algorithm)
+        step = LEVEL_ORDER[level]
+        if step in tables:
+            raise PayloadError(
+                f"{path.name} and {tables[step][0].name} are both step {step} of the sequence "
+                f"({tables[step][1].level}, {level}): give one file a step"
+            )
+        tables[step] = (path, formula_table(path, level))
+    assert named is not None
+    return Payload(tuple(tables[step][1] for step in sorted(tables)), named[1], named[2])
+
+
+def _name(path: Path) -> tuple[str, str, str]:
+    tag, level, algorithm = file_name(path)
+    if level in NOT_LEVELS:
+        raise PayloadError(
+            f"{path.name} holds {NOT_LEVELS[level]}, not a level of the correction: give the levels only "
+            f"({', '.join(LEVEL_ORDER)})"
+        )
+    if level not in LEVEL_ORDER:
+        raise PayloadError(f"{path.name}: unknown level '{level}', expected one of {', '.join(LEVEL_ORDER)}")
+    return tag, level, algorithm

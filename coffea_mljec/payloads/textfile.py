@@ -1,0 +1,271 @@
+"""The text format of JEC payloads: a header, ``{n binned... m variables... formula kind}``, and one row a bin.
+
+A row holds low and high edge of each binned quantity, how many numbers follow, the range of each variable, the
+parameters of the formula. Uncertainties and scale factors have no formula: plain numbers follow the bin.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from coffea_mljec.errors import PayloadError
+from coffea_mljec.payloads.formula import Formula, parse
+from coffea_mljec.payloads.payload import CANONICAL
+from coffea_mljec.payloads.table import Axis, FormulaTable
+
+__all__ = [
+    "WHOLE_FILE",
+    "Header",
+    "Lines",
+    "Rows",
+    "file_name",
+    "formula_table",
+    "read_header",
+    "read_lines",
+    "read_rows",
+]
+
+FILE_NAME = re.compile(r"(?P<tag>.+_(?:MC|DATA))_(?P<level>[A-Za-z0-9]+)_(?P<algorithm>[A-Za-z0-9]+)")
+WHOLE_FILE = "copy the whole file again (from the JERC group's JECDatabase)"
+NO_FORMULA = ("None", '""')
+LEAST_NUMBERS = 3
+"""Without a formula: nominal, down, up; or pT, up, down."""
+
+EXAMPLES = {
+    "Correction": "{1 JetEta 1 JetPt [0]*x Correction L2Relative}",
+    "Resolution": "{2 JetEta Rho 1 JetPt sqrt([0]*[0]/(x*x)+[1]*[1]) Resolution}",
+    "ScaleFactor": "{1 JetEta 0 None ScaleFactor}",
+    "JECSource": '{1 JetEta 1 JetPt "" Correction JECSource}',
+}
+
+WHAT = {
+    "Correction": "a level of the correction", "Resolution": "a resolution", "ScaleFactor": "a scale factor",
+    "JECSource": "an uncertainty",
+}  # fmt: skip
+
+Lines = list[tuple[int, str]]
+"""Numbers, from 1, and texts of the lines that are neither empty nor comments."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """Names of binned quantities and of the formula's variables; `formula` is None where rows hold plain numbers."""
+
+    binned: tuple[str, ...]
+    variables: tuple[str, ...]
+    formula: Formula | None
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a table, sorted by their bins, and the line of each."""
+
+    table: npt.NDArray[np.float64]
+    numbers: list[int]
+    axes: tuple[Axis, ...]
+
+
+def file_name(path: Path) -> tuple[str, str, str]:
+    """Return tag, level and algorithm, which the name of a file says."""
+    match = FILE_NAME.fullmatch(path.name.split(".")[0])
+    if match is None:
+        raise PayloadError(
+            f"{path.name}: a JEC file's name says what it is for, expected <campaign>_<version>_<MC or DATA>_<level>_"
+            "<algorithm>.jec.txt, e.g. Summer22_22Sep2023_V3_MC_L2Relative_AK4PFPuppi.jec.txt: keep the original name"
+        )
+    return match["tag"], match["level"], match["algorithm"]
+
+
+def formula_table(path: Path, level: str, kind: str = "Correction") -> FormulaTable:
+    """Read a file of one table whose rows hold the parameters of a formula."""
+    lines, whole = read_lines(path)
+    header = read_header(path, *lines[0], kind)
+    assert header.formula is not None
+    rows = read_rows(path, lines[1:], header, lines[0][0], whole)
+    edges = 2 * len(header.binned)
+    ranges_end = edges + 1 + 2 * len(header.variables)
+    ranges = rows.table[:, edges + 1 : ranges_end].reshape(len(rows.table), len(header.variables), 2)
+    return FormulaTable(
+        level=level,
+        axes=rows.axes,
+        formula=header.formula,
+        variables=tuple(CANONICAL[name] for name in header.variables),
+        parameters=np.ascontiguousarray(rows.table[:, ranges_end:].T),
+        ranges=np.ascontiguousarray(ranges.transpose(1, 2, 0)),
+    )
+
+
+def read_lines(path: Path) -> tuple[Lines, bool]:
+    """Return the lines of a file (at least one), and whether the last one is complete."""
+    text = _content(path)
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1)]
+    lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
+    if not lines:
+        raise PayloadError(f"{path.name} is empty: expected a header and one row a bin; {WHOLE_FILE}")
+    return lines, text.endswith("\n")
+
+
+def _content(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+        if data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data)
+        return data.decode("ascii")
+    except FileNotFoundError:
+        raise PayloadError(f"no such JEC file: {path}") from None
+    except UnicodeDecodeError as error:
+        raise PayloadError(f"{path.name} is not a text file (byte {error.start}): expected a JEC text file") from None
+    except EOFError:
+        raise PayloadError(f"{path.name}: the gzip stream is cut short; {WHOLE_FILE}") from None
+    except Exception as error:  # zlib.error, OSError: none of them may reach coffea, whose skipbadfiles drops the chunk
+        raise PayloadError(f"cannot read {path}: {type(error).__name__}: {error}; {WHOLE_FILE}") from None
+
+
+def read_header(path: Path, number: int, line: str, kind: str) -> Header:
+    """Read a header of a kind: ``Correction``, ``Resolution``, ``ScaleFactor`` or ``JECSource`` (an uncertainty)."""
+
+    def broken(what: str) -> PayloadError:
+        return PayloadError(
+            f"{path.name}, line {number}: {what} in the header '{line[:120]}': expected "
+            f"'{{n binned... m variables... formula {keyword}{level}}}', e.g. '{EXAMPLES[kind]}'; {WHOLE_FILE}"
+        )
+
+    keyword = "Correction" if kind == "JECSource" else kind
+    level = " level" if keyword == "Correction" else ""
+    last = ("formula", keyword, "level") if level else ("formula", keyword)
+    fewest = int(kind != "ScaleFactor")
+    if not (line.startswith("{") and line.endswith("}")):
+        raise broken("no braces")
+    words = line[1:-1].split()
+    names: list[tuple[str, ...]] = []
+    for what, least in (("binned quantities", 1), ("variables", fewest)):
+        if not words or not words[0].isdecimal() or not least <= int(words[0]) <= 4:
+            raise broken(f"no number ({least} to 4) of {what}")
+        count = int(words.pop(0))
+        if len(words) < count:
+            raise broken(f"{len(words)} of {count} {what}")
+        names.append(tuple(words[:count]))
+        words = words[count:]
+        unknown = [name for name in names[-1] if name not in CANONICAL]
+        if unknown:
+            raise broken(f"unknown {what} {', '.join(unknown)} (known: {', '.join(CANONICAL)})")
+    if len(words) < len(last):
+        raise broken(f"{len(words)} of the {len(last)} last words ({', '.join(last)})")
+    if words[1] != keyword:
+        raise broken(f"'{words[1]}' instead of '{keyword}': not {WHAT[kind]}")
+    if kind in ("JECSource", "ScaleFactor"):
+        if words[0] not in NO_FORMULA:
+            raise broken(f"the formula '{words[0][:40]}', which {WHAT[kind]} does not have,")
+        return Header(names[0], names[1], None)
+    try:
+        formula = parse(words[0])
+    except PayloadError as error:
+        raise PayloadError(f"{path.name}, line {number}: {error}") from None
+    if formula.n_variables > len(names[1]):
+        raise broken(f"a formula of {formula.n_variables} variables, but only {len(names[1])} named")
+    return Header(names[0], names[1], formula)
+
+
+def read_rows(path: Path, lines: Lines, header: Header, above: int, whole: bool = True) -> Rows:
+    """Read the rows that follow the header in line `above`."""
+    if not lines:
+        raise PayloadError(f"{path.name} ends after its header, line {above}: expected rows; {WHOLE_FILE}")
+    rows = [_row(path, number, line, header) for number, line in lines]
+    if len({row.size for row in rows}) > 1:
+        odd = next(i for i, row in enumerate(rows) if row.size != rows[0].size)
+        raise PayloadError(
+            f"{path.name}, line {lines[odd][0]}: {rows[odd].size} numbers, but {rows[0].size} in line "
+            f"{lines[0][0]}: expected as many in every row; {WHOLE_FILE}"
+        )
+    if not whole:
+        raise PayloadError(
+            f"{path.name}, line {lines[-1][0]}: the file ends in the middle of a line, so its last number may be cut; "
+            f"{WHOLE_FILE}, or end the file with a newline if you know that it is whole"
+        )
+    order = sorted(range(len(rows)), key=lambda i: tuple(rows[i][: 2 * len(header.binned)]))
+    table = np.stack([rows[i] for i in order])
+    numbers = [lines[i][0] for i in order]
+    return Rows(table, numbers, _axes(path, header, table, numbers))
+
+
+def _row(path: Path, number: int, line: str, header: Header) -> npt.NDArray[np.float64]:
+    words = line.split()
+    edges = 2 * len(header.binned)
+    # Without a formula no ranges follow.
+    variables = header.variables if header.formula is not None else ()
+    n_parameters = header.formula.n_parameters if header.formula is not None else LEAST_NUMBERS
+    least = 2 * len(variables) + n_parameters
+
+    def broken(what: str) -> PayloadError:
+        return PayloadError(f"{path.name}, line {number}: {what}; {WHOLE_FILE}")
+
+    try:
+        row = np.array([float(word) for word in words], dtype=np.float64)
+    except ValueError:
+        odd = next(word for word in words if not _is_number(word))
+        raise broken(f"'{odd[:40]}' is not a number") from None
+    if row.size <= edges:
+        raise broken(f"{row.size} numbers, expected at least {edges + 1 + least}")
+    if not np.isfinite(row).all():
+        raise broken(f"'{words[int(np.argmin(np.isfinite(row)))]}' is not finite")
+    if row[edges] != row.size - edges - 1:
+        raise broken(f"{row.size - edges - 1} numbers follow the bin, expected {words[edges]} as the row says")
+    if row[edges] < least:
+        raise broken(
+            f"{words[edges]} numbers follow the bin, expected at least {least}"
+            + (f": the range of {', '.join(variables)} and {n_parameters} parameters" if variables else "")
+        )
+    for i, name in enumerate((*header.binned, *variables)):
+        at = 2 * i + (i >= len(header.binned))
+        if row[at] > row[at + 1] or (row[at] == row[at + 1] and i < len(header.binned)):
+            raise broken(f"the range of {name}, {words[at]} to {words[at + 1]}, is not ascending")
+    return row
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _axes(path: Path, header: Header, table: npt.NDArray[np.float64], numbers: Sequence[int]) -> tuple[Axis, ...]:
+    axes = []
+    groups = np.zeros(len(table), dtype=np.int64)
+    for i, name in enumerate(header.binned):
+        low, high = table[:, 2 * i], table[:, 2 * i + 1]
+        same_group = groups[1:] == groups[:-1]
+        new = np.concatenate([[True], ~same_group | (low[1:] != low[:-1]) | (high[1:] != high[:-1])])
+        first = np.flatnonzero(new)
+        clash = (groups[first[1:]] == groups[first[:-1]]) & (low[first[1:]] < high[first[:-1]])
+        if clash.any():
+            at = int(first[1:][clash][0])
+            raise PayloadError(
+                f"{path.name}, line {numbers[at]}: the bin of {name}, {low[at]:g} to {high[at]:g}, overlaps with that "
+                f"of line {numbers[at - 1]}, {low[at - 1]:g} to {high[at - 1]:g}: expected bins side by side; "
+                f"{WHOLE_FILE}"
+            )
+        if name == "JetEta" and not math.isclose(-low.min(), high.max(), abs_tol=1e-3) and low.min() < 0:
+            raise PayloadError(
+                f"{path.name}, line {numbers[int(np.argmax(high))]}: the bins of JetEta end at {high.max():g} but "
+                f"begin at {low.min():g}: expected both ends alike, so rows are missing; {WHOLE_FILE}"
+            )
+        offsets = np.append(np.flatnonzero(np.append(True, np.diff(groups[first]) > 0)), first.size)
+        axes.append(Axis(CANONICAL[name], low[first].copy(), high[first].copy(), offsets.astype(np.int64)))
+        groups = np.cumsum(new) - 1
+    if groups[-1] + 1 != len(table):
+        at = int(np.flatnonzero(np.diff(groups) == 0)[0]) + 1
+        raise PayloadError(
+            f"{path.name}, lines {numbers[at - 1]} and {numbers[at]} are for the same bin: expected one row a bin; "
+            f"{WHOLE_FILE}"
+        )
+    return tuple(axes)

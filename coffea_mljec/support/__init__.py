@@ -1,0 +1,1 @@
+"""What every room needs of the machine: digests, whole files, progress, suggestions."""

@@ -1,0 +1,272 @@
+"""The options of every provider that vary its jets, and their values for one chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, Protocol, TypedDict, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from coffea_mljec.errors import InputError, MissingBranchError
+from coffea_mljec.nano import Layout, raw_jets
+from coffea_mljec.nano.adapter import JET_QUANTITIES
+from coffea_mljec.nano.algorithm import generator_jets, is_simulation, radius
+from coffea_mljec.nano.jagged import content_and_offsets, flat_column, offsets_of
+from coffea_mljec.payloads import Resolution, ScaleFactor, Uncertainties
+from coffea_mljec.payloads.suitability import Made
+from coffea_mljec.systematics import JERSmear, generator_pt, smear_factor, standard_normal
+
+__all__ = ["Direction", "Shifted", "SystematicOptions", "Systematics"]
+
+FloatArray = npt.NDArray[np.float64]
+Path = tuple[str, ...]
+Direction = Literal["up", "down"]
+Shift = Literal["nominal", "up", "down"]
+Method = Literal["hybrid", "stochastic"]
+
+
+class BoundSources(Protocol):
+    """Uncertainty sources bound to jets."""
+
+    def evaluate(self, source: str) -> tuple[FloatArray, FloatArray, npt.NDArray[np.bool_]]:
+        """Relative shifts up and down, and where they are valid."""
+
+
+class Sources(Made, Protocol):
+    """Uncertainties of the jet energy scale (`Uncertainties`, or coffea's)."""
+
+    @property
+    def sources(self) -> tuple[str, ...]: ...
+
+    def at(self, columns: Mapping[str, npt.ArrayLike]) -> BoundSources:
+        """Bind the sources to jets: ``pt`` (corrected) and the columns that they read."""
+
+
+class SystematicOptions(TypedDict, total=False):
+    """Options of every provider.
+
+    Attributes
+    ----------
+    uncertainties : Uncertainties
+        Sources of the jet energy scale; they are evaluated at the corrected (and smeared) pT.
+    resolution, scale_factor : Resolution, ScaleFactor
+        Smear jets of simulation to the resolution of data. Jets of data are never smeared.
+    smearing : {"hybrid", "stochastic"} or JERSmear
+        Scale jets with a generator jet and smear the others at random (the default), or smear all at random, or leave
+        it to the JERC group's own tool.
+    unsmeared_eta : (float, float)
+        Range of |eta| in which jets without a generator jet are left alone: CMS recommends (2.5, 3.0) for Run 3.
+    seed : int
+        Of the random numbers, which belong to the jet: run, luminosity block, event and direction.
+    qualified : bool
+        Names of variations end with the jet algorithm, ``JES_Total_AK4PFPuppi``, so that AK4 and AK8 vary separately.
+    standard_jets : bool
+        Allow payloads measured on standard jets for a provider whose jets respond differently, as an approximation.
+    """
+
+    uncertainties: Uncertainties | None
+    resolution: Resolution | None
+    scale_factor: ScaleFactor | None
+    smearing: Method | JERSmear
+    unsmeared_eta: tuple[float, float] | None
+    seed: int
+    qualified: bool
+    standard_jets: bool
+
+
+@dataclass(frozen=True)
+class Systematics:
+    """Checked options; see `SystematicOptions`.
+
+    Raises
+    ------
+    InputError
+        A resolution without a scale factor or the reverse, an unknown method, a payload that was not read.
+    """
+
+    uncertainties: Sources | None = None
+    resolution: Resolution | None = None
+    scale_factor: ScaleFactor | None = None
+    smearing: Method | JERSmear = "hybrid"
+    unsmeared_eta: tuple[float, float] | None = None
+    seed: int = 0
+    qualified: bool = False
+    standard_jets: bool = False
+    generator_pt_field: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.resolution is None) != (self.scale_factor is None):
+            given, lacking = ("resolution", "scale_factor") if self.resolution is not None else (
+                "scale_factor", "resolution",
+            )  # fmt: skip
+            raise InputError(
+                f"{given} without {lacking}: smearing needs both. They are in the same file "
+                "(jet_jerc.json.gz), or in *_PtResolution_*.jr.txt and *_SF_*.jersf.txt."
+            )
+        for name, kinds in (
+            ("uncertainties", ("sources", "at")),
+            ("resolution", ("tag", "evaluate")),
+            ("scale_factor", ("tag", "evaluate")),
+        ):
+            value = getattr(self, name)
+            if value is not None and not all(hasattr(value, kind) for kind in kinds):
+                raise InputError(
+                    f"{name} must be read first (coffea_mljec.payloads.read_{name}_json or _text); got {value!r}."
+                )
+        if not isinstance(self.smearing, JERSmear) and self.smearing not in get_args(Method):
+            raise InputError(f"smearing must be 'hybrid', 'stochastic' or a JERSmear; got {self.smearing!r}.")
+
+    @property
+    def payloads(self) -> dict[str, Made]:
+        """Those that are there, by name."""
+        named = {name: getattr(self, name) for name in ("uncertainties", "resolution", "scale_factor")}
+        return {name: value for name, value in named.items() if value is not None}
+
+    def smears(self, layout: Layout) -> bool:
+        """Whether the jets of these events are smeared."""
+        return self.resolution is not None and is_simulation(layout)
+
+    def names(self, layout: Layout) -> tuple[str, ...]:
+        """Names of the variations, in coffea's convention."""
+        names = ["JER"] if self.smears(layout) else []
+        if self.uncertainties is not None:
+            names += [f"JES_{source}" for source in self.uncertainties.sources]
+        if self.qualified:
+            (algorithm, *_) = [made.algorithm for made in self.payloads.values()]
+            names = [f"{name}_{algorithm}" for name in names]
+        return tuple(names)
+
+    def paths(self, layout: Layout, user: str) -> Iterator[Path]:
+        """What is read beyond the corrected pT; raises MissingBranchError."""
+        for quantity in self._quantities(layout):
+            for kind, name in JET_QUANTITIES[quantity]:
+                yield layout.require(kind, name, user)
+        if self.smears(layout) and self.smearing != "stochastic":
+            if self.generator_pt_field in layout.fields[layout.collection]:
+                yield layout.collection, str(self.generator_pt_field)
+                return
+            table = generator_jets(layout.collection)
+            missing = [name for name in ("pt", "eta", "phi") if name not in layout.fields.get(table, ())]
+            if missing:
+                raise MissingBranchError(
+                    f"the smearing of {user} needs {', '.join(f'{table}_{name}' for name in missing)} to find each "
+                    "jet's generator jet, and the file lacks it. smearing='stochastic' does without."
+                )
+            yield from ((table, name) for name in ("pt", "eta", "phi"))
+
+    def _quantities(self, layout: Layout) -> tuple[str, ...]:
+        """Canonical jet quantities, beyond pT."""
+        needed = {"eta"}
+        if self.smears(layout):
+            needed |= {"phi", "rho", "run", "luminosity_block", "event"}
+        elif self.uncertainties is not None:
+            needed |= set(getattr(self.uncertainties, "inputs", ())) - {"pt"}
+        return tuple(sorted(needed))
+
+    def at(self, events: Any, layout: Layout, pt: npt.NDArray[np.float32], user: str) -> Shifted:
+        """Bind to the jets of a chunk, with their corrected pT before smearing; raises MissingBranchError."""
+        tuple(self.paths(layout, user))
+        columns, _ = raw_jets(events, layout, self._quantities(layout), user)
+        smears = self.smears(layout)
+        pt_gen = self._generator_pt(events, layout, columns) if smears and self.smearing != "stochastic" else None
+        return Shifted(self, columns, pt.astype(np.float64), pt_gen, smears)
+
+    def _generator_pt(self, events: Any, layout: Layout, columns: Mapping[str, Any]) -> FloatArray:
+        jets = events[layout.collection]
+        if self.generator_pt_field in jets.fields:
+            return flat_column(jets[str(self.generator_pt_field)], str(self.generator_pt_field)).astype(np.float64)
+        table = generator_jets(layout.collection)
+        generated = events[table]
+        pt, gen_offsets = content_and_offsets(generated["pt"], f"{table}.pt")
+        eta, phi = (flat_column(generated[name], f"{table}.{name}") for name in ("eta", "phi"))
+        offsets = offsets_of(jets, layout.collection)
+        size = radius(layout.collection) or 0.4
+        return generator_pt(columns["eta"], columns["phi"], offsets, pt, eta, phi, gen_offsets, size)
+
+
+@dataclass(frozen=True)
+class Shifted:
+    """Smearing and shifts of the jets of one chunk; each is evaluated when it is asked for.
+
+    Attributes
+    ----------
+    systematics : Systematics
+    columns : mapping of str to ndarray, shape (n,)
+        eta, and phi, rho, run, luminosity_block, event where jets are smeared.
+    pt : ndarray of float64, shape (n,)
+        Corrected, before smearing (GeV).
+    pt_gen : ndarray of float64, shape (n,), or None
+        Of the generator jet; not positive for none.
+    smears : bool
+    """
+
+    systematics: Systematics
+    columns: Mapping[str, npt.NDArray[Any]]
+    pt: FloatArray
+    pt_gen: FloatArray | None
+    smears: bool
+
+    @cached_property
+    def resolution(self) -> FloatArray:
+        """sigma(pT) / pT in simulation, NaN where the payload does not reach."""
+        assert self.systematics.resolution is not None
+        return self.systematics.resolution.evaluate(self.columns | {"pt": self.pt})[0]  # type: ignore[operator]
+
+    def scale_factor(self, shift: Shift) -> FloatArray:
+        """Resolution in data over simulation, NaN where the payload does not reach."""
+        assert self.systematics.scale_factor is not None
+        return self.systematics.scale_factor.evaluate(self.columns | {"pt": self.pt}, shift)[0]  # type: ignore[operator]
+
+    @cached_property
+    def _normal(self) -> FloatArray:
+        given = self.columns
+        return standard_normal(
+            given["run"], given["luminosity_block"], given["event"], given["eta"], given["phi"], self.systematics.seed
+        )
+
+    def smearing(self, shift: Shift) -> FloatArray:
+        """Smeared / corrected pT; 1 for jets of data and jets that the payloads do not reach."""
+        if not self.smears:
+            return np.ones(self.pt.size)
+        method = self.systematics.smearing
+        allowed = None
+        if self.systematics.unsmeared_eta is not None:
+            low, high = self.systematics.unsmeared_eta
+            away = np.abs(self.columns["eta"])
+            allowed = ~((away > low) & (away < high))
+        if isinstance(method, JERSmear):
+            assert self.pt_gen is not None
+            given = {"pt": self.pt, "pt_gen": self.pt_gen, "sigma": self.resolution}
+            return method.factor({**self.columns, **given, "scale_factor": self.scale_factor(shift)}, allowed)
+        return smear_factor(
+            self.pt, self.columns["eta"], self.resolution, self.scale_factor(shift), self._normal, self.pt_gen, allowed
+        )
+
+    @cached_property
+    def nominal(self) -> FloatArray:
+        """Smeared / corrected pT."""
+        return self.smearing("nominal")
+
+    @cached_property
+    def _sources(self) -> BoundSources:
+        assert self.systematics.uncertainties is not None
+        # At the pT that the record holds, in single precision.
+        pt = (self.pt * self.nominal).astype(np.float32).astype(np.float64)
+        return self.systematics.uncertainties.at({**self.columns, "pt": pt})
+
+    def source(self, name: str) -> tuple[FloatArray, FloatArray]:
+        """Shifted / nominal pT of a source, up and down; 1 where the payload does not reach."""
+        up, down, valid = self._sources.evaluate(name)
+        return np.where(valid, 1.0 + up, 1.0), np.where(valid, 1.0 - down, 1.0)
+
+    def variation(self, number: int, direction: Direction) -> FloatArray:
+        """Varied / corrected (unsmeared) pT of the variation `Systematics.names`[number]."""
+        if self.smears and number == 0:
+            return self.smearing(direction)
+        assert self.systematics.uncertainties is not None
+        source = self.systematics.uncertainties.sources[number - self.smears]
+        up, down = self.source(source)
+        return self.nominal * (up if direction == "up" else down)

@@ -1,0 +1,1 @@
+"""The balance against a Z boson or a photon: processor, summary, figures."""

@@ -1,0 +1,1 @@
+"""What every measurement needs: binning, filling, replicas, statistics, figures."""

@@ -1,0 +1,1 @@
+"""The resolution from the asymmetry of two jets: processor, summary, figures."""

@@ -1,0 +1,1 @@
+"""The response to generator jets: processor, summary, tables, figures."""

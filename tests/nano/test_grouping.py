@@ -1,0 +1,155 @@
+"""Grouping of links by jet, against plain Python."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from coffea_mljec.nano.grouping import group_links, group_near, pick_groups, split_charged
+
+
+def plain_groups(events: list[tuple[int, int, list[tuple[int, int]]]]) -> list[list[int]]:
+    """Per jet: rows of the target table. Each event is (jets, targets, links)."""
+    groups: list[list[int]] = []
+    start = 0
+    for n_jets, n_targets, links in events:
+        for jet in range(n_jets):
+            groups.append([start + t for j, t in links if j == jet and 0 <= t < n_targets])
+        start += n_targets
+    return groups
+
+
+def plain_faults(events: list[tuple[int, int, list[tuple[int, int]]]]) -> tuple[list[bool], int]:
+    """Per jet whether a link of it is broken, and the first event with a link to a jet that it does not have."""
+    broken = []
+    beyond = [event for event, (n_jets, _, links) in enumerate(events) if any(j >= n_jets for j, _ in links)]
+    for n_jets, n_targets, links in events:
+        for jet in range(n_jets):
+            own = [t for j, t in links if j == jet]
+            broken.append(len(set(own)) < len(own) or any(not 0 <= t < n_targets for t in own))
+    return broken, beyond[0] if beyond else -1
+
+
+def as_arrays(events: list[tuple[int, int, list[tuple[int, int]]]]) -> tuple[np.ndarray, ...]:
+    def offsets(counts: list[int]) -> np.ndarray:
+        return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+    links = [link for _, _, of_event in events for link in of_event]
+    pairs = np.array(links, np.int32).reshape(-1, 2)
+    return (
+        offsets([len(e[2]) for e in events]),
+        pairs[:, 0].copy(),
+        pairs[:, 1].copy(),
+        offsets([e[0] for e in events]),
+        offsets([e[1] for e in events]),
+    )
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [],
+        [(0, 0, [])],
+        [(2, 3, [])],
+        [(2, 4, [(1, 3), (0, 2), (1, 0), (0, 1)]), (0, 2, []), (1, 1, [(0, 0)])],
+        [(1, 300, [(0, i) for i in range(300)])],
+        [(3, 4, [(0, 3), (0, 1), (2, 3), (2, 0)]), (0, 2, []), (1, 2, [(0, 1)])],
+        [(2, 4, [(0, 1), (0, 2), (1, 1), (0, 3)]), (2, 4, [(0, 1), (1, 2)])],
+    ],
+)
+def test_groups_equal_plain_python(events: list[tuple[int, int, list[tuple[int, int]]]]) -> None:
+    index, offsets, broken, beyond = group_links(*as_arrays(events))
+    got = [index[a:b].tolist() for a, b in itertools.pairwise(offsets)]
+    assert got == plain_groups(events)
+    assert beyond == -1
+    assert not broken.any()
+
+
+def test_broken_and_foreign_links_are_reported() -> None:
+    events = [(1, 2, [(0, 1), (-1, 0)]), (2, 2, [(0, -1), (1, 5), (1, 1), (2, 0)])]
+    index, offsets, broken, beyond = group_links(*as_arrays(events))
+    assert [index[a:b].tolist() for a, b in itertools.pairwise(offsets)] == [[1], [], [3]]
+    assert broken.tolist() == [False, True, True]
+    assert beyond == 1
+
+
+def test_a_candidate_twice_in_a_jet_breaks_that_jet() -> None:
+    events = [(2, 3, [(0, 1), (1, 1), (0, 2), (0, 1)]), (1, 3, [(0, 1)])]
+    index, offsets, broken, _ = group_links(*as_arrays(events))
+    assert [index[a:b].tolist() for a, b in itertools.pairwise(offsets)] == plain_groups(events)
+    assert broken.tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint16", "int64"])
+def test_any_links_equal_plain_python(kind: str) -> None:
+    """Sorted or not; with links to no jet, to no target, to a jet beyond the event's, twice to the same target."""
+    rng = np.random.default_rng(11)
+    least = 0 if kind.startswith("u") else -1
+    seen = np.zeros(4, int)
+    for _ in range(400):
+        events = []
+        for _ in range(rng.integers(0, 5)):
+            n_jets, n_targets, n_links = rng.integers(0, 4), rng.integers(0, 9), rng.integers(0, 9)
+            jets = rng.integers(rng.choice([0, least]), max(n_jets, 1) + rng.integers(0, 5) // 4, n_links)
+            targets = rng.integers(rng.choice([0, least]), max(n_targets, 1) + rng.integers(0, 5) // 4, n_links)
+            if rng.random() < 0.5:
+                jets = np.sort(jets)
+            events.append((n_jets, n_targets, list(zip(jets.tolist(), targets.tolist(), strict=True))))
+        link_offsets, jets, targets, *offsets_of_tables = as_arrays(events)
+        index, offsets, broken, beyond = group_links(
+            link_offsets, jets.astype(kind), targets.astype(kind), *offsets_of_tables
+        )
+        assert index.dtype == offsets.dtype == np.int64
+        assert [index[a:b].tolist() for a, b in itertools.pairwise(offsets)] == plain_groups(events)
+        assert (broken.tolist(), beyond) == plain_faults(events)
+        seen += [len(index) > 0, broken.any(), beyond >= 0, len(broken) == 0]
+    assert (seen > 20).all()
+
+
+def test_links_of_interleaved_jets_are_the_same_jets() -> None:
+    rng = np.random.default_rng(2)
+    events = [(3, 50, [(jet, t) for jet in range(3) for t in rng.permutation(50)[:12].tolist()]) for _ in range(5)]
+    mixed = [(n_jets, n, [links[i] for i in np.arange(36).reshape(3, 12).T.ravel()]) for n_jets, n, links in events]
+    for got, expected in zip(group_links(*as_arrays(mixed)), group_links(*as_arrays(events)), strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_vertices_near_jets_equal_plain_python() -> None:
+    rng = np.random.default_rng(3)
+    jets, vertices = np.array([0, 3, 3, 5, 6]), np.array([0, 4, 5, 5, 9])
+    eta, phi = rng.normal(0, 0.3, 6), rng.uniform(-np.pi, np.pi, 6)
+    sv_eta, sv_phi = rng.normal(0, 0.3, 9), rng.uniform(-np.pi, np.pi, 9)
+    phi[0], sv_phi[:2] = 3.1, (-3.1, 3.0)  # across the seam
+    sv_eta[0], eta[0] = 0.0, 0.0
+    eta[4] = np.nan
+    index, offsets = group_near(eta, phi, jets, sv_eta, sv_phi, vertices, 0.8)
+    for event, (first, last) in enumerate(itertools.pairwise(jets)):
+        for jet in range(first, last):
+            expected = []
+            for vertex in range(vertices[event], vertices[event + 1]):
+                d_phi = (sv_phi[vertex] - phi[jet] + np.pi) % (2 * np.pi) - np.pi
+                if (sv_eta[vertex] - eta[jet]) ** 2 + d_phi**2 < 0.64:
+                    expected.append(vertex)
+            assert index[offsets[jet] : offsets[jet + 1]].tolist() == expected
+    assert {0, 1} <= set(index[: offsets[1]].tolist())
+    assert offsets[4] == offsets[5]
+
+
+def test_picked_groups_equal_plain_python() -> None:
+    index, offsets = np.array([4, 1, 7, 2, 2]), np.array([0, 2, 2, 5])
+    broken = np.array([False, True, False])
+    picked, picked_offsets, picked_broken = pick_groups(np.array([2, -1, 0, 2, 1]), index, offsets, broken)
+    got = [picked[a:b].tolist() for a, b in itertools.pairwise(picked_offsets)]
+    assert got == [[7, 2, 2], [], [4, 1], [7, 2, 2], []]
+    assert picked_broken.tolist() == [False, False, False, False, True]
+
+
+def test_split_keeps_order_and_loses_nothing() -> None:
+    pdg_id = np.array([211, 22, -11, 130, 1, 13, 2, -211], np.int32)
+    index = np.array([7, 1, 0, 3, 2, 4, 5])
+    offsets = np.array([0, 4, 4, 7])
+    charged, charged_offsets, neutral, neutral_offsets = split_charged(index, offsets, pdg_id)
+    assert (charged.tolist(), charged_offsets.tolist()) == ([7, 0, 2, 5], [0, 2, 2, 4])
+    assert (neutral.tolist(), neutral_offsets.tolist()) == ([1, 3, 4], [0, 2, 2, 3])

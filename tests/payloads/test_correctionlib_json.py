@@ -1,0 +1,412 @@
+"""correctionlib payloads: equal to correctionlib itself, mapped by name, refused with what the file has instead."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import pickle
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import correctionlib
+import numpy as np
+import pytest
+
+from coffea_mljec.errors import InputError, PayloadError
+from coffea_mljec.payloads import correctionlib_json, read_json
+from coffea_mljec.payloads.correctionlib_json import LibraryLevel
+from coffea_mljec.payloads.table import FormulaTable
+
+TAG, ALGORITHM = "Toy1_V1_MC", "AK4PFchs"
+NAMES = {"JetPt": "pt_raw", "JetEta": "eta", "JetPhi": "phi", "JetA": "area", "Rho": "rho", "run": "run"}
+
+
+def jets(n: int, seed: int = 3) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {
+        "pt_raw": np.exp(rng.uniform(np.log(8), np.log(4000), n)),
+        "eta": rng.uniform(-5.19, 5.19, n),
+        "phi": rng.uniform(-np.pi, np.pi, n),
+        "area": rng.uniform(0.3, 0.7, n),
+        "rho": rng.uniform(0, 70, n),
+        "run": rng.integers(1, 9, n),
+    }
+
+
+def binning(quantity: str, edges: list[Any], content: list[Any], flow: Any = 1.0) -> dict[str, Any]:
+    return {"nodetype": "binning", "input": quantity, "edges": edges, "content": content, "flow": flow}
+
+
+def formula(expression: str, variables: list[str], parameters: list[float] | None = None) -> dict[str, Any]:
+    node = {"nodetype": "formula", "expression": expression, "parser": "TFormula", "variables": variables}
+    return node if parameters is None else node | {"parameters": parameters}
+
+
+def correction(level: str, quantities: list[str], data: Any, **extra: Any) -> dict[str, Any]:
+    inputs = [{"name": name, "type": "int" if name == "run" else "real"} for name in quantities]
+    return {
+        "name": f"{TAG}_{level}_{ALGORITHM}", "version": 1, "inputs": inputs,
+        "output": {"name": "correction", "type": "real"}, "data": data, **extra,
+    }  # fmt: skip
+
+
+def compound(levels: list[str], quantities: list[str], **extra: Any) -> dict[str, Any]:
+    return {
+        "name": f"{TAG}_L1L2L3Res_{ALGORITHM}", "inputs": [{"name": name, "type": "real"} for name in quantities],
+        "output": {"name": "correction", "type": "real"}, "inputs_update": ["JetPt"], "input_op": "*", "output_op": "*",
+        "stack": [f"{TAG}_{level}_{ALGORITHM}" for level in levels],
+    } | extra  # fmt: skip
+
+
+FIRST = correction(
+    "L1FastJet", ["JetA", "JetEta", "JetPt", "Rho"],
+    binning("JetEta", [-5.191, 0.0, 5.191], [
+        formula("max(0.0001,1-y*[0]*x/z)", ["Rho", "JetA", "JetPt"], [0.5]),
+        formula("max(0.0001,1-y*[0]*x/z)", ["Rho", "JetA", "JetPt"], [0.6]),
+    ]),
+)  # fmt: skip
+SECOND = correction(
+    "L2Relative", ["JetEta", "JetPhi", "JetPt"],
+    binning("JetEta", [-5.191, 1.0, 5.191], [
+        binning("JetPhi", [-3.1416, 3.1416], [formula("[0]+1/x", ["JetPt"], [1.1])]),
+        binning("JetPhi", [-3.1416, 0.0, 3.1416], [formula("[0]+1/x", ["JetPt"], [p]) for p in (1.2, 1.3)]),
+    ]),
+)  # fmt: skip
+THIRD = correction("L3Absolute", ["JetEta", "JetPt"], binning("JetEta", ["-inf", "inf"], [1.02]))
+RESIDUAL = correction(
+    "L2L3Residual", ["JetEta", "JetPt"],
+    binning("JetEta", {"n": 4, "low": -5.191, "high": 5.191}, [
+        {"nodetype": "formularef", "index": 0, "parameters": [0.001 * i]} for i in range(4)
+    ]),
+    generic_formulas=[formula("1+[0]*log10(x)", ["JetPt"])],
+)  # fmt: skip
+BY_RUN = correction(
+    "L2Residual", ["JetEta", "JetPt", "run"],
+    {"nodetype": "category", "input": "run", "content": [
+        {"key": run, "value": binning("JetEta", [-5.191, 5.191], [formula("[0]+1/x", ["JetPt"], [run / 4])], "error")}
+        for run in range(1, 9)
+    ]},
+)  # fmt: skip
+LEVELS = ["L1FastJet", "L2Relative", "L3Absolute", "L2L3Residual"]
+ALL = ["JetA", "JetEta", "JetPhi", "JetPt", "Rho"]
+
+
+def write(path: Path, corrections: list[Any], compounds: list[Any] | None = None) -> Path:
+    content = {"schema_version": 2, "corrections": corrections, "compound_corrections": compounds}
+    path.write_bytes(gzip.compress(json.dumps(content).encode()))
+    return path
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Path:
+    """A file with four levels, a compound, and a level that depends on the run."""
+    return write(tmp_path / "toy.json.gz", [FIRST, SECOND, THIRD, RESIDUAL, BY_RUN], [compound(LEVELS, ALL)])
+
+
+@cache
+def library_file(path: Path) -> Any:
+    """Read a file with correctionlib, once: the real ones take seconds."""
+    return correctionlib.CorrectionSet.from_file(str(path))
+
+
+def library(path: Path, name: str, columns: dict[str, np.ndarray]) -> np.ndarray:
+    """Evaluate one correction or compound with correctionlib, inputs by name."""
+    content = library_file(path)
+    entry = content.compound[name] if name in list(content.compound) else content[name]
+    return np.asarray(entry.evaluate(*[columns[NAMES[quantity.name]] for quantity in entry.inputs]))
+
+
+# --- right files
+
+
+def test_compound_equals_correctionlib(toy: Path) -> None:
+    payload = read_json(toy, TAG, ALGORITHM)
+    columns = jets(20_000)
+    got, valid = payload.evaluate(columns)
+    assert valid.all()
+    assert payload.levels == tuple(LEVELS)
+    assert all(isinstance(level, FormulaTable) for level in payload.stack)
+    np.testing.assert_allclose(got, library(toy, f"{TAG}_L1L2L3Res_{ALGORITHM}", columns), rtol=1e-14)
+
+
+def test_levels_by_name_are_applied_one_on_the_other(toy: Path) -> None:
+    columns = jets(1000)
+    whole, _ = read_json(toy, TAG, ALGORITHM).evaluate(columns)
+    listed, _ = read_json(toy, TAG, ALGORITHM, LEVELS).evaluate(columns)
+    np.testing.assert_array_equal(listed, whole)
+    single, _ = read_json(toy, TAG, ALGORITHM, "L2Relative").evaluate(columns)
+    np.testing.assert_allclose(single, library(toy, f"{TAG}_L2Relative_{ALGORITHM}", columns), rtol=1e-14)
+
+
+def test_compound_and_another_level(toy: Path) -> None:
+    columns = jets(1000)
+    payload = read_json(toy, TAG, ALGORITHM, ["L1L2L3Res", "L2Residual"])
+    assert payload.inputs == ("pt_raw", "eta", "phi", "area", "rho", "run")
+    whole = library(toy, f"{TAG}_L1L2L3Res_{ALGORITHM}", columns)
+    after = library(toy, f"{TAG}_L2Residual_{ALGORITHM}", columns | {"pt_raw": columns["pt_raw"] * whole})
+    got, valid = payload.evaluate(columns)
+    assert valid.all()
+    np.testing.assert_allclose(got, whole * after, rtol=1e-14)
+
+
+def test_what_tables_cannot_hold_is_left_to_correctionlib(toy: Path) -> None:
+    payload = read_json(toy, TAG, ALGORITHM, ["L2Residual"])
+    assert isinstance(payload.stack[0], LibraryLevel)
+    columns = jets(5)
+    columns["eta"][:4] = [5.191, -7.0, np.nan, 0.0]  # correctionlib raises beyond the bins of this level
+    columns["pt_raw"][3] = -1.0
+    factor, valid = payload.evaluate(columns)
+    assert valid.tolist() == [False] * 4 + [True]
+    assert factor[4] == columns["run"][4] / 4 + 1 / columns["pt_raw"][4]
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(payload)).evaluate(columns)[0], factor)
+    assert payload.evaluate({name: column[:0] for name, column in columns.items()})[0].size == 0
+
+
+def test_runs_in_bins_are_a_table_that_refuses_other_runs(tmp_path: Path) -> None:
+    inner = [binning("JetEta", [-5.191, 5.191], [formula("[0]+1/x", ["JetPt"], [p])]) for p in (1.1, 1.2)]
+    data = binning("run", [3.0, 5.0, 9.0], inner, "error")
+    path = write(tmp_path / "runs.json.gz", [correction("L2L3Residual", ["run", "JetEta", "JetPt"], data)])
+    payload = read_json(path, TAG, ALGORITHM, "L2L3Residual")
+    assert isinstance(payload.stack[0], FormulaTable)
+    columns = jets(100)
+    columns["run"] = np.where(columns["run"] < 3, 3, columns["run"])
+    name = f"{TAG}_L2L3Residual_{ALGORITHM}"
+    np.testing.assert_allclose(payload.evaluate(columns)[0], library(path, name, columns), rtol=1e-14)
+    columns["run"][7] = 9
+    with pytest.raises(PayloadError, match="L2L3Residual is for run 3 to 9; the jets are of run 9 to 9: take the pay"):
+        payload.evaluate(columns)
+
+
+def test_a_jet_that_correctionlib_refuses_is_named(toy: Path) -> None:
+    columns = jets(3)
+    columns["run"][1] = 99
+    with pytest.raises(PayloadError, match=r"cannot evaluate Toy1_V1_MC_L2Residual_AK4PFchs.*run \d to 99"):
+        read_json(toy, TAG, ALGORITHM, ["L2Residual"]).evaluate(columns)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        binning("JetEta", [-5.191, 0.0, 5.191], [formula("x*0+1.1", ["JetPt"]), formula("1.2+x/1e4", ["JetPt"])]),
+        binning("JetEta", [-5.191, 0.0, 5.191], [1.1, binning("JetPt", [0.0, 50.0], [1.2], "clamp")]),
+        binning("JetEta", [-5.191, 5.191], [1.1], "clamp"),
+        formula("1+1/x", ["JetPt"]),
+        1.25,
+        {
+            "nodetype": "transform", "input": "JetPt", "rule": formula("2*x", ["JetPt"]),
+            "content": formula("1+1/x", ["JetPt"]),
+        },
+        {
+            "nodetype": "multibinning", "inputs": ["JetEta", "JetPt"], "flow": 1.0,
+            "edges": [[-5.191, 0.0, 5.191], [0.0, 50.0, 9999.0]], "content": [1.1, 1.2, 1.3, 1.4],
+        },
+    ],
+)  # fmt: skip
+def test_any_other_shape_of_level_equals_correctionlib(tmp_path: Path, data: Any) -> None:
+    path = write(tmp_path / "shape.json.gz", [correction("L2Relative", ["JetEta", "JetPt"], data)])
+    columns = jets(500)
+    got, _ = read_json(path, TAG, ALGORITHM, "L2Relative").evaluate(columns)
+    np.testing.assert_allclose(got, library(path, f"{TAG}_L2Relative_{ALGORITHM}", columns), rtol=1e-14)
+
+
+def test_survives_pickling_without_its_file(toy: Path) -> None:
+    columns = jets(100)
+    payload = read_json(toy, TAG, ALGORITHM, [*LEVELS, "L2Residual"])
+    want, _ = payload.evaluate(columns)
+    stored = pickle.dumps(payload)
+    toy.unlink()
+    np.testing.assert_array_equal(pickle.loads(stored).evaluate(columns)[0], want)
+
+
+# --- real files
+
+#: numpy's logarithms and those of the C library, which correctionlib calls, differ in the last bit on processors with
+#: AVX-512, and polynomials of high order in log10(pT) make up to 1e-11 of that.
+ROUNDING = 1e-10
+
+REAL = [
+    ("2017_UL_jet_jerc", "Summer19UL17_V5_MC", "AK4PFchs"),
+    ("2017_UL_jet_jerc", "Summer19UL17_RunB_V5_DATA", "AK4PFchs"),
+    ("2017_UL_jet_jerc", "Summer19UL17_RunF_V5_DATA", "AK4PFchs"),
+    ("2017_UL_fatJet_jerc", "Summer19UL17_V5_MC", "AK8PFPuppi"),
+    ("2022_Summer22_jet_jerc", "Summer22_22Sep2023_V3_MC", "AK4PFPuppi"),
+    ("2022_Summer22_jet_jerc", "Summer22_22Sep2023_RunCD_V3_DATA", "AK4PFPuppi"),
+    ("2023_Summer23BPix_jet_jerc", "Summer23BPixPrompt23_V3_MC", "AK4PFPuppi"),
+    ("2023_Summer23BPix_jet_jerc", "Summer23BPixPrompt23_V3_DATA", "AK4PFPuppi"),
+    ("2022_Summer22_jet_jerc_PNet", "Summer22_22Sep2023_V2_MC", "AK4PFPuppiPNetRegressionPlusNeutrino"),
+    ("2022_Summer22_jet_jerc_PNet", "Summer22_22Sep2023_RunCD_V2_DATA", "AK4PFPuppiPNetRegression"),
+]
+
+
+@pytest.mark.parametrize(("stem", "tag", "algorithm"), REAL)
+def test_real_compounds_equal_correctionlib(real_data: Path, stem: str, tag: str, algorithm: str) -> None:
+    path = real_data / "jec" / f"{stem}.json.gz"
+    payload = read_json(path, tag, algorithm)
+    columns = jets(20_000)
+    columns["run"] = np.full(20_000, 369_870)
+    got, valid = payload.evaluate(columns)
+    assert valid.all()
+    assert payload.is_data == tag.endswith("DATA")
+    np.testing.assert_allclose(got, library(path, f"{tag}_L1L2L3Res_{algorithm}", columns), rtol=ROUNDING)
+
+
+FILES = [
+    "2017_UL_jet_jerc", "2017_UL_fatJet_jerc", "2022_Summer22_jet_jerc", "2022_Summer22_jet_jerc_PNet",
+    "2023_Summer23BPix_jet_jerc", "2023_Summer23BPix_jet_jerc_PNet",
+]  # fmt: skip
+
+
+def edge_jets(n: int) -> dict[str, np.ndarray]:
+    """Random jets, then jets at and beyond the edges of eta, phi, pT, rho and area."""
+    columns = jets(n)
+    edges = {
+        "pt_raw": [1e-3, 1.0, 9.0, 10.0, 5000.0, 1e5], "eta": [-5.191, -5.19, -2.5, 0.0, 2.5, 5.19],
+        "phi": [-3.1415, -1.2, -0.8, 0.0, 3.1415], "area": [0.0, 0.5, 10.0, 12.0], "rho": [0.0, 200.0, 300.0],
+    }  # fmt: skip
+    for name, values in edges.items():
+        for value in values:
+            more = jets(5, seed=len(columns["eta"])) | {name: np.full(5, value)}
+            columns = {key: np.concatenate([columns[key], more[key]]) for key in columns}
+    columns["run"] = np.full(columns["eta"].size, 369_870)
+    return columns
+
+
+@pytest.mark.parametrize("stem", FILES)
+def test_every_real_level_equals_correctionlib(real_data: Path, stem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Single levels, of data and simulation, of every algorithm; with jets beyond every edge."""
+    path = real_data / "jec" / f"{stem}.json.gz"
+    monkeypatch.setattr(correctionlib_json, "load", cache(correctionlib_json.load))
+    columns = edge_jets(500)
+    levels = [name.rsplit("_", 2) for name in library_file(path) if name.rsplit("_", 2)[1] in LEVELS]
+    assert len(levels) >= 8
+    for tag, level, algorithm in levels:
+        payload = read_json(path, tag, algorithm, level)
+        got, valid = payload.evaluate(columns)
+        with np.errstate(all="ignore"):
+            want = library(path, f"{tag}_{level}_{algorithm}", columns)
+        covered = (columns["eta"] >= -5.191) & (columns["eta"] < 5.191)
+        np.testing.assert_array_equal(valid, covered & np.isfinite(want) & (want > 0))
+        np.testing.assert_allclose(got[valid], want[valid], rtol=ROUNDING)
+
+
+def test_a_run_that_the_residual_was_not_made_for(real_data: Path) -> None:
+    path = real_data / "jec" / "2023_Summer23BPix_jet_jerc.json.gz"
+    payload = read_json(path, "Summer23BPixPrompt23_V3_DATA", "AK4PFPuppi")
+    columns = jets(10)
+    columns["run"] = np.full(10, 362_760)
+    with pytest.raises(
+        PayloadError, match="L2L3Residual is for run 369803 to 372415; the jets are of run 362760 to 362760: take the"
+    ):
+        payload.evaluate(columns)
+
+
+def test_real_file_names_what_it_has(real_data: Path) -> None:
+    path = real_data / "jec" / "2022_Summer22_jet_jerc.json.gz"
+    with pytest.raises(PayloadError, match=r"no tag 'Summer22_22Sep2023_V2_MC'.*nearest: Summer22_22Sep2023_V3_MC, "):
+        read_json(path, "Summer22_22Sep2023_V2_MC", "AK4PFPuppi")
+    with pytest.raises(PayloadError, match=r"no algorithm 'AK4PFchs'.*the file has: AK4PFPuppi$"):
+        read_json(path, "Summer22_22Sep2023_V3_MC", "AK4PFchs")
+    with pytest.raises(
+        PayloadError, match=r"no level 'L2Relativ' .*nearest: L2Relative.*the file has: L1FastJet, L1L2"
+    ):
+        read_json(path, "Summer22_22Sep2023_V3_MC", "AK4PFPuppi", "L2Relativ")
+    with pytest.raises(PayloadError, match=r"needs systematic, which no jet energy correction reads.*scale factor"):
+        read_json(path, "Summer22_22Sep2023_JRV1_MC", "AK4PFPuppi", "ScaleFactor")
+
+
+# --- wrong files
+
+
+def refused(path: Path, message: str, levels: str | list[str] = "L1L2L3Res") -> None:
+    with pytest.raises(PayloadError, match=message) as caught:
+        read_json(path, TAG, ALGORITHM, levels)
+    error: BaseException | None = caught.value
+    assert path.name in str(error)
+    while error is not None:  # coffea's skipbadfiles swallows an OSError anywhere in the chain, and drops the chunk
+        assert not isinstance(error, OSError)
+        error = error.__cause__
+
+
+def test_unreadable_files(tmp_path: Path, toy: Path) -> None:
+    path = tmp_path / "jerc.json.gz"
+    refused(path, "no such payload")
+    whole = toy.read_bytes()
+    path.write_bytes(whole[:-20])
+    refused(path, "the gzip stream is cut short")
+    path.write_bytes(whole[:12] + b"\xff" * 40)
+    refused(path, "cannot read|cut short")
+    path.write_bytes(gzip.decompress(whole)[:-50])
+    refused(path, "is not JSON .*expected a correctionlib file")
+    path.write_bytes(b"")
+    refused(path, "is not JSON")
+    path.unlink()
+    path.mkdir()
+    refused(path, "cannot read .*IsADirectoryError")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        "{}",
+        '"x"',
+        '{"schema_version": 1, "corrections": []}',
+        '{"schema_version": 2, "corrections": [{}]}',
+        '{"schema_version": 2, "corrections": 3}',
+    ],
+)
+def test_json_that_is_no_correctionlib_file(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "other.json"
+    path.write_text(content)
+    refused(path, "not of correctionlib's schema version 2")
+
+
+def test_a_file_without_any_correction(tmp_path: Path) -> None:
+    refused(write(tmp_path / "empty.json.gz", []), "the file has: no jet energy correction")
+
+
+@pytest.mark.parametrize("key", ["input_op", "output_op", "inputs_update"])
+def test_compounds_that_are_not_factorized(tmp_path: Path, key: str) -> None:
+    value: Any = ["JetEta"] if key == "inputs_update" else "+"
+    path = write(tmp_path / "odd.json.gz", [FIRST, SECOND, THIRD, RESIDUAL], [compound(LEVELS, ALL, **{key: value})])
+    refused(path, r"combines its levels by .*expected \('\*', '\*', \['JetPt'\]\)")
+
+
+def test_compound_of_levels_that_the_file_lacks(tmp_path: Path) -> None:
+    path = write(tmp_path / "cut.json.gz", [FIRST, SECOND], [compound(LEVELS, ALL)])
+    refused(path, "stacks Toy1_V1_MC_L3Absolute_AK4PFchs, Toy1_V1_MC_L2L3Residual_AK4PFchs, which the file lacks")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        binning("JetEta", [-5.191, 5.191], [formula("[0]+[1]", ["JetPt"], [1.0])]),
+        binning("JetEta", [-5.191, 5.191], [formula("x+y", ["JetPt"])]),
+        binning("JetEta", [-5.191, 0.0, 5.191], [1.0]),
+        binning("JetEta", [5.191, -5.191], [1.0]),
+        binning("JetEta", [-5.191, 5.191], [{"nodetype": "formularef", "index": 3, "parameters": []}]),
+        binning("JetEta", [-5.191, 5.191], [{"expression": "1"}]),
+        binning("JetPT", [0.0, 5.191], [1.0]),
+        {"nodetype": "binning"},
+        "1.0",
+        None,
+    ],
+)
+def test_damaged_levels(tmp_path: Path, data: Any) -> None:
+    path = write(tmp_path / "damaged.json.gz", [correction("L2Relative", ["JetEta", "JetPt"], data)])
+    refused(path, "Toy1_V1_MC_L2Relative_AK4PFchs is damaged", "L2Relative")
+
+
+def test_formula_that_nobody_can_read(tmp_path: Path) -> None:
+    data = binning("JetEta", [-5.191, 5.191], [formula("system(x)", ["JetPt"])])
+    path = write(tmp_path / "odd.json.gz", [correction("L2Relative", ["JetEta", "JetPt"], data)])
+    refused(path, "Toy1_V1_MC_L2Relative_AK4PFchs: cannot read the formula", "L2Relative")
+
+
+def test_levels_are_given_once(toy: Path) -> None:
+    for levels in ([], ["L2Relative", "L2Relative"]):
+        with pytest.raises(InputError, match="levels: expected a level or compound"):
+            read_json(toy, TAG, ALGORITHM, levels)
+    with pytest.raises(InputError, match=r"apply a level of toy.json.gz twice"):
+        read_json(toy, TAG, ALGORITHM, ["L1L2L3Res", "L2Relative"])

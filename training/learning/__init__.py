@@ -1,0 +1,1 @@
+"""Learning: recipe, sampling, losses, loop, run folder, search, ensemble, export."""

@@ -1,0 +1,132 @@
+"""Several networks as one model: a graph that averages their logarithms of the correction.
+
+Trainings that differ by their seed alone err differently; their mean is nearer to the truth than any of them
+(L. K. Hansen, P. Salamon, IEEE Trans. Pattern Anal. Mach. Intell. 12 (1990) 993). It costs what they cost together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from coffea_mljec.errors import InputError
+from coffea_mljec.models import ModelCard, open_folder, write_folder
+from training.learning.export import evaluated
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+__all__ = ["command", "ensemble", "mean_graph"]
+
+_OUTPUT = "log_correction"
+#: What members must have in common: the rest is what each was trained with.
+_SHARED = (
+    "engine", "features", "dtype", "target", "inverse", "output", "algorithm", "collections", "opset", "licence",
+)  # fmt: skip
+
+
+def command(
+    members: Annotated[list[Path], typer.Argument(help="Model folders, two or more, with the same inputs.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model folder to write.")],
+    name: Annotated[str | None, typer.Option(help="Name of the model; the folder's by default.")] = None,
+    evaluation: Annotated[
+        Path | None, typer.Option(help="card.json of an evaluation: its figures go into the card.")
+    ] = None,
+) -> None:
+    """Join several networks into one model, which averages their logarithms of the correction."""
+    folder = ensemble(members, output, name or output.name, evaluation)
+    typer.echo(f"{len(members)} networks joined: {folder}")
+
+
+def ensemble(members: Sequence[Path], output: Path, name: str, evaluation: Path | None = None) -> Path:
+    """Write the mean of some models as a model folder and return it.
+
+    Parameters
+    ----------
+    members : sequence of Path
+        Model folders of the engine ``onnx`` or ``pfn`` with the same features, jets and target.
+    output : Path
+        The model folder; a model in it is replaced.
+    name : str
+    evaluation : Path, optional
+        ``card.json`` of `training.evaluate`, for the card's metrics.
+
+    Raises
+    ------
+    InputError
+        With fewer than two members, members of another engine, or members that differ in their inputs; if onnx is
+        missing or the evaluation does not know the model.
+    """
+    try:
+        import onnx
+    except ImportError:
+        raise InputError("an ensemble needs onnx: pip install 'coffea-mljec[train]', or make train-env") from None
+    if len(members) < 2:
+        raise InputError(f"an ensemble needs two or more models, got {len(members)}")
+    folders = [open_folder(path) for path in members]
+    cards = [folder.card for folder in folders]
+    for path, card in zip(members, cards, strict=True):
+        if card.engine == "edgeconv":
+            raise InputError(f"{path}: engine {card.engine!r} cannot be joined with others, 'onnx' and 'pfn' can")
+        if different := [field for field in _SHARED if getattr(card, field) != getattr(cards[0], field)]:
+            raise InputError(
+                f"{path} and {members[0]} differ in {', '.join(different)}: one graph has one set of inputs"
+            )
+    graph = mean_graph([onnx.load_model_from_string(folder.graph) for folder in folders])
+    fields = _fields(cards, name)
+    if evaluation is not None:
+        fields["metrics"] = evaluated(evaluation, name)
+    write_folder(output, graph.SerializeToString(), fields)
+    return output
+
+
+def _fields(cards: Sequence[ModelCard], name: str) -> dict[str, Any]:
+    first = cards[0]
+    lows, highs = zip(*(_edges(card) for card in cards), strict=True)
+    domain = {
+        edge: (max(low[edge] for low in lows), min(high[edge] for high in highs))
+        for edge in lows[0]
+        if all(edge in low for low in lows)
+    }
+    told = ", ".join(f"{card.name} (seed {card.training.seed})" for card in cards)
+    return {field: first.model_dump(mode="json")[field] for field in _SHARED} | {
+        "name": name,
+        "description": f"Mean of {len(cards)} networks: {told}. {first.description}",
+        "domain": domain,
+        "batch_size": min(card.batch_size for card in cards),
+        "training": first.training.model_dump() | {"n_jets": max(card.training.n_jets for card in cards)},
+        "parameters": sum(card.parameters for card in cards),
+        "metrics": {},
+    }
+
+
+def _edges(card: ModelCard) -> tuple[dict[str, float], dict[str, float]]:
+    known = {edge: value for edge, value in card.domain if value is not None}
+    return {edge: value[0] for edge, value in known.items()}, {edge: value[1] for edge, value in known.items()}
+
+
+def mean_graph(graphs: Sequence[ModelProto]) -> ModelProto:
+    """Return the graph with the inputs of ``graphs``, which are the same, and the mean of their outputs.
+
+    Parameters
+    ----------
+    graphs : sequence of ModelProto
+        With the output ``log_correction`` [n].
+    """
+    from onnx import checker, helper
+    from onnx.compose import add_prefix
+
+    parts = [add_prefix(graph, f"member{number}_", rename_inputs=False).graph for number, graph in enumerate(graphs)]
+    nodes = [node for part in parts for node in part.node]
+    outputs = [part.output[0].name for part in parts]
+    nodes.append(helper.make_node("Mean", outputs, [_OUTPUT], name="mean"))
+    joined = helper.make_graph(
+        nodes, "ensemble", list(graphs[0].graph.input), list(graphs[0].graph.output),
+        initializer=[tensor for part in parts for tensor in part.initializer],
+    )  # fmt: skip
+    model = helper.make_model(joined, opset_imports=graphs[0].opset_import, ir_version=graphs[0].ir_version)
+    checker.check_model(model, full_check=True)
+    return model

@@ -1,0 +1,289 @@
+"""The recipe of a training: every setting, read from a YAML or TOML file and saved with the run."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml  # type: ignore[import-untyped]
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from coffea_mljec.errors import InputError
+from coffea_mljec.features import FEATURE_SETS, FeatureSet
+from training.dataset.selection import Selection
+from training.learning.sampling import Sampling
+from training.networks.architecture import ARCHITECTURES, AnyArchitecture
+from training.networks.standardisation import Transform
+from training.trees.settings import Trees
+
+__all__ = ["AnyRecipe", "Learning", "Recipe", "Sample", "TreesRecipe", "parse_recipe", "read_recipe"]
+
+Positive = Annotated[int, Field(gt=0)]
+Rate = Annotated[float, Field(gt=0.0)]
+
+
+class Learning(BaseModel):
+    """How the weights are found (DESIGN section 5).
+
+    Attributes
+    ----------
+    loss_range : float
+        Targets beyond this size contribute 0 to the loss but stay in its denominator.
+    batch_size : int
+        Jets in a batch.
+    learning_rate : float
+        Of Adam, at the start.
+    weight_decay : float
+        Of Adam, decoupled (I. Loshchilov, F. Hutter, arXiv:1711.05101), on the matrices of dense layers alone.
+    symmetries : bool
+        Whether training jets are turned about the beam and mirrored at random (`training.dataset.symmetry`).
+    schedule : "plateau" or "cosine"
+        Whether the learning rate falls, and the training stops, when the validation loss no longer gains; or it rises
+        during the warm-up and falls along a cosine to 0 at a known end (`learning.schedule`): for a fixed budget.
+    warm_up : float
+        Share of a cosine's length in which the learning rate rises.
+    schedule_jets : int or None
+        Length of a cosine in jets; None: ``max_epochs`` epochs.
+    plateau_factor, plateau_patience : float, int
+        The learning rate is multiplied by the factor after so many epochs without gain.
+    stop_patience : int
+        Training stops after so many epochs without gain; the best weights are kept. Not with a cosine.
+    least_gain : float
+        What counts as a gain in validation loss.
+    max_epochs : int
+        Training ends there at the latest.
+    jets_per_epoch : int or None
+        Validation, checkpoint and learning-rate schedule come after so many jets; None: after all of them. A pass over
+        all jets is then several epochs, and a slow network loses little when it is interrupted.
+    validation_jets : int or None
+        Jets of the validation split, drawn once by the seed, that the validation loss is taken from; None: all.
+    max_minutes : float or None
+        On a plateau, training ends after the epoch in which this time is over. A cosine reaches its end when this time
+        is over, if its jets do not end it before.
+    threads : int
+        CPU threads of torch.
+    accelerator : str
+        ``auto`` takes a GPU if there is one; ``cpu``, ``gpu``.
+    precision : "single", "tf32" or "bf16"
+        Of products on a GPU: float32; with 10 bits of mantissa and as fast as the card can; the same, and what a
+        ParticleNet keeps of every edge in half precision (bfloat16). Norms, sums and the loss are float32 in each case,
+        and so is all that is calculated on a CPU.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    loss_range: Rate = 1.0
+    batch_size: Positive = 1024
+    learning_rate: Rate = 2e-3
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    symmetries: bool = False
+    schedule: Literal["plateau", "cosine"] = "plateau"
+    warm_up: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.03
+    schedule_jets: Positive | None = None
+    plateau_factor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
+    plateau_patience: Positive = 5
+    stop_patience: Positive = 7
+    least_gain: Annotated[float, Field(ge=0.0)] = 1e-4
+    max_epochs: Positive = 200
+    jets_per_epoch: Positive | None = None
+    validation_jets: Positive | None = None
+    max_minutes: Rate | None = None
+    threads: Positive = 2
+    accelerator: Annotated[str, Field(pattern="^(auto|cpu|gpu)$")] = "auto"
+    precision: Literal["single", "tf32", "bf16"] = "tf32"
+
+    @model_validator(mode="after")
+    def _a_length_is_a_cosines(self) -> Learning:
+        if self.schedule_jets is not None and self.schedule != "cosine":
+            raise ValueError("schedule_jets is the length of a cosine: set schedule to cosine, or leave it out")
+        return self
+
+
+class Sample(BaseModel):
+    """What every training depends on, whatever it trains: which jets, which features, what the card says.
+
+    Attributes
+    ----------
+    name : str
+        Name of the run's folder and of the exported model.
+    description : str
+        One line for the model card.
+    sample : str
+        Name of the training sample for the model card.
+    fast_simulation : bool
+        Whether the sample is parametrised simulation; applying the model to anything else then warns.
+    algorithm : str
+        Jet algorithm and pileup scheme, for the model card.
+    collections : tuple of str
+        NanoAOD collections that the model may be applied to.
+    productions : tuple of Path
+        Folders with simulated ROOT files, or files. Relative paths count from the working directory.
+    cache, runs : Path
+        Folders for prepared jets and for runs.
+    seed : int
+        Of weights, order and acceptance.
+    features : str or mapping
+        A named feature set, or collection -> names.
+    split : tuple of float
+        Shares of train, validation and test events.
+    train_jets : int or None
+        Jets of the training split that are used, drawn by the seed before they are sampled; None: all.
+    selection, sampling
+        See there.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    description: str
+    sample: str
+    fast_simulation: bool
+    algorithm: str = "AK4PFchs"
+    collections: tuple[str, ...] = ("Jet",)
+    productions: Annotated[tuple[Path, ...], Field(min_length=1)]
+    cache: Path = Path("productions/prepared")
+    runs: Path = Path("runs")
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
+    features: str | dict[str, tuple[str, ...]] = "pfnano"
+    split: tuple[float, float, float] = (0.6, 0.2, 0.2)
+    train_jets: Positive | None = None
+    selection: Selection = Selection()
+    sampling: Sampling = Sampling()
+
+    @field_validator("features")
+    @classmethod
+    def _known_features(cls, value: str | dict[str, tuple[str, ...]]) -> str | dict[str, tuple[str, ...]]:
+        if isinstance(value, str):
+            if value not in FEATURE_SETS:
+                raise ValueError(
+                    f"unknown feature set {value!r}: choose one of {', '.join(FEATURE_SETS)} or list the names"
+                )
+        else:
+            FeatureSet.from_names(value)
+        return value
+
+    @property
+    def feature_set(self) -> FeatureSet:
+        """The features as a validated schema."""
+        return FEATURE_SETS[self.features] if isinstance(self.features, str) else FeatureSet.from_names(self.features)
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.runs / self.name
+
+    def write(self, path: Path) -> None:
+        """Write the recipe as YAML, every setting in it; `read_recipe` reads it."""
+        temporary = path.with_name(path.name + ".part")
+        temporary.write_text(yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False))
+        temporary.rename(path)
+
+
+class Recipe(Sample):
+    """Everything that the training of a network depends on.
+
+    Attributes
+    ----------
+    architecture : str, Architecture or ParticleNetArchitecture
+        A named architecture, or its widths.
+    transforms : mapping
+        collection -> feature -> `Transform`, in place of the defaults.
+    learning : Learning
+        How the weights are found.
+    on_gpu : mapping
+        Settings in place of the above where the training runs on a GPU (`settled`): a card that is as fast as fifty
+        cores wants larger batches and more passes. Names as in a recipe's file; those of ``learning`` stand below it.
+    """
+
+    architecture: str | AnyArchitecture = "pfn-r-lite"
+    transforms: dict[str, dict[str, Transform]] = {}
+    learning: Learning = Learning()
+    on_gpu: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _possible_on_a_gpu(self) -> Recipe:
+        if self.on_gpu:
+            self.settled(gpu=True)
+        return self
+
+    @field_validator("architecture")
+    @classmethod
+    def _known_architecture(cls, value: str | AnyArchitecture) -> str | AnyArchitecture:
+        if isinstance(value, str) and value not in ARCHITECTURES:
+            raise ValueError(
+                f"unknown architecture {value!r}: choose one of {', '.join(ARCHITECTURES)} or give its widths"
+            )
+        return value
+
+    @property
+    def widths(self) -> AnyArchitecture:
+        """The architecture with its widths."""
+        return ARCHITECTURES[self.architecture] if isinstance(self.architecture, str) else self.architecture
+
+    def settled(self, gpu: bool) -> Recipe:
+        """Return the recipe as it is trained, with the settings of `on_gpu` or without them."""
+        content = self.model_dump() | {"on_gpu": {}}
+        if gpu:
+            content |= self.on_gpu | {"learning": content["learning"] | self.on_gpu.get("learning", {})}
+        return Recipe.model_validate(content)
+
+
+class TreesRecipe(Sample):
+    """Everything that the training of boosted trees depends on.
+
+    Attributes
+    ----------
+    trees : Trees
+        Number, size and learning rate of the trees.
+    """
+
+    features: str | dict[str, tuple[str, ...]] = "jets"
+    trees: Trees
+
+    @field_validator("features")
+    @classmethod
+    def _of_jets_alone(cls, value: str | dict[str, tuple[str, ...]]) -> str | dict[str, tuple[str, ...]]:
+        chosen = FEATURE_SETS[value] if isinstance(value, str) else FeatureSet.from_names(value)
+        if set(chosen.names()) != {"jet"}:
+            raise ValueError(f"boosted trees read jet features only, and these hold {', '.join(chosen.names())}")
+        return value
+
+
+AnyRecipe = Recipe | TreesRecipe
+
+
+def parse_recipe(content: dict[str, Any]) -> AnyRecipe:
+    """Return the recipe that some settings make; raises pydantic's ValidationError."""
+    return (TreesRecipe if "trees" in content else Recipe).model_validate(content)
+
+
+def read_recipe(path: Path, **changes: Any) -> AnyRecipe:
+    """Read a recipe from a ``.yaml``, ``.yml`` or ``.toml`` file; one with ``trees`` is that of boosted trees.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    **changes
+        Settings in place of the file's.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it cannot be parsed, or a setting is unknown, missing or impossible: each is named.
+    """
+    if not path.is_file():
+        raise InputError(f"no recipe at {path}: give a YAML or TOML file such as training/configs/pfn-r-lite.yaml")
+    text = path.read_text()
+    try:
+        content = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
+    except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be parsed: {error}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} must hold settings by name, got {type(content).__name__}")
+    try:
+        return parse_recipe(content | changes)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, item['loc'])) or 'recipe'}: {item['msg']}" for item in error.errors()]
+        raise InputError(f"{path}: impossible settings: " + "; ".join(lines)) from None

@@ -1,0 +1,207 @@
+"""Hyperparameter search: short trainings of one recipe with other settings, chosen by optuna, kept in a study.
+
+The study is an SQLite file and goes on where it was; its table is written anew after every trial. What defines the loss
+(split, selection, sampling) is never varied: losses would not compare.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from coffea_mljec.errors import InputError
+from training.learning.recipe import AnyRecipe, Recipe, TreesRecipe, parse_recipe, read_recipe
+from training.learning.run_folder import read_run
+from training.learning.train import train
+from training.networks.architecture import Architecture
+
+__all__ = ["command", "search", "suggest"]
+
+
+def command(
+    recipe: Annotated[Path, typer.Argument(help="Recipe to start from, such as training/configs/pfn-r-lite.yaml.")],
+    trials: Annotated[int, typer.Option(min=1, help="Trainings in all, those of before included.")] = 20,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of a training, in place of the recipe's.")] = None,
+    jets: Annotated[int | None, typer.Option(min=1, help="Training jets, in place of the recipe's.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads, in place of the recipe's.")] = None,
+    production: Annotated[
+        list[Path] | None, typer.Option(help="ROOT files or folders, in place of the recipe's.")
+    ] = None,
+    runs: Annotated[Path | None, typer.Option(help="Folder for runs, in place of the recipe's.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Folder that gets the study's table and figure.")] = None,
+    quiet: Annotated[bool, typer.Option(help="No progress bars.")] = False,
+) -> None:
+    """Search for better settings of a recipe; the study is RUNS/NAME-search and can be continued."""
+    start = read_recipe(recipe)
+    changes: dict[str, Any] = {}
+    if production:
+        changes["productions"] = tuple(production)
+    if runs is not None:
+        changes["runs"] = runs
+    if jets is not None:
+        changes["train_jets"] = jets
+    kind = "trees" if isinstance(start, TreesRecipe) else "learning"
+    limits = {("rounds" if kind == "trees" else "max_epochs"): epochs, "threads": threads}
+    known = {name: value for name, value in limits.items() if value is not None}
+    settings = start.trees if isinstance(start, TreesRecipe) else start.learning
+    changes[kind] = settings.model_dump() | known
+    folder = search(read_recipe(recipe, **changes), trials, not quiet)
+    if report is not None:
+        report.mkdir(parents=True, exist_ok=True)
+        for name in ("study.csv", "study.md", "study.png"):
+            shutil.copy(folder / name, report / f"{start.name}.{name.rpartition('.')[2]}")
+    typer.echo((folder / "study.md").read_text())
+    typer.echo(f"study: {folder}")
+
+
+def search(recipe: AnyRecipe, trials: int, progress: bool = True) -> Path:
+    """Train with other settings until the study has so many finished trials; return its folder.
+
+    Parameters
+    ----------
+    recipe : Recipe or TreesRecipe
+        The first trial is the recipe itself.
+    trials : int
+        Finished trials in all, those of an interrupted study included.
+    progress : bool
+        Whether to show progress bars.
+
+    Returns
+    -------
+    Path
+        ``runs/NAME-search`` with ``study.db``, ``study.csv``, ``study.md``, ``study.png``, and each trial's run.
+
+    Raises
+    ------
+    InputError
+        If optuna is missing.
+    """
+    try:
+        import optuna
+    except ImportError:
+        raise InputError("the search needs optuna: pip install 'coffea-mljec[train]', or make train-env") from None
+    folder = recipe.runs / f"{recipe.name}-search"
+    folder.mkdir(parents=True, exist_ok=True)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = optuna.storages.RDBStorage(f"sqlite:///{folder / 'study.db'}")
+    try:
+        study = optuna.create_study(
+            study_name=recipe.name, storage=storage, direction="minimize", load_if_exists=True,
+        )  # fmt: skip
+        # A continued search must not draw what it drew before.
+        study.sampler = optuna.samplers.TPESampler(seed=recipe.seed + len(study.trials))
+
+        def objective(trial: Any) -> float:
+            tried = recipe if trial.number == 0 else suggest(trial, recipe)
+            named = parse_recipe(tried.model_dump() | {"name": f"trial-{trial.number:03d}", "runs": folder})
+            run = read_run(train(named, progress=progress))
+            trial.set_user_attr("parameters", run["parameters"])
+            trial.set_user_attr("test_loss", run["metrics"].get("test_loss"))
+            if "speed" in run:
+                trial.set_user_attr("jets_per_second", round(run["speed"]["jets_per_second"]))
+            return float(run["metrics"]["val_loss"])
+
+        while (left := trials - len(_done(study))) > 0:
+            study.optimize(objective, n_trials=1, catch=())
+            _write_tables(folder, study)
+            if progress:
+                typer.echo(f"{left - 1} trials left; best validation loss {study.best_value:.5f}", err=True)
+        _write_tables(folder, study)
+        _draw(folder / "study.png", _done(study))
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+    return folder
+
+
+def suggest(trial: Any, recipe: AnyRecipe) -> AnyRecipe:
+    """Return the recipe with the settings of a trial.
+
+    Networks: learning rate, batch size and batch norm's momentum; particle flow networks also the layers' widths and
+    whether the constituents are pooled by their pT too.
+    Trees: learning rate, leaves, least jets in a leaf and penalty.
+    """
+    if isinstance(recipe, TreesRecipe):
+        trees = {
+            "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.3, log=True),
+            "leaves": trial.suggest_int("leaves", 15, 255, log=True),
+            "min_jets_in_leaf": trial.suggest_int("min_jets_in_leaf", 20, 1000, log=True),
+            "l2": trial.suggest_float("l2", 1e-3, 30.0, log=True),
+        }
+        return parse_recipe(recipe.model_dump() | {"trees": recipe.trees.model_dump() | trees})
+    learning = {
+        "learning_rate": trial.suggest_float("learning_rate", 5e-4, 8e-3, log=True),
+        "batch_size": trial.suggest_categorical("batch_size", [256, 512, 1024, 2048]),
+    }
+    widths = recipe.widths.model_dump() | {"momentum": trial.suggest_float("momentum", 0.01, 0.2, log=True)}
+    if isinstance(recipe.widths, Architecture):
+        phi, head = trial.suggest_int("phi", 32, 128, step=16), trial.suggest_int("head", 64, 256, step=32)
+        depth = trial.suggest_int("head_layers", 2, 5)
+        widths |= {
+            "phi_candidate": (phi // 4, phi // 2, phi),
+            "phi_vertex": (phi // 8, phi // 4, phi // 2),
+            "head": tuple(max(8, head >> layer) for layer in range(depth)),
+            "pooling": tuple(trial.suggest_categorical("pooling", ["sum", "sum pt"]).split()),
+        }
+    changes = {"learning": recipe.learning.model_dump() | learning, "architecture": widths}
+    return Recipe.model_validate(recipe.model_dump() | changes)
+
+
+def _done(study: Any) -> list[Any]:
+    return [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+
+
+def _draw(path: Path, trials: list[Any]) -> None:
+    """Draw the validation losses of the trials: in their order with the best so far, and over the parameters."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    order, size = figure.subplots(1, 2, sharey=True)
+    numbers, losses = [trial.number for trial in trials], [trial.value for trial in trials]
+    best = [min(losses[: i + 1]) for i in range(len(losses))]
+    order.plot(numbers, losses, "o", numbers, best, "-")
+    order.set_xlabel("trial (0: the recipe)")
+    order.set_ylabel("validation loss")
+    size.plot([trial.user_attrs["parameters"] for trial in trials], losses, "o")
+    for trial in trials:
+        size.annotate(str(trial.number), (trial.user_attrs["parameters"], trial.value), fontsize=7)
+    size.set_xscale("log")
+    size.set_xlabel("parameters")
+    temporary = path.with_name(path.name + ".part")
+    figure.savefig(temporary, format="png", dpi=80)
+    temporary.rename(path)
+
+
+def _write_tables(folder: Path, study: Any) -> None:
+    """Write the finished trials, best first, as ``study.csv`` and ``study.md``."""
+    trials = sorted(_done(study), key=lambda trial: trial.value)
+    parameters = sorted({name for trial in trials for name in trial.params})
+    extra = ["test_loss", "parameters", "jets_per_second"]
+    rows = [
+        [str(trial.number), f"{trial.value:.6f}"]
+        + [_text(trial.user_attrs.get(name)) for name in extra]
+        + [_text(trial.params.get(name, "recipe" if not trial.params else "")) for name in parameters]
+        for trial in trials
+    ]
+    columns = ["trial", "val_loss", *extra, *parameters]
+    table = io.StringIO()
+    csv.writer(table, lineterminator="\n").writerows([columns, *rows])
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    for name, text in (("study.csv", table.getvalue()), ("study.md", "\n".join(lines) + "\n")):
+        temporary = folder / f"{name}.part"
+        temporary.write_text(text)
+        temporary.rename(folder / name)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.5g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,1 @@
+"""Networks and trees as ONNX graphs on flat inputs."""

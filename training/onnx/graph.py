@@ -1,0 +1,51 @@
+"""A trained network as one ONNX graph on flat jagged inputs, its normalisation inside.
+
+Inputs: ``jet_features`` float32 [n, F] and, per collection, ``c_features`` float32 [N_c, F_c] and ``c_offsets`` int64
+[n + 1], from 0. Output: ``log_correction`` float32 [n]. All first axes are dynamic and may be 0.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from training.networks.context import ContextPFN
+from training.networks.layers import Block
+from training.networks.network import Network
+from training.networks.particlenet import ParticleNet
+from training.networks.pfn import PFN
+from training.onnx.context import write_context_network
+from training.onnx.jagged import Rows, write_head
+from training.onnx.particlenet import write_cloud
+from training.onnx.writer import IR_VERSION, OPSET, Writer, folded, standardised_dense
+
+__all__ = ["IR_VERSION", "OPSET", "network_graph"]
+
+
+def network_graph(network: Network) -> bytes:
+    """Return the serialised ONNX model of a network in evaluation mode.
+
+    Parameters
+    ----------
+    network : PFN, ParticleNet or ContextPFN
+        With its standardisations.
+    """
+    write = Writer({c: len(part.features) for c, part in network.standardisations.items()})
+    if isinstance(network, ContextPFN):
+        write_context_network(write, network)
+        return write.serialised("context_pfn")
+    if isinstance(network, ParticleNet):
+        pooled = [write_cloud(write, network, c) for c in network.collections]
+    else:
+        pooled = [part for c in network.collections for part in _write_sums(write, network, c)]
+    write_head(write, network, pooled)
+    return write.serialised("particlenet" if isinstance(network, ParticleNet) else "pfn")
+
+
+def _write_sums(write: Writer, network: PFN, collection: str) -> list[str]:
+    """Add a collection's per-constituent network and the sums over each jet's rows."""
+    layers = folded(cast("Block", network.phi[collection]))
+    rows = standardised_dense(write, collection, network.standardisations[collection], layers[0])
+    for i, layer in enumerate(layers[1:], start=1):
+        rows = write.dense(rows, layer, f"{collection}.{i}", relu=True)
+    shape, width = network.architecture, len(layers[-1][1])
+    return Rows(write, collection).pooled(rows, width, shape.pooling, network.shares[collection], collection)
