@@ -8,11 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Status", "mark"]
+__all__ = ["STATUS_TYPE", "Status", "StatusArray", "carries", "mark", "no_status"]
+
+STATUS_TYPE = np.uint16
+"""Of ``mljec_status``. Files written before version 0.2 hold the same bits in 8."""
+
+StatusArray = npt.NDArray[np.uint16]
 
 
 class Status(IntFlag):
-    """Bits of the per-jet field ``mljec_status`` (uint8).
+    """Bits of the per-jet field ``mljec_status`` (`STATUS_TYPE`).
 
     A jet either has `APPLIED` (the provider's own factor), or `FALLBACK` (the fallback provider's factor), or neither:
     then it kept the pT that the file had. The other bits say why, or what to know about it.
@@ -44,13 +49,23 @@ class Status(IntFlag):
         return (jets["mljec_status"] & int(self)) == int(self)
 
 
-def mark(flags: npt.NDArray[np.uint8], where: npt.NDArray[Any], bits: Status) -> None:
+def no_status(n_jets: int) -> StatusArray:
+    """The status of jets of which nothing is known yet, shape (n_jets,)."""
+    return np.zeros(n_jets, STATUS_TYPE)
+
+
+def mark(flags: StatusArray, where: npt.NDArray[Any], bits: Status) -> None:
     """Set bits in place for the jets selected by a mask or by indices.
 
     Parameters
     ----------
-    flags : ndarray of uint8, shape (n_jets,)
+    flags : ndarray of STATUS_TYPE, shape (n_jets,)
     where : ndarray of bool or int
     bits : Status
     """
-    flags[where] |= np.uint8(bits)
+    flags[where] |= STATUS_TYPE(bits)
+
+
+def carries(flags: StatusArray, bits: Status) -> npt.NDArray[np.bool_]:
+    """Whether any of these bits is set, jet by jet."""
+    return (flags & STATUS_TYPE(bits)) != 0

@@ -12,7 +12,7 @@ ORDER = [
     "foundations", "numerics", "support", "nano", "features", "models", "payloads", "systematics", "corrections", "met",
     "workers", "validation", "report", "cli",
 ]  # fmt: skip
-FOUNDATIONS = {"errors", "status"}
+FOUNDATIONS = {"defaults", "errors", "status"}
 
 
 def room_of(module: str) -> str | None:

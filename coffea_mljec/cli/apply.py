@@ -68,8 +68,7 @@ def apply(
 
 
 def _provider(model: str | None, regression: str | None, standard: Any) -> Any:
-    from coffea_mljec import MLJEC
-    from coffea_mljec.models import DEFAULT_MODEL
+    from coffea_mljec import MLJEC, defaults
 
     if regression is not None:
         if model is not None:
@@ -77,7 +76,7 @@ def _provider(model: str | None, regression: str | None, standard: Any) -> Any:
         return stored_regression(regression, fallback=standard)
     if model is None and standard is not None:
         return standard
-    return MLJEC(model or DEFAULT_MODEL, fallback=standard)
+    return MLJEC(model or defaults.MODEL, fallback=standard)
 
 
 def _jobs(paths: dict[str, Path], provider: Any, collection: str, force: bool, resume: bool) -> list[Job]:

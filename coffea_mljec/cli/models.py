@@ -25,7 +25,8 @@ def models(
     from rich.table import Table
     from rich.text import Text
 
-    from coffea_mljec.models import DEFAULT_MODEL, bundled, open_model
+    from coffea_mljec import defaults
+    from coffea_mljec.models import bundled, open_model
 
     if name is not None:
         out.print_json(open_model(name).card.model_dump_json())
@@ -40,7 +41,7 @@ def models(
         features = ", ".join(f"{len(names)} {kind}" for kind, names in card.feature_set.names().items() if names)
         sample = card.training.sample + (" (parametrised simulation)" if card.training.fast_simulation else "")
         table.add_row(
-            Text(key + (" (default)" if key == DEFAULT_MODEL else ""), style="bold"),
+            Text(key + (" (default)" if key == defaults.MODEL else ""), style="bold"),
             f"{card.algorithm}: {', '.join(card.collections)}",
             f"{card.parameters:,}",
             features,

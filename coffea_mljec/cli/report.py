@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from coffea_mljec import defaults
 from coffea_mljec.cli.options import Collection, Inputs, Output, Running, StandardPath
 from coffea_mljec.cli.terminal import out, output_folder, say_skipped
 from coffea_mljec.cli.validate import AsStored, compared, print_report
@@ -48,7 +49,7 @@ def report(
     weight: Annotated[
         str | None, typer.Option(help="Event weight, such as genWeight. Without it every event counts once.")
     ] = None,
-    replicas: Annotated[int, typer.Option(min=0, help="Bootstrap replicas behind the errors.")] = 30,
+    replicas: Annotated[int, typer.Option(min=0, help="Bootstrap replicas behind the errors.")] = defaults.REPLICAS,
     dijets: Annotated[bool, typer.Option(help="Measure the resolution from dijets too.")] = True,
     balance: Annotated[
         BalanceReference | None, typer.Option(help="Measure the balance against Z bosons or photons too.")

@@ -7,9 +7,11 @@ from typing import Annotated, Any
 import awkward as ak
 import typer
 
+from coffea_mljec import defaults
 from coffea_mljec.cli.options import Collection, Inputs, Output, Running, StandardPath, stored_regression
 from coffea_mljec.cli.terminal import err, out, output_folder, say_skipped
 from coffea_mljec.errors import InputError
+from coffea_mljec.status import STATUS_TYPE
 from coffea_mljec.workers import Checkpoints, plan_of, process
 
 __all__ = ["AsStored", "compared", "print_report", "validate"]
@@ -23,7 +25,7 @@ class AsStored:
     def apply(self, events: Any, collection: str = "Jet") -> Any:
         """Return the collection with an ``mljec_status`` of 0: nothing was corrected."""
         jets = events[collection]
-        return ak.with_field(jets, ak.values_astype(ak.zeros_like(jets["pt"]), "uint8"), "mljec_status")
+        return ak.with_field(jets, ak.values_astype(ak.zeros_like(jets["pt"]), STATUS_TYPE), "mljec_status")
 
 
 def validate(
@@ -44,7 +46,7 @@ def validate(
     weight: Annotated[
         str | None, typer.Option(help="Event weight, such as genWeight. Without it every event counts once.")
     ] = None,
-    replicas: Annotated[int, typer.Option(min=0, help="Bootstrap replicas behind the errors.")] = 30,
+    replicas: Annotated[int, typer.Option(min=0, help="Bootstrap replicas behind the errors.")] = defaults.REPLICAS,
     plots: Annotated[bool, typer.Option(help="Draw the plots (needs matplotlib).")] = True,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a validation that was interrupted.")] = False,
     running: Running,
@@ -97,11 +99,10 @@ def compared(models: list[str], regressions: list[str], standard: Any) -> dict[s
     InputError
         If two of them have the same name.
     """
-    from coffea_mljec import MLJEC
-    from coffea_mljec.models import DEFAULT_MODEL
+    from coffea_mljec import MLJEC, defaults
 
     if not models and not regressions and standard is None:
-        models = [DEFAULT_MODEL]
+        models = [defaults.MODEL]
     found: list[Any] = [AsStored()] if standard is None else [AsStored(), standard]
     found += [MLJEC(model, fallback=standard) for model in models]
     found += [stored_regression(text, fallback=standard) for text in regressions]

@@ -17,7 +17,7 @@ from coffea_mljec.nano import Layout, raw_jets
 from coffea_mljec.nano.adapter import JET_QUANTITIES
 from coffea_mljec.payloads import Payload, read_json, read_text
 from coffea_mljec.payloads.suitability import DEDICATED, Made, check_kind, warn_of_runs
-from coffea_mljec.status import Status, mark
+from coffea_mljec.status import Status, mark, no_status
 from coffea_mljec.systematics.shifts import SystematicOptions
 
 __all__ = ["FactorizedJEC"]
@@ -207,7 +207,7 @@ class FactorizedJEC(Provider):
         if self.payload.is_data:
             warn_of_runs(self.payload, columns["run"])
         factor, valid = self.payload.evaluate(columns)
-        status = np.zeros(factor.size, np.uint8)
+        status = no_status(factor.size)
         bad = ~(columns["pt_raw"] > 0)
         for column in columns.values():
             bad |= ~np.isfinite(column)

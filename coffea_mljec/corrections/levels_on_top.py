@@ -15,7 +15,7 @@ from coffea_mljec.nano.adapter import JET_QUANTITIES
 from coffea_mljec.nano.algorithm import is_simulation
 from coffea_mljec.payloads import Payload
 from coffea_mljec.payloads.suitability import warn_of_runs
-from coffea_mljec.status import Status, mark
+from coffea_mljec.status import STATUS_TYPE, Status, StatusArray, carries, mark
 
 __all__ = ["OnTop"]
 
@@ -75,8 +75,8 @@ class OnTop:
         return tuple(dict.fromkeys([*names, *(["run"] if payload is self.residual else [])]))
 
     def multiply(
-        self, events: Any, layout: Layout, factor: npt.NDArray[np.float64], status: npt.NDArray[np.uint8], user: str
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]:
+        self, events: Any, layout: Layout, factor: npt.NDArray[np.float64], status: StatusArray, user: str
+    ) -> tuple[npt.NDArray[np.float64], StatusArray]:
         """Return factor and status with the levels, each evaluated at the pT corrected by what came before.
 
         Jets that a level does not cover lose APPLIED and get OUT_OF_DOMAIN.
@@ -86,8 +86,8 @@ class OnTop:
             if payload is self.residual:
                 warn_of_runs(payload, columns["run"])
             step, valid = payload.evaluate(columns | {"pt_raw": columns["pt_raw"].astype(np.float64) * factor})
-            applied = (status & np.uint8(Status.APPLIED)) != 0
-            status = np.where(applied & ~valid, status & ~np.uint8(Status.APPLIED), status).astype(np.uint8)
+            applied = carries(status, Status.APPLIED)
+            status = np.where(applied & ~valid, status & ~STATUS_TYPE(Status.APPLIED), status).astype(STATUS_TYPE)
             mark(status, applied & ~valid, Status.OUT_OF_DOMAIN)
             factor = np.where(applied & valid, factor * step, factor)
         return factor, status

@@ -11,15 +11,15 @@ from typing import Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
+from coffea_mljec import defaults, models
 from coffea_mljec import features as feature_room
-from coffea_mljec import models
 from coffea_mljec.corrections.provider import Factors, Path, Provider
 from coffea_mljec.errors import InputError, MissingBranchError
 from coffea_mljec.nano import FlatJets, Layout, flatten, required_paths
 from coffea_mljec.nano.jagged import offsets_of
 from coffea_mljec.payloads import Payload
 from coffea_mljec.payloads.suitability import Made
-from coffea_mljec.status import Status, mark
+from coffea_mljec.status import STATUS_TYPE, Status, StatusArray, carries, mark
 from coffea_mljec.systematics.shifts import SystematicOptions
 
 __all__ = ["MLJEC", "FastSimulationWarning"]
@@ -68,7 +68,7 @@ class MLJEC(Provider):
 
     def __init__(
         self,
-        model: str | os.PathLike[str] = models.DEFAULT_MODEL,
+        model: str | os.PathLike[str] = defaults.MODEL,
         fallback: Provider | None = None,
         *,
         name: str | None = None,
@@ -179,17 +179,17 @@ class MLJEC(Provider):
     def _factor(self, events: Any, layout: Layout) -> Factors:
         if self._falls_back_wholly(layout):
             n_jets = int(offsets_of(events[layout.collection], layout.collection)[-1])
-            return np.ones(n_jets), np.full(n_jets, Status.NO_CONSTITUENTS, np.uint8)
+            return np.ones(n_jets), np.full(n_jets, Status.NO_CONSTITUENTS, STATUS_TYPE)
         flat = self._flatten(events, layout)
         status = flat.flags.copy()
         self._flag_domain(flat, status)
         if self.card.training.fast_simulation and not layout.simulation:
             self._warn_once()
-            status |= np.uint8(Status.FOREIGN_SAMPLE)
+            status |= STATUS_TYPE(Status.FOREIGN_SAMPLE)
         factor = self._infer(flat)
         finite = np.isfinite(factor)
         mark(status, ~finite, Status.NON_FINITE)
-        applied = (status & np.uint8(_UNTREATABLE)) == 0
+        applied = ~carries(status, _UNTREATABLE)
         mark(status, applied, Status.APPLIED)
         return np.where(applied, factor, 1.0), status
 
@@ -213,7 +213,7 @@ class MLJEC(Provider):
         with np.errstate(over="ignore"):
             return np.exp(out)
 
-    def _flag_domain(self, flat: FlatJets, status: npt.NDArray[np.uint8]) -> None:
+    def _flag_domain(self, flat: FlatJets, status: StatusArray) -> None:
         domain = self.card.domain
         for name, values in (("pt_raw", flat.jet["pt_raw"]), ("abs_eta", np.abs(flat.jet["eta"]))):
             low, high = getattr(domain, name)

@@ -18,7 +18,7 @@ from coffea_mljec.nano.jagged import flat_column
 from coffea_mljec.nano.names import REGRESSIONS
 from coffea_mljec.payloads import Payload
 from coffea_mljec.payloads.suitability import DEDICATED, Made, check_kind, warn_of_runs
-from coffea_mljec.status import Status, mark
+from coffea_mljec.status import Status, mark, no_status
 from coffea_mljec.systematics.shifts import SystematicOptions
 
 __all__ = ["NanoRegression"]
@@ -249,7 +249,7 @@ class NanoRegression(Provider):
             with np.errstate(invalid="ignore"):  # a tag that is NaN is below
                 above = flat_column(jets[self.selection[0]], self.selection[0]) >= self.selection[1]
         regressed = {variant: self._stored_factor(jets, variant) for variant in self._variants}
-        status = np.zeros(pt_raw.size, np.uint8)
+        status = no_status(pt_raw.size)
         good_input = np.isfinite(pt_raw) & (pt_raw > 0)
         if self._on_corrected:
             factor, covered = self._corrected_before(jets, columns, pt_raw)

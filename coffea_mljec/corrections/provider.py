@@ -33,13 +33,13 @@ from coffea_mljec.payloads.suitability import (
     check_unchanged,
     warn_standard_jets,
 )
-from coffea_mljec.status import Status, mark
+from coffea_mljec.status import Status, StatusArray, carries, mark
 from coffea_mljec.systematics.shifts import SystematicOptions, Systematics
 
 __all__ = ["Provider"]
 
 Path = tuple[str, ...]
-Factors = tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]
+Factors = tuple[npt.NDArray[np.float64], StatusArray]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class _Resolved:
     raw: dict[str, Any]
     factor: npt.NDArray[np.float64]
     kept: npt.NDArray[np.bool_]
-    status: npt.NDArray[np.uint8]
+    status: StatusArray
 
     def columns(self, jets: ak.Array) -> dict[str, npt.NDArray[Any]]:
         """Columns of the corrected collection, not smeared."""
@@ -284,10 +284,10 @@ class Provider(ABC):
         """Correct the jets, after the fallback."""
         columns, _ = raw_jets(events, layout, ("pt_raw", "mass_raw"), self.name)
         factor, status = self._corrected(events, layout)
-        applied = (status & np.uint8(Status.APPLIED)) != 0
+        applied = carries(status, Status.APPLIED)
         if self.fallback is not None and not np.all(applied):
             second, second_status = self.fallback._corrected(events, layout)
-            rescued = ~applied & ((second_status & np.uint8(Status.APPLIED)) != 0)
+            rescued = ~applied & (carries(second_status, Status.APPLIED))
             factor = np.where(rescued, second, factor)
             mark(status, rescued, Status.FALLBACK)
             applied = applied | rescued

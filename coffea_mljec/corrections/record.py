@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.nano.jagged import flat_column
+from coffea_mljec.status import STATUS_TYPE, StatusArray
 
 __all__ = ["CORRECTION_FIELDS", "corrected_jets_meta", "correction_columns", "refreshed_raw_factor", "stored"]
 
@@ -21,7 +22,7 @@ CORRECTION_FIELDS: dict[str, Any] = {
     "pt_orig": np.float32,
     "mass_orig": np.float32,
     "jet_energy_correction": np.float32,
-    "mljec_status": np.uint8,
+    "mljec_status": STATUS_TYPE,
 }
 """The fields that `apply` sets, with their types; everything else of the collection is shared with the input."""
 
@@ -48,7 +49,7 @@ def correction_columns(
     mass_raw: npt.NDArray[np.float32],
     factor: npt.NDArray[np.float64],
     kept: npt.NDArray[np.bool_],
-    status: npt.NDArray[np.uint8],
+    status: StatusArray,
 ) -> dict[str, npt.NDArray[Any]]:
     """Return the columns of the corrected collection.
 
@@ -62,7 +63,7 @@ def correction_columns(
         corrected / raw.
     kept : ndarray of bool, shape (n_jets,)
         Jets that keep the pT and mass that the file had.
-    status : ndarray of uint8, shape (n_jets,)
+    status : ndarray of `coffea_mljec.status.STATUS_TYPE`, shape (n_jets,)
 
     Returns
     -------

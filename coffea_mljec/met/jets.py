@@ -13,7 +13,7 @@ import numpy.typing as npt
 from coffea_mljec.met.branches import LOW_PT_TABLE
 from coffea_mljec.met.propagation import counting_jets, event_bits, propagated_sums
 from coffea_mljec.nano.jagged import flat_column, offsets_of, with_columns
-from coffea_mljec.status import Status, mark
+from coffea_mljec.status import STATUS_TYPE, Status, StatusArray, mark
 
 __all__ = ["PropagatedJets", "with_low_pt_jets"]
 
@@ -32,7 +32,7 @@ class PropagatedJets:
         Corrected / raw pT, not smeared; NaN for jets that nothing corrects.
     level1 : ndarray of float64, shape (n_jets,)
         See `propagated_sums`.
-    status : ndarray of uint8, shape (n_jets,)
+    status : ndarray of `coffea_mljec.status.STATUS_TYPE`, shape (n_jets,)
         `Status` bits.
     smeared : bool
         Whether the nominal MET takes the smeared jets.
@@ -41,7 +41,7 @@ class PropagatedJets:
     jets: ak.Array
     factor: FloatArray
     level1: FloatArray
-    status: npt.NDArray[np.uint8]
+    status: StatusArray
     smeared: bool
 
     @cached_property
@@ -84,13 +84,13 @@ class PropagatedJets:
             self.pt_raw, self._column("eta"), self.muon_fraction, self.em_fraction, self.factor, self.level1
         )
 
-    def bits(self) -> npt.NDArray[np.uint8]:
+    def bits(self) -> StatusArray:
         """Per event, the status bits of the jets that are propagated or, for want of a correction, lost."""
         status = self.status.copy()
         broken = ~np.isfinite(self.pt_raw * self.muon_fraction * self.em_fraction * self.phi)
         mark(status, broken, Status.BAD_INPUT)
         told = self.counting | broken | np.isnan(self.factor) | np.isnan(self.level1)
-        return event_bits(self.offsets, np.where(told, status, np.uint8(0)))
+        return event_bits(self.offsets, np.where(told, status, STATUS_TYPE(0)))
 
     def sums(self, name: str | None = None, direction: str = "up") -> FloatArray:
         """px and py (GeV) of a variation of the jets, or the nominal ones, to be subtracted from the raw MET."""

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.numerics.jit import njit
+from coffea_mljec.status import StatusArray
 
 __all__ = ["EM_FRACTION_LIMIT", "ETA_LIMIT", "PT_THRESHOLD", "counting_jets", "event_bits", "propagated_sums"]
 
@@ -106,9 +107,9 @@ def propagated_sums(
 
 
 @njit()
-def event_bits(offsets: npt.NDArray[np.int64], bits: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def event_bits(offsets: npt.NDArray[np.int64], bits: StatusArray) -> StatusArray:
     """Return the bits of all jets of each event together, shape (n_events,)."""
-    together = np.zeros(len(offsets) - 1, np.uint8)
+    together = np.zeros(len(offsets) - 1, bits.dtype)
     for event in range(len(offsets) - 1):
         for jet in range(offsets[event], offsets[event + 1]):
             together[event] |= bits[jet]

@@ -10,6 +10,8 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
+from coffea_mljec.status import STATUS_TYPE
+
 __all__ = ["Vectors", "met_meta", "with_met"]
 
 FloatArray = npt.NDArray[np.float64]
@@ -18,7 +20,7 @@ Vectors = Callable[[], FloatArray]
 
 _FIELDS: dict[str, Any] = {
     "pt": np.float32, "phi": np.float32, "pt_raw": np.float32, "phi_raw": np.float32,
-    "pt_orig": np.float32, "phi_orig": np.float32, "mljec_status": np.uint8,
+    "pt_orig": np.float32, "phi_orig": np.float32, "mljec_status": STATUS_TYPE,
 }  # fmt: skip
 _SYSTEMATIC = "METSystematic"
 _DIRECTIONS = ("up", "down")

@@ -19,14 +19,14 @@ from coffea_mljec.nano import Layout, detect, raw_jets
 from coffea_mljec.nano.assignment import allow_dask_assignment
 from coffea_mljec.nano.jagged import flat_column, offsets_of
 from coffea_mljec.nano.layout import is_dask
-from coffea_mljec.status import Status, mark
+from coffea_mljec.status import STATUS_TYPE, Status, mark
 
 __all__ = ["Type1MET"]
 
 FloatArray = npt.NDArray[np.float64]
 
 _UNCLUSTERED = "MET_UnclusteredEnergy"
-_TREATED = np.uint8(Status.APPLIED | Status.FALLBACK)
+_TREATED = STATUS_TYPE(Status.APPLIED | Status.FALLBACK)
 
 
 class Type1MET:
@@ -108,7 +108,7 @@ class Type1MET:
         ak.Array or dask_awkward.Array
             One record an event, with record name, behaviours and fields of the file's, plus: ``pt``, ``phi``
             corrected; ``pt_raw``, ``phi_raw``; ``pt_orig``, ``phi_orig`` (what the file had); ``mljec_status``
-            (uint8, the `Status` bits of all jets that were propagated, together with those of jets that nothing could
+            (the `Status` bits of all jets that were propagated, together with those of jets that nothing could
             correct). Variations as coffea's: ``MET_UnclusteredEnergy.up.pt``, where the file tells it, and those of
             the jets, ``JES_<source>.up.pt``, ``JER.down.phi``; each is evaluated when it is read. Fields of the file
             that belong to its own MET (``covXX``, ``significance``, ``ptJESUp``) stay as they are.
@@ -204,7 +204,7 @@ class Type1MET:
         factor = np.full(pt.size, np.nan)
         np.divide(pt, pt_raw, out=factor, where=treated)
         if self.standard is not self.provider:
-            status[treated] = np.uint8(Status.FALLBACK)
+            status[treated] = STATUS_TYPE(Status.FALLBACK)
         low_layout = detect(changed, LOW_PT_TABLE)
         level1 = self._level1(changed, low_layout, branches)
         mine, theirs = (one.systematics for one in (provider, self.provider))

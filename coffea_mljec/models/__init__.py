@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from coffea_mljec.models.card import Cloud, Domain, Features, ModelCard, Training
 from coffea_mljec.models.engines.onnx import run, session
-from coffea_mljec.models.folder import DEFAULT_MODEL, ModelFolder, bundled, open_folder, open_model, write_folder
+from coffea_mljec.models.folder import ModelFolder, bundled, open_folder, open_model, write_folder
 
 __all__ = [
-    "DEFAULT_MODEL",
     "Cloud",
     "Domain",
     "Features",

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
+from coffea_mljec import defaults
 from coffea_mljec.errors import InputError, ModelError
 from coffea_mljec.features import FeatureSet
 
@@ -105,7 +106,7 @@ class ModelCard(_Strict):
     licence: str
     engine: Literal["onnx", "edgeconv", "pfn"]
     clouds: dict[str, Cloud] = {}
-    batch_size: int = Field(default=1024, ge=1)
+    batch_size: int = Field(default=defaults.BATCH, ge=1)
     features: Features
     dtype: Literal["float32"]
     target: Literal["log(pt_gen / pt_raw)"]

@@ -14,9 +14,9 @@ from coffea_mljec.errors import ModelError
 from coffea_mljec.models.card import SCHEMA_VERSION, ModelCard
 from coffea_mljec.models.onnx_guard import refuse_external_data
 
-__all__ = ["DEFAULT_MODEL", "ModelFolder", "bundled", "open_folder", "open_model", "write_folder"]
+__all__ = ["ModelFolder", "bundled", "open_folder", "open_model", "write_folder"]
 
-DEFAULT_MODEL = "pfn-r-lite-3"
+
 """The bundled model that `coffea_mljec.apply` uses."""
 
 _BUNDLED = Path(__file__).parent / "bundled"

@@ -15,7 +15,7 @@ from coffea_mljec.nano.grouping import split_charged
 from coffea_mljec.nano.jagged import flat_column, offsets_of
 from coffea_mljec.nano.layout import Layout, detect
 from coffea_mljec.nano.links import Groups, group_constituents
-from coffea_mljec.status import Status, mark
+from coffea_mljec.status import Status, mark, no_status
 
 __all__ = ["JET_QUANTITIES", "Missing", "flatten", "missing_branches", "raw_jets", "required_paths"]
 
@@ -218,7 +218,7 @@ def flatten(
     paths = required_paths(layout, jet, constituents, user, feature_of)
     columns, jet_offsets = raw_jets(events, layout, dict.fromkeys(("pt_raw", "eta", "phi", *jet)), user)
     n_jets = int(jet_offsets[-1])
-    flags = np.zeros(n_jets, np.uint8)
+    flags = no_status(n_jets)
     with np.errstate(invalid="ignore"):
         bad = ~(np.isfinite(columns["pt_raw"]) & (columns["pt_raw"] > 0))
     for values in columns.values():

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from coffea_mljec.status import StatusArray
+
 __all__ = ["Constituents", "FlatJets"]
 
 
@@ -42,14 +44,14 @@ class FlatJets:
         Any of ``charged``, ``neutral``, ``sv``.
     jet_offsets : ndarray of int64, shape (n_events + 1,)
         Event ``i`` owns the jets ``jet_offsets[i]:jet_offsets[i + 1]``.
-    flags : ndarray of uint8, shape (n_jets,)
+    flags : ndarray of `coffea_mljec.status.STATUS_TYPE`, shape (n_jets,)
         Bits of `coffea_mljec.corrections.Status` that the layout found (no or incomplete constituents).
     """
 
     jet: Mapping[str, npt.NDArray[np.generic]]
     collections: Mapping[str, Constituents]
     jet_offsets: npt.NDArray[np.int64]
-    flags: npt.NDArray[np.uint8]
+    flags: StatusArray
 
     def __len__(self) -> int:
         return int(self.jet_offsets[-1])

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from coffea_mljec.errors import DamagedFileError, InputError
 from coffea_mljec.nano.opening import IDENTITY, NanoFile, open_nano
+from coffea_mljec.status import STATUS_TYPE
 from coffea_mljec.support.fingerprint import fingerprint
 
 __all__ = ["COLUMNS", "METADATA_KEY", "FriendSummary", "check_friend", "friend_paths", "write_friend"]
@@ -32,7 +33,7 @@ COLUMNS: dict[str, str] = {
     "pt_orig": "float32",
     "mass_orig": "float32",
     "jet_energy_correction": "float32",
-    "mljec_status": "uint8",
+    "mljec_status": STATUS_TYPE.__name__,
 }
 """The columns of each jet, in NanoAOD's own precision."""
 

@@ -17,7 +17,7 @@ from coffea_mljec.nano.layout import Layout
 from coffea_mljec.nano.momenta import constituent_sums
 from coffea_mljec.nano.origin import Origin, find_origin
 from coffea_mljec.numerics.geometry import delta_phis
-from coffea_mljec.status import Status, mark
+from coffea_mljec.status import STATUS_TYPE, Status, StatusArray, mark
 
 __all__ = [
     "COMPLETENESS_TOLERANCE",
@@ -64,7 +64,7 @@ def group_constituents(
     tables: Mapping[str, Table],
     jets: Table,
     jet_offsets: npt.NDArray[np.int64],
-    flags: npt.NDArray[np.uint8],
+    flags: StatusArray,
 ) -> dict[str, Groups]:
     """Group the constituents by jet and set the bits of jets that have none or a part of them.
 
@@ -82,7 +82,7 @@ def group_constituents(
     jets : mapping of str to ndarray, shape (n_jets,)
         ``pt_raw``, ``eta``, ``phi``, and ``pt_stored``, the pT that the file has.
     jet_offsets : ndarray of int64, shape (n_events + 1,)
-    flags : ndarray of uint8, shape (n_jets,)
+    flags : ndarray of `coffea_mljec.status.STATUS_TYPE`, shape (n_jets,)
         Changed in place.
 
     Returns
@@ -142,7 +142,7 @@ def _check(
     candidates: tuple[str, ...],
     jets: Table,
     layout: Layout,
-    flags: npt.NDArray[np.uint8],
+    flags: StatusArray,
 ) -> tuple[bool, int]:
     """Set the bits; return whether all jets that have constituents have them all, and the first jet whose constituents
     point elsewhere, -1 if there is none."""
@@ -164,8 +164,8 @@ def _check(
     return not np.any(part), int(far[0]) if len(far) else -1
 
 
-def _unmark(flags: npt.NDArray[np.uint8]) -> None:
-    flags &= ~np.uint8(Status.NO_CONSTITUENTS | Status.INCOMPLETE_CONSTITUENTS)
+def _unmark(flags: StatusArray) -> None:
+    flags &= ~STATUS_TYPE(Status.NO_CONSTITUENTS | Status.INCOMPLETE_CONSTITUENTS)
 
 
 def _linked(events: Any, layout: Layout, kind: str, paths: Paths, jet_offsets: npt.NDArray[np.int64]) -> Groups:

@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+
 from tests.nano.conftest import generated  # noqa: F401 - a fixture
 
 REAL = {

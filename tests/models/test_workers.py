@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import coffea_mljec as mljec
-from coffea_mljec import models
+from coffea_mljec import defaults, models
 
 #: The module; the room's own name ``session`` is the function.
 session_room = importlib.import_module("coffea_mljec.models.engines.onnx")
@@ -66,7 +66,7 @@ def test_threads_of_a_worker_share_one_session(
 
 
 def test_sessions_have_one_thread_and_no_arena() -> None:
-    options = session_room.session(models.open_model(models.DEFAULT_MODEL)).get_session_options()
+    options = session_room.session(models.open_model(defaults.MODEL)).get_session_options()
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
     assert not options.enable_cpu_mem_arena
 

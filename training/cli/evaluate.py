@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from coffea_mljec import MLJEC
+from coffea_mljec import MLJEC, defaults
 from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
 from coffea_mljec.nano import open_nano, quiet_coffea
@@ -81,7 +81,7 @@ def command(
             help="Leave out of --closure-from what a training split of this share holds (0.8 in training/configs).",
         ),
     ] = 0.0,
-    replicas: Annotated[int, typer.Option(min=2, help="Bootstrap resamples behind the errors.")] = 30,
+    replicas: Annotated[int, typer.Option(min=2, help="Bootstrap resamples behind the errors.")] = defaults.REPLICAS,
     workers: Annotated[int, typer.Option("--workers", "-j", help="Processes.")] = 1,
     quiet: Annotated[bool, typer.Option(help="No progress bars.")] = False,
 ) -> None:
@@ -116,7 +116,7 @@ def evaluate(
     variants: Mapping[str, Path] | None = None,
     cache: Path | None = None,
     max_files: int | None = None,
-    replicas: int = 30,
+    replicas: int = defaults.REPLICAS,
     progress: bool = True,
     closure_files: int | None = None,
     seeds: Mapping[str, Sequence[str]] | None = None,

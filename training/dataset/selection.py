@@ -14,7 +14,7 @@ from coffea_mljec.features import FeatureSet, compute
 from coffea_mljec.nano import flatten
 from coffea_mljec.nano.jagged import content_and_offsets
 from coffea_mljec.numerics.matching import match_flat
-from coffea_mljec.status import Status
+from coffea_mljec.status import Status, carries
 from coffea_mljec.validation.common.binning import flavour_code
 from training.dataset.gather import gather_jagged
 
@@ -127,7 +127,7 @@ def select_jets(events: Any, features: FeatureSet, selection: Selection, user: s
     pt_raw = flat.jet["pt_raw"].astype(np.float64)
     steps = {
         "all": np.ones(len(flat), np.bool_),
-        "usable constituents": (flat.flags & np.uint8(_UNUSABLE)) == 0,
+        "usable constituents": ~carries(flat.flags, _UNUSABLE),
         "matched": matched,
         "pt_gen": pt_gen > selection.min_pt_gen,
         "pt_raw": pt_raw > selection.min_pt_raw,

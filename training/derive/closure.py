@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coffea_mljec import defaults
 from coffea_mljec.errors import MLJECError
 from coffea_mljec.validation.common.replicas import poisson_weights
 from training.derive.medians import effective, group_quantiles
@@ -19,7 +20,7 @@ __all__ = ["closure_table", "plot_closure", "summary", "write_closure"]
 
 ETA_EDGES = np.array([0.0, 0.8, 1.3, 2.0, 2.5, 3.0, 4.0, 5.0])
 PT_EDGES = np.array([10.0, 15.0, 20.0, 30.0, 40.0, 60.0, 100.0, 170.0, 300.0, 550.0, 1000.0, 1800.0, 3500.0])
-_REPLICAS = 30
+_REPLICAS = defaults.REPLICAS
 _FEWEST = 25.0
 _GOAL = 0.01
 _FROM_PT = 30.0

@@ -16,6 +16,7 @@ from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
 from coffea_mljec.models import bundled
 from coffea_mljec.nano.opening import open_nano, quiet_coffea
+from coffea_mljec.status import StatusArray, no_status
 from training.derive.level import CLOSURE
 
 __all__ = ["STANDARD", "digest_of", "open_provider", "slug", "treated"]
@@ -61,7 +62,7 @@ def digest_of(provider: Provider) -> str:
 
 def treated(
     path: Path, provider: Provider, rows: NDArray[np.int64], collection: str = "Jet"
-) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+) -> tuple[NDArray[np.float64], StatusArray]:
     """Return the corrected pT (GeV) and the status of some jets of a file.
 
     The others are cut before the provider sees them (it finds the rest again in the file): two thirds of a simulated
@@ -80,7 +81,7 @@ def treated(
     pt : float64 array [n]
     status : uint8 array [n]
     """
-    pt, status = [np.zeros(0)], [np.zeros(0, np.uint8)]
+    pt, status = [np.zeros(0)], [no_status(0)]
     with warnings.catch_warnings(), open_nano(path) as file:
         quiet_coffea()
         first = 0

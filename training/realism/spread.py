@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from coffea_mljec import defaults
 from coffea_mljec.numerics.quantiles import quantiles
 from coffea_mljec.validation.common.binning import RESPONSE_EDGES
 
@@ -17,7 +18,7 @@ _Floats = NDArray[np.float64]
 
 #: (Q75 - Q25) / sigma of a Gaussian.
 GAUSSIAN = 1.3489795
-REPLICAS = 30
+REPLICAS = defaults.REPLICAS
 _FEWEST = 16.0
 _WINDOW = 2.0
 # Variance of a Gaussian within +-2 sigma, over sigma^2.

@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from coffea import processor
 
+from coffea_mljec import defaults
 from coffea_mljec.errors import InputError, MissingBranchError
 from coffea_mljec.nano.jagged import flat_column, offsets_of
 from coffea_mljec.numerics.geometry import delta_r2
@@ -130,7 +131,7 @@ class BalanceProcessor(processor.ProcessorABC):
         *,
         met: str | Mapping[str, METCorrector] | None = "MET",
         weight: str | None = None,
-        replicas: int = 20,
+        replicas: int = defaults.IN_SITU_REPLICAS,
         max_dr: float = 0.2,
         lepton_pt: float = 20.0,
         photon_pt: float = 25.0,

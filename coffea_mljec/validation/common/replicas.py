@@ -17,6 +17,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from coffea_mljec import defaults
 from coffea_mljec.errors import InputError
 from coffea_mljec.numerics.jit import njit
 
@@ -38,7 +39,11 @@ def seed_of(text: str) -> int:
 
 
 def poisson_weights(
-    run: npt.ArrayLike, luminosity_block: npt.ArrayLike, event: npt.ArrayLike, replicas: int = 30, seed: int = 0
+    run: npt.ArrayLike,
+    luminosity_block: npt.ArrayLike,
+    event: npt.ArrayLike,
+    replicas: int = defaults.REPLICAS,
+    seed: int = 0,
 ) -> npt.NDArray[np.uint8]:
     """Poisson(1) weight of each event in each bootstrap replica.
 

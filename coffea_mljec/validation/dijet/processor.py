@@ -36,6 +36,7 @@ import numpy as np
 import numpy.typing as npt
 from coffea import processor
 
+from coffea_mljec import defaults
 from coffea_mljec.nano.jagged import flat_column, offsets_of
 from coffea_mljec.validation.common.binning import RESPONSE_EDGES, steps
 from coffea_mljec.validation.common.events import (
@@ -115,7 +116,7 @@ class DijetProcessor(processor.ProcessorABC):
         gen_collection: str = "GenJet",
         *,
         weight: str | None = None,
-        replicas: int = 20,
+        replicas: int = defaults.IN_SITU_REPLICAS,
         max_dr: float = 0.2,
         pt_edges: Sequence[float] = DIJET_PT,
         eta_edges: Sequence[float] = DIJET_ETA,

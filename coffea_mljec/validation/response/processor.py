@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from coffea import processor
 
+from coffea_mljec import defaults
 from coffea_mljec.errors import InputError, MissingBranchError
 from coffea_mljec.nano.jagged import flat_column, offsets_of
 from coffea_mljec.validation.common.binning import (
@@ -105,7 +106,7 @@ class ResponseProcessor(processor.ProcessorABC):
         gen_collection: str = "GenJet",
         *,
         weight: str | None = None,
-        replicas: int = 30,
+        replicas: int = defaults.REPLICAS,
         max_dr: float = 0.2,
         pt_gen_min: float = 20.0,
     ) -> None:

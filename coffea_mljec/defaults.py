@@ -1,0 +1,17 @@
+"""What is used where nothing is said: one place for each default that several rooms share."""
+
+from __future__ import annotations
+
+__all__ = ["BATCH", "IN_SITU_REPLICAS", "MODEL", "REPLICAS"]
+
+MODEL = "pfn-r-lite-3"
+"""The bundled model that `coffea_mljec.apply` uses."""
+
+BATCH = 1024
+"""Jets that a network evaluates at a time: features and activations of a batch stay in the cache."""
+
+REPLICAS = 30
+"""Bootstrap replicas behind the errors of the response."""
+
+IN_SITU_REPLICAS = 20
+"""Bootstrap replicas behind the errors of dijets and balance, whose histograms are larger."""
