@@ -102,13 +102,13 @@ class ScaleFactor:
     tag, algorithm : str
         As of `Resolution`.
     uncertainty : {"relative", "absolute"}
-        What the table of that name holds: u of SF (1 +- u), or of SF +- u.
+        What the table of that name holds: u of SF +- u (absolute), or of SF (1 +- u). See `read_scale_factor_json`.
     """
 
     tables: Mapping[str, Level]
     tag: str
     algorithm: str
-    uncertainty: Uncertainty = "relative"
+    uncertainty: Uncertainty = "absolute"
 
     @property
     def inputs(self) -> tuple[str, ...]:

