@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-from coffea_mljec.validation.response.table import Table
+from coffea_mljec.validation.common.table import Table
 
 __all__ = ["Picture", "Section", "page"]
 

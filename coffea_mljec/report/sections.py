@@ -8,12 +8,12 @@ from coffea_mljec.report.page import Picture, Section
 from coffea_mljec.validation.balance.figures import balance_table, reference_name
 from coffea_mljec.validation.balance.summary import BalanceSummary
 from coffea_mljec.validation.common.binning import REGIONS
-from coffea_mljec.validation.common.measured import Measured
-from coffea_mljec.validation.dijet.figures import dijet_table, text_of
+from coffea_mljec.validation.common.table import Table
+from coffea_mljec.validation.dijet.figures import dijet_table
 from coffea_mljec.validation.dijet.summary import DijetSummary
 from coffea_mljec.validation.response.jet_display import Cloud
 from coffea_mljec.validation.response.summary import Summary
-from coffea_mljec.validation.response.table import Table, legend, tables
+from coffea_mljec.validation.response.table import legend, short_table, tables
 
 __all__ = ["about", "sections"]
 
@@ -79,7 +79,7 @@ def sections(
     parts: list[Section] = []
     if summary is not None:
         parts += [
-            Section("glance", "At a glance", "Generator pT above 30 GeV, all flavours.", (), (_glance(summary),)),
+            Section("glance", "At a glance", "Generator pT above 30 GeV, all flavours.", (), (short_table(summary),)),
             Section("pt", "Against pT", legend(summary), of("median", "resolution")),
             Section("pileup", "Against |eta| and pileup", "", of("abs_eta", "rho", "npv")),
             Section("flavours", "Flavours", "", of("flavours")),
@@ -114,24 +114,6 @@ def _picture(name: str, png: bytes) -> Picture:
     kind = _kind(name)
     region = _REGION.get(name.removeprefix(f"{kind}_"), "")
     return Picture(name, png, _CAPTIONS[kind].format(region=region), kind in _WIDE)
-
-
-def _glance(summary: Summary) -> Table:
-    rows = []
-    for region in REGIONS:
-        for number, provider in enumerate(summary.providers):
-            cell = summary.cell(provider, region, ">30", "all")
-            alpha = summary.flavour_dependence(provider, region, ">30").alpha
-            numbers = (
-                _percent(cell.resolution, 2),
-                _percent(cell.closure, 2),
-                _percent(cell.beta, 1),
-                _percent(alpha, 1),
-            )
-            head = region if number == 0 else ""
-            rows.append((head, "", provider, f"{cell.jets}", text_of(cell.median, 1.0, 4), *numbers))
-    columns = ("region", "", "correction", "jets", "median", "resolution/%", "closure/%", "beta/%", "alpha/%")
-    return Table("", columns, tuple(rows))
 
 
 def _closures(summary: Summary) -> Table:
@@ -174,7 +156,3 @@ def _jets(clouds: Sequence[Cloud]) -> Table:
 
 def _cuts(selected: Mapping[str, int]) -> str:
     return " ".join(f"{name.replace('_', ' ')}: {count:,};" for name, count in selected.items()).rstrip(";")
-
-
-def _percent(measured: Measured | None, digits: int) -> str:
-    return "" if measured is None else text_of(measured, 100.0, digits)

@@ -13,7 +13,7 @@ import pytest
 
 from coffea_mljec.report import write_report
 from coffea_mljec.report.page import Picture, Section, page
-from coffea_mljec.validation.response.table import Table
+from coffea_mljec.validation.common.table import Table
 from tests.report.conftest import balance, cloud, dijets
 
 PNG = b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==")

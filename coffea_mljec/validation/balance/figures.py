@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from coffea_mljec.validation.balance.summary import BalanceSummary
 from coffea_mljec.validation.common.style import head, new_figure, points, pt_axis, unity, y_range
-from coffea_mljec.validation.dijet.figures import in_bins, text_of
-from coffea_mljec.validation.response.table import Table
+from coffea_mljec.validation.common.table import Table, text_of
+from coffea_mljec.validation.dijet.figures import in_bins
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +43,7 @@ def balance_table(summary: BalanceSummary) -> Table:
         place = (f"{cell.eta[0]:g}-{cell.eta[1]:g}", f"{cell.pt[0]:g}-{cell.pt[1]:g}")
         start = ("" if place[0] == previous[0] else place[0], "" if place == previous else place[1])
         measured = (cell.pt_balance, cell.mpf, cell.gen_balance, cell.response, cell.ratio, cell.ratio_extrapolated)
-        rows.append((*start, cell.provider, f"{cell.events}", *(text_of(value, 1.0, 3) for value in measured)))
+        rows.append((*start, cell.provider, f"{cell.events}", *(text_of(value, 3) for value in measured)))
         previous = place
     columns = (
         "|eta|",

@@ -10,13 +10,13 @@ import numpy as np
 
 from coffea_mljec.validation.common.measured import Measured
 from coffea_mljec.validation.common.style import COLOURS, head, inside, new_figure, points, pt_axis, unity, y_range
+from coffea_mljec.validation.common.table import Table, percent, text_of
 from coffea_mljec.validation.dijet.summary import DijetCell, DijetSummary, Distribution
-from coffea_mljec.validation.response.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["dijet_table", "draw_dijets", "in_bins", "text_of"]
+__all__ = ["dijet_table", "draw_dijets", "in_bins"]
 
 _PT = r"$p_{\mathrm{T}}^{\mathrm{avg}}$ (GeV)"
 _PANELS = 6
@@ -53,15 +53,15 @@ def dijet_table(summary: DijetSummary) -> Table:
             continue
         place = (f"{_pair(cell.pair)}{cell.eta[0]:g}-{cell.eta[1]:g}", f"{cell.pt[0]:g}-{cell.pt[1]:g}")
         start = ("" if place[0] == previous[0] else place[0], "" if place == previous else place[1])
-        numbers = [_percent(value) for value in (cell.jer, cell.jer_extrapolated, cell.truth)]
+        numbers = [percent(value, 2) for value in (cell.jer, cell.jer_extrapolated, cell.truth)]
         rows.append(
             (
                 *start,
                 cell.provider,
                 f"{cell.events}",
                 *numbers,
-                text_of(cell.ratio, 1.0, 3),
-                text_of(cell.shift, 100.0, 2),
+                text_of(cell.ratio, 3),
+                percent(cell.shift, 2),
             )
         )
         previous = place
@@ -215,15 +215,3 @@ def _etas(cells: Sequence[DijetCell], pair: str) -> list[list[float]]:
 
 def _pair(pair: str) -> str:
     return "" if pair == "same" else "probe at "
-
-
-def _percent(measured: Measured) -> str:
-    return text_of(measured, 100.0, 2)
-
-
-def text_of(measured: Measured, scale: float, digits: int) -> str:
-    """A number with its error for a table, or the note that says why there is none."""
-    if measured.value is None:
-        return measured.note or ""
-    error = "" if measured.error is None else f"±{scale * measured.error:.{digits}f}"
-    return f"{scale * measured.value:.{digits}f}{error}"

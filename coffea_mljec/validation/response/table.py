@@ -1,31 +1,65 @@
-"""Tables of a summary, for the terminal (rich) and for a page (markdown)."""
+"""Tables of a summary of the response: one short, and all numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from coffea_mljec.validation.common.binning import FLAVOUR_GROUPS, INTERVALS, REGIONS
-from coffea_mljec.validation.response.summary import Cell, Measured, Summary
+from coffea_mljec.validation.common.measured import Measured
+from coffea_mljec.validation.common.table import Table, percent, text_of, without_repeats
+from coffea_mljec.validation.response.summary import Cell, Summary
 
 if TYPE_CHECKING:
     from rich.console import Group
 
-__all__ = ["Table", "legend", "markdown", "rich_table", "tables"]
+__all__ = ["legend", "markdown", "rich_table", "short_table", "tables"]
+
+_SHORT = (("median", 4, 1.0), ("resolution/%", 2, 100.0), ("beta/%", 1, 100.0), ("alpha/%", 1, 100.0))
+"""Numbers of the short table: name, digits, scale."""
+
+_Row = tuple[tuple[str, ...], tuple[Measured | None, ...], tuple[str, ...]]
+"""Words of a row, the numbers that it is about, and all its numbers as text."""
 
 
-@dataclass(frozen=True)
-class Table:
-    """Plain text cells; an empty cell repeats the one above."""
+def short_table(summary: Summary, interval: str = ">30") -> Table:
+    """The outcome in a few lines: a row a region and correction, all flavours.
 
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    Parameters
+    ----------
+    summary : Summary
+        From `coffea_mljec.validation.response.summary.summarise`.
+    interval : str
+        Of pt_gen.
+
+    Returns
+    -------
+    Table
+        Columns region, correction, median, resolution, beta, alpha; ``rows`` are plain text, ``rich()`` is for the
+        terminal. Columns without any number (alpha of a small sample) are left out, and the note says so.
+    """
+    rows: list[tuple[tuple[str, str], list[Measured | None]]] = []
+    for region in REGIONS:
+        for provider in summary.providers:
+            cell = summary.cell(provider, region, interval, "all")
+            alpha = summary.flavour_dependence(provider, region, interval).alpha
+            rows.append(((region, provider), [cell.median, cell.resolution, cell.beta, alpha]))
+    shown = [position for position in range(len(_SHORT)) if any(_known(numbers[position]) for _, numbers in rows)]
+    lacking = [_SHORT[position][0] for position in range(len(_SHORT)) if position not in shown]
+    texts = [
+        (*words, *(text_of(numbers[k], _SHORT[k][1], _SHORT[k][2]) for k in shown))
+        for words, numbers in rows
+        if any(_known(each) for each in numbers)
+    ]
+    note = f"beta: better resolution than {summary.standard}'s; alpha: less flavour dependence than its."
+    note += f" Too few jets for {' and '.join(name.partition('/')[0] for name in lacking)}." if lacking else ""
+    columns = ("region", "correction", *(_SHORT[position][0] for position in shown))
+    title = f"pt_gen {interval.replace('>', '> ')} GeV, all flavours"
+    return Table(title, columns, without_repeats(texts), words=2, note=note)
 
 
 def tables(summary: Summary, interval: str = ">30", intervals: Iterable[str] = tuple(INTERVALS)) -> list[Table]:
-    """The three tables of a validation.
+    """The three tables of a validation; rows without any number are left out.
 
     Parameters
     ----------
@@ -48,88 +82,72 @@ def tables(summary: Summary, interval: str = ">30", intervals: Iterable[str] = t
 
 def markdown(summary: Summary, interval: str = ">30", intervals: Iterable[str] = tuple(INTERVALS)) -> str:
     """The tables as GitHub markdown, each under its title, with the legend."""
-    parts = []
-    for table in tables(summary, interval, intervals):
-        numeric = len(table.columns) - 3
-        lines = [
-            f"**{table.title}**",
-            "",
-            _row(table.columns),
-            _row(["---"] * 3 + ["---:"] * numeric),
-            *(_row(row) for row in table.rows),
-            "",
-        ]
-        parts.append("\n".join(lines))
-    return "\n".join([*parts, legend(summary), ""])
+    return "\n".join([*(table.markdown() for table in tables(summary, interval, intervals)), legend(summary), ""])
 
 
 def rich_table(summary: Summary, interval: str = ">30", intervals: Iterable[str] = tuple(INTERVALS)) -> Group:
     """The tables and the legend for the terminal, 80 columns: ``rich.console.Console().print(rich_table(summary))``."""
-    from rich import box
     from rich.console import Group
     from rich.padding import Padding
-    from rich.table import Table as RichTable
     from rich.text import Text
 
-    parts: list[RichTable | Padding] = []
-    for table in tables(summary, interval, intervals):
-        grid = RichTable(title=table.title, box=box.SIMPLE_HEAD, title_style="bold", padding=0)
-        for position, column in enumerate(table.columns):
-            grid.add_column(column, justify="left" if position < 3 else "right", overflow="fold")
-        for number, row in enumerate(table.rows):
-            last_of_region = number + 1 == len(table.rows) or bool(table.rows[number + 1][0])
-            # Text, not str: a provider's name may hold square brackets, which rich would take for markup.
-            cells = [Text(cell, style="dim" if cell == "too few" else "") for cell in row]
-            grid.add_row(*cells, end_section=last_of_region)
-        parts.append(grid)
+    parts = [table.rich() for table in tables(summary, interval, intervals)]
     return Group(*parts, Padding(Text(legend(summary), style="dim"), (0, 1)))
 
 
 def _by_flavour(summary: Summary, interval: str) -> Table:
     rows = [
-        (region, flavour, provider, *_response(summary.cell(provider, region, interval, flavour)))
+        ((region, flavour, provider), *_response(summary.cell(provider, region, interval, flavour)))
         for region in REGIONS
         for flavour in FLAVOUR_GROUPS
         for provider in summary.providers
     ]
     columns = ("region", "flavour", "provider", *_RESPONSE_COLUMNS)
-    return Table(f"By flavour, pt_gen {interval.replace('>', '> ')} GeV", columns, _without_repeats(rows))
+    return _table(f"By flavour, pt_gen {interval.replace('>', '> ')} GeV", columns, rows)
 
 
 def _by_interval(summary: Summary, intervals: tuple[str, ...]) -> Table:
     rows = [
-        (region, interval, provider, *_response(summary.cell(provider, region, interval, "all")))
+        ((region, interval, provider), *_response(summary.cell(provider, region, interval, "all")))
         for region in REGIONS
         for interval in intervals
         for provider in summary.providers
     ]
     columns = ("region", "pt_gen", "provider", *_RESPONSE_COLUMNS)
-    return Table("By interval of pt_gen (GeV), all flavours", columns, _without_repeats(rows))
+    return _table("By interval of pt_gen (GeV), all flavours", columns, rows)
 
 
 def _dependence(summary: Summary, intervals: tuple[str, ...]) -> Table:
-    rows = []
+    rows: list[_Row] = []
     for region in REGIONS:
         for interval in intervals:
             for provider in summary.providers:
                 found = summary.flavour_dependence(provider, region, interval)
                 floor = "" if found.floor is None else f"{100 * found.floor:.2f}"
-                rows.append((region, interval, provider, _percent(found.sae, 2), floor, _percent(found.alpha, 1)))
+                texts = (percent(found.sae, 2), floor, percent(found.alpha, 1))
+                rows.append(((region, interval, provider), (found.sae, found.alpha), texts))
     columns = ("region", "pt_gen", "provider", "SAE/%", "noise/%", "alpha/%")
-    return Table("Flavour dependence by interval of pt_gen (GeV)", columns, _without_repeats(rows))
+    return _table("Flavour dependence by interval of pt_gen (GeV)", columns, rows)
 
 
 _RESPONSE_COLUMNS = ("jets", "median", "resol./%", "closure/%", "beta/%")
 
 
-def _response(cell: Cell) -> tuple[str, ...]:
-    return (
-        f"{cell.jets}",
-        _value(cell.median, 1.0, 4),
-        _percent(cell.resolution, 2),
-        _percent(cell.closure, 2),
-        _percent(cell.beta, 1),
-    )
+def _response(cell: Cell) -> tuple[tuple[Measured | None, ...], tuple[str, ...]]:
+    numbers = (cell.median, cell.resolution, cell.closure, cell.beta)
+    texts = (percent(cell.resolution, 2), percent(cell.closure, 2), percent(cell.beta, 1))
+    return numbers, (f"{cell.jets}", text_of(cell.median, 4), *texts)
+
+
+def _table(title: str, columns: tuple[str, ...], rows: Sequence[_Row]) -> Table:
+    """Leave out the rows without any number, and say how many they are."""
+    kept = [(*words, *texts) for words, numbers, texts in rows if any(_known(each) for each in numbers)]
+    note = f"Left out: {len(rows) - len(kept)} of {len(rows)} rows, with too few jets." if len(kept) < len(rows) else ""
+    return Table(title, columns, without_repeats(kept), note=note)
+
+
+def _known(number: Measured | None) -> bool:
+    return number is not None and number.value is not None
 
 
 def legend(summary: Summary) -> str:
@@ -141,29 +159,3 @@ def legend(summary: Summary) -> str:
         f"alpha = 1 - SAE / that of {summary.standard}. Errors: paired bootstrap of the events, {summary.replicas} "
         "replicas. too few: not enough jets for the number to mean something."
     )
-
-
-def _percent(measured: Measured | None, digits: int) -> str:
-    return "" if measured is None else _value(measured, 100.0, digits)
-
-
-def _value(measured: Measured, scale: float, digits: int) -> str:
-    if measured.value is None:
-        return measured.note or ""
-    error = "" if measured.error is None else f"±{scale * measured.error:.{digits}f}"
-    return f"{scale * measured.value:.{digits}f}{error}"
-
-
-def _without_repeats(rows: Iterable[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
-    """Blank the first two cells of a row where they repeat those of the row above."""
-    result = []
-    previous: tuple[str, ...] = ("", "")
-    for row in rows:
-        head = ("" if row[0] == previous[0] else row[0], "" if row[:2] == previous[:2] else row[1])
-        result.append((*head, *row[2:]))
-        previous = row
-    return tuple(result)
-
-
-def _row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from coffea_mljec.validation.common.binning import FLAVOUR_GROUPS, INTERVALS, REGIONS
 from coffea_mljec.validation.response.summary import Summary, summarise
-from coffea_mljec.validation.response.table import markdown, rich_table, tables
+from coffea_mljec.validation.response.table import markdown, rich_table, short_table, tables
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,13 @@ def summary(toy: Any) -> Summary:
 def test_rows_hold_the_numbers_of_the_summary(summary: Summary) -> None:
     by_flavour, by_interval, dependence = tables(summary)
     assert len(by_flavour.rows) == 2 * len(REGIONS) * len(FLAVOUR_GROUPS)
-    assert len(by_interval.rows) == len(dependence.rows) == 2 * len(REGIONS) * len(INTERVALS)
+    # A row without any number is left out, and counted in the note.
+    everything = 2 * len(REGIONS) * len(INTERVALS)
+    cells = [cell for cell in summary.cells if cell.flavour == "all" and cell.median.value is not None]
+    assert len(by_interval.rows) == len(cells) < everything
+    assert by_interval.note == f"Left out: {everything - len(cells)} of {everything} rows, with too few jets."
+    known = [found for found in summary.dependence if found.sae.value is not None]
+    assert len(dependence.rows) == len(known)
     cell = summary.cell("model", "central", ">30", "all")
     row = by_flavour.rows[1]
     assert row[:4] == ("", "", "model", str(cell.jets))
@@ -34,7 +40,37 @@ def test_rows_hold_the_numbers_of_the_summary(summary: Summary) -> None:
     found = summary.flavour_dependence("model", "central", ">30")
     assert found.alpha is not None
     assert dependence.rows[1][5] == f"{100 * found.alpha.value:.1f}±{100 * found.alpha.error:.1f}"  # type: ignore[operator]
-    assert "too few" in {cell for row in by_interval.rows for cell in row}
+
+
+def test_a_number_that_means_nothing_is_too_few_beside_those_that_do(toy: Any) -> None:
+    """Flavours that a standard has alike leave nothing to improve: SAE is known, alpha is not."""
+    dependence = tables(summarise(toy.make({"standard": "flat", "model": "model"})))[2]
+    assert dependence.rows[1][5] == "too few"
+    assert "±" in dependence.rows[1][3]
+
+
+def test_the_short_table_is_the_outcome_in_a_few_lines(summary: Summary) -> None:
+    table = short_table(summary)
+    assert table.columns == ("region", "correction", "median", "resolution/%", "beta/%", "alpha/%")
+    assert [row[:2] for row in table.rows] == [
+        ("central", "standard"),
+        ("", "model"),
+        ("forward", "standard"),
+        ("", "model"),
+    ]
+    cell = summary.cell("model", "central", ">30", "all")
+    assert table.rows[1][3] == f"{100 * cell.resolution.value:.2f}±{100 * cell.resolution.error:.2f}"  # type: ignore[operator]
+    assert table.rows[0][4:] == ("", "")
+    stream = io.StringIO()
+    Console(file=stream, width=80, force_terminal=False).print(table.rich())
+    assert len(stream.getvalue().rstrip().splitlines()) <= 12
+
+
+def test_the_short_table_leaves_out_what_no_correction_has(toy: Any) -> None:
+    table = short_table(summarise(toy.make({"standard": "standard", "model": "model"}, keep=2_000)))
+    assert table.columns[-1] == "beta/%"
+    assert "Too few jets for alpha." in table.note
+    assert short_table(summarise(toy.make({"standard": "standard"}, keep=0))).rows == ()
 
 
 def test_markdown_is_a_table_of_equal_width(summary: Summary) -> None:
