@@ -15,6 +15,7 @@ from coffea_mljec.cli.terminal import err, out, output_folder, say_skipped
 from coffea_mljec.errors import InputError
 from coffea_mljec.nano import FriendSummary, check_friend, friend_paths, write_friend
 from coffea_mljec.status import Status
+from coffea_mljec.support.progress import progress
 from coffea_mljec.workers import Failure, as_failure, spread
 
 __all__ = ["apply"]
@@ -96,27 +97,22 @@ def _jobs(paths: dict[str, Path], provider: Any, collection: str, force: bool, r
     return [(source, str(path)) for source, path in paths.items() if source not in existing]
 
 
-def _correct(job: Job, corrector: Any, progress: Any = None, **options: Any) -> dict[str, FriendSummary | Failure]:
+def _correct(job: Job, corrector: Any, **options: Any) -> dict[str, FriendSummary | Failure]:
     """Correct one file; what goes wrong is a result too, so that one bad file does not stop the others."""
     source, path = job
     try:
-        return {source: write_friend(source, path, corrector, force=True, progress=progress, **options)}
+        return {source: write_friend(source, path, corrector, force=True, **options)}
     except Exception as error:
         return {source: as_failure(error, source)}
 
 
 def _here(jobs: list[Job], work: Any) -> dict[str, FriendSummary | Failure]:
     """One process, one bar that counts events: it moves inside a large file too."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     results: dict[str, FriendSummary | Failure] = {}
-    name, unit = TextColumn("{task.description}"), TextColumn("events")
-    columns = (name, BarColumn(), MofNCompleteColumn(), unit, TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task("Correcting", total=None)
+    with progress("Correcting", unit="events", console=err, transient=True) as bar:
         for number, job in enumerate(jobs, start=1):
-            bar.reset(task, description=f"file {number}/{len(jobs)}")
-            results |= work(job, progress=lambda done, total: bar.update(task, completed=done, total=total))
+            bar.restart(f"file {number}/{len(jobs)}")
+            results |= work(job, progress=lambda done, total: bar.update(completed=done, total=total))
     return results
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from coffea_mljec.support.atomic import write_text
+
 __all__ = ["err", "out", "output_folder", "say_error", "say_skipped", "say_warning"]
 
 out = Console(highlight=False)
@@ -50,9 +52,7 @@ def say_skipped(skipped: Sequence[Any], path: Path) -> None:
         }
         for failure in skipped
     ]
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_text(path, json.dumps(entries, indent=1) + "\n")
 
 
 def output_folder(path: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +15,8 @@ __all__ = ["whole_file", "write_bytes", "write_text"]
 def whole_file(target: str | os.PathLike[str], suffix: str = ".part") -> Iterator[Path]:
     """A temporary file in the target's folder that replaces the target when the block ends well.
 
-    Its name cannot be foreseen and it is created anew, so that no link planted beside the target is followed. When the
-    block raises, the temporary file is removed and the target stays as it was.
+    Its name cannot be foreseen and it is created anew: no link planted beside the target is followed. Its rights are
+    those that `open` gives. When the block raises, the temporary file is removed and the target stays as it was.
 
     Parameters
     ----------
@@ -36,12 +36,11 @@ def whole_file(target: str | os.PathLike[str], suffix: str = ".part") -> Iterato
         As from opening, writing or moving a file.
     """
     target = Path(target)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=suffix, dir=target.parent)
-    os.close(handle)
-    temporary = Path(name)
+    # The start of the name only: with all of a long one the file system's limit would be passed.
+    temporary = target.with_name(f".{target.name[:40]}.{secrets.token_hex(8)}{suffix}")
+    # Not tempfile's mkstemp, whose files are their owner's alone; what people share has the rights of the umask.
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
-        # mkstemp gives the file to its owner alone; what people share has the rights that open() would give it.
-        temporary.chmod(0o666 & ~_umask())
         yield temporary
         temporary.replace(target)
     except BaseException:
@@ -59,10 +58,3 @@ def write_bytes(target: str | os.PathLike[str], content: bytes) -> None:
     """Write a whole file; see `whole_file`."""
     with whole_file(target) as temporary:
         temporary.write_bytes(content)
-
-
-def _umask() -> int:
-    """The rights that this process withholds; there is no way to ask without setting them."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

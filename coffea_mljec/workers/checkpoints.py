@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from coffea_mljec.errors import InputError
+from coffea_mljec.support.atomic import write_text
 from coffea_mljec.workers.guard import Failure
 from coffea_mljec.workers.store import load, save
 
@@ -114,9 +115,8 @@ class Checkpoints:
     def _write_configuration(self, configuration: Mapping[str, str]) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            part = self.folder / f"{_CONFIGURATION}.part"
-            part.write_text(json.dumps(dict(configuration), indent=1, sort_keys=True) + "\n", encoding="utf-8")
-            os.replace(part, self.folder / _CONFIGURATION)
+            text = json.dumps(dict(configuration), indent=1, sort_keys=True)
+            write_text(self.folder / _CONFIGURATION, text + "\n")
         except OSError as error:
             raise InputError(f"cannot write checkpoints to {self.folder}: {error.strerror}.") from None
 

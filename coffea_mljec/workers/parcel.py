@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 import threading
@@ -16,6 +15,7 @@ import cloudpickle
 from coffea import processor
 
 from coffea_mljec.errors import InputError, WorkerError
+from coffea_mljec.support.digest import digest
 from coffea_mljec.workers.processes import ProcessesExecutor
 
 __all__ = ["Parcel", "packed", "parcelled", "spread"]
@@ -67,7 +67,7 @@ class Parcel:
         with _LOCK:
             if self.digest not in _OPENED:
                 content = Path(self.path).read_bytes()
-                if hashlib.sha256(content).hexdigest() != self.digest:
+                if digest(content) != self.digest:
                     raise WorkerError(f"{self.path} was changed while the run went on: run again.")
                 _OPENED.clear()  # what an earlier run of this process left
                 _OPENED[self.digest] = cloudpickle.loads(content)
@@ -155,6 +155,6 @@ def _written(content: bytes) -> Iterator[Parcel]:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        yield Parcel(path, hashlib.sha256(content).hexdigest())
+        yield Parcel(path, digest(content))
     finally:
         os.unlink(path)

@@ -11,10 +11,10 @@ from typing import Any
 
 import loky
 from coffea.processor import FuturesExecutor, accumulate
-from coffea.util import rich_bar
 
 from coffea_mljec.errors import WorkerError
 from coffea_mljec.nano import quiet_coffea
+from coffea_mljec.support.progress import progress
 from coffea_mljec.workers.guard import part_of
 
 __all__ = ["ProcessesExecutor", "processes"]
@@ -61,8 +61,7 @@ class ProcessesExecutor(FuturesExecutor):
         waiting = dict(enumerate(items))
         suspects: list[int] = []
         deaths = 0
-        with rich_bar() as bar:
-            task = bar.add_task(self.desc, total=len(waiting), unit=self.unit, visible=self.status)
+        with progress(self.desc, len(waiting), f"{self.unit}s", shown=self.status) as bar:
             while waiting:
                 batch = suspects[:1] or list(waiting)
                 try:
@@ -71,7 +70,7 @@ class ProcessesExecutor(FuturesExecutor):
                     for future in loky.as_completed(list(futures)):
                         accumulator = accumulate([future.result()], accumulator)
                         del waiting[futures.pop(future)]
-                        bar.update(task, advance=1)
+                        bar.advance()
                 except BrokenProcessPool as error:
                     if suspects:
                         deaths += 1

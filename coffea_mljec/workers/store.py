@@ -6,13 +6,13 @@ import json
 import os
 import zipfile
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import hist
 import numpy as np
 
 from coffea_mljec.errors import InputError
+from coffea_mljec.support.atomic import whole_file
 
 __all__ = ["load", "save"]
 
@@ -23,7 +23,7 @@ _MAPPINGS: dict[str, Any] = {"dict": dict, "Counter": Counter}
 
 
 def save(path: str | os.PathLike[str], thing: Any) -> None:
-    """Write a result to a file: under a temporary name, then renamed.
+    """Write a result to a file, which is there whole or not at all.
 
     Parameters
     ----------
@@ -35,14 +35,8 @@ def save(path: str | os.PathLike[str], thing: Any) -> None:
     InputError
         If it holds something else; the message says where.
     """
-    target = Path(path)
-    part = target.with_name(target.name + ".part")
-    try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
-            file.writestr(_TREE, json.dumps(_written(file, thing, "result")))
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+        file.writestr(_TREE, json.dumps(_written(file, thing, "result")))
 
 
 def load(path: str | os.PathLike[str]) -> Any:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -14,10 +11,8 @@ import numpy as np
 import pytest
 from coffea import processor
 
-import coffea_mljec as mljec
 from coffea_mljec import workers
 from coffea_mljec.errors import InputError
-from coffea_mljec.support.fingerprint import fingerprint
 from coffea_mljec.workers import store
 from tests.workers.conftest import alone
 from tests.workers.toys import Spectrum, done, same
@@ -124,26 +119,3 @@ def test_what_cannot_be_stored_is_named(tmp_path):
     with pytest.raises(InputError, match=r"result\['a'\]\[1\] is a builtins.object, which cannot be written"):
         store.save(tmp_path / "x.zip", {"a": [1, object()]})
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_fingerprint_knows_content_alone(sample_jec):
-    def standard(levels):
-        return mljec.FactorizedJEC.from_txt(levels)
-
-    assert fingerprint(standard(sample_jec)) == fingerprint(standard(sample_jec))
-    assert fingerprint(standard(sample_jec)) != fingerprint(standard(sample_jec[:1]))
-    assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
-    for one, other in ((1, 1.0), ("1", 1), ([1], (1,)), (np.float32([1]), np.float64([1])), ({1, 2}, {1, 3})):
-        assert fingerprint(one) != fingerprint(other)
-    around: list[object] = []
-    around.append(around)
-    assert len(fingerprint(around)) == 64
-
-
-def test_a_fingerprint_is_the_same_in_another_process():
-    module = Path(__file__).parents[2] / "coffea_mljec" / "fingerprint.py"  # alone: the package takes seconds to import
-    thing = "[{'x', 'y', 'zz'}, {'p': b'q'}, str.join]"
-    code = f"import runpy; print(runpy.run_path({str(module)!r})['fingerprint']({thing}))"
-    environment = os.environ | {"PYTHONHASHSEED": "77"}
-    there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
-    assert there.stdout.strip() == fingerprint([{"x", "y", "zz"}, {"p": b"q"}, str.join]), there.stderr
