@@ -1,10 +1,10 @@
-"""Model folders (``model.onnx`` + ``card.json``), the bundled models, and the sessions that run them."""
+"""Model folders (``model.onnx`` + ``card.json``), the bundled models, and what runs them."""
 
 from __future__ import annotations
 
 from coffea_mljec.models.card import Cloud, Domain, Features, ModelCard, Training
-from coffea_mljec.models.engines.onnx import run, session
 from coffea_mljec.models.folder import ModelFolder, bundled, open_folder, open_model, write_folder
+from coffea_mljec.models.sessions import run, session
 
 __all__ = [
     "Cloud",

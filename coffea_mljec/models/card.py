@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from coffea_mljec import defaults
 from coffea_mljec.errors import InputError, ModelError
 from coffea_mljec.features import FeatureSet
+from coffea_mljec.models.engines import ENGINES
+from coffea_mljec.support.suggestions import did_you_mean
 
 __all__ = ["SCHEMA_VERSION", "Cloud", "Domain", "Features", "ModelCard", "Training"]
 
@@ -80,11 +82,12 @@ class ModelCard(_Strict):
 
     Attributes
     ----------
-    engine : {"onnx", "edgeconv", "pfn"}
-        How the graph is run: by onnxruntime, or by this package's kernels, which are faster: a ParticleNet on flat
-        edges, a particle flow network (or the mean of several) on flat rows.
+    engine : str
+        How the graph is run, a name of `coffea_mljec.models.engines.ENGINES`: by onnxruntime, or by this package's
+        kernels, which are faster: a ParticleNet on flat edges, a particle flow network (or the mean of several) on
+        flat rows.
     clouds : dict of str to Cloud
-        Neighbours and layers of a ParticleNet, by collection of constituents; for the engine ``edgeconv``.
+        ``charged``, ``neutral``, ``sv`` -> neighbours and layers of a ParticleNet; for the engine ``edgeconv``.
     batch_size : int
         Jets a batch. Features and activations of one batch should stay in the cache; memory does not grow with the
         chunk.
@@ -104,7 +107,7 @@ class ModelCard(_Strict):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     description: str
     licence: str
-    engine: Literal["onnx", "edgeconv", "pfn"]
+    engine: str
     clouds: dict[str, Cloud] = {}
     batch_size: int = Field(default=defaults.BATCH, ge=1)
     features: Features
@@ -121,17 +124,18 @@ class ModelCard(_Strict):
     opset: int
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
+    @pydantic.field_validator("engine")
+    @classmethod
+    def _known(cls, engine: str) -> str:
+        if engine not in ENGINES:
+            close = did_you_mean(engine, ENGINES)
+            raise ValueError(f"unknown engine {engine!r}: {close}there are {', '.join(ENGINES)}")
+        return engine
+
     @pydantic.model_validator(mode="after")
-    def _clouds_of_the_collections(self) -> ModelCard:
-        names = self.feature_set.names()
-        expected = set(self.feature_set.constituents) if self.engine == "edgeconv" else set()
-        if set(self.clouds) != expected:
-            raise ValueError(
-                f"engine {self.engine!r} needs clouds of {sorted(expected) or 'nothing'}; got {sorted(self.clouds)}"
-            )
-        for name in expected:
-            if missing := {"rel_eta", "rel_phi"} - set(names[name]):
-                raise ValueError(f"engine 'edgeconv' looks for neighbours in {sorted(missing)}, no {name} features")
+    def _suits_its_engine(self) -> ModelCard:
+        if problem := ENGINES[self.engine].problem(self):
+            raise ValueError(problem)
         return self
 
     @property

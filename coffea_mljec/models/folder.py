@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +11,11 @@ from typing import Any
 from coffea_mljec.errors import ModelError
 from coffea_mljec.models.card import SCHEMA_VERSION, ModelCard
 from coffea_mljec.models.onnx_guard import refuse_external_data
+from coffea_mljec.support.atomic import write_bytes
+from coffea_mljec.support.digest import digest
+from coffea_mljec.support.suggestions import did_you_mean
 
 __all__ = ["ModelFolder", "bundled", "open_folder", "open_model", "write_folder"]
-
-
-"""The bundled model that `coffea_mljec.apply` uses."""
 
 _BUNDLED = Path(__file__).parent / "bundled"
 _GRAPH, _CARD = "model.onnx", "card.json"
@@ -48,11 +46,10 @@ _GRAPHS: dict[str, bytes] = {}
 def _from_pickle(card: ModelCard, graph: bytes) -> ModelFolder:
     """Take a model that another process sent: checked by its digest when it first comes, shared from then on."""
     if card.sha256 not in _GRAPHS:
-        digest = hashlib.sha256(graph).hexdigest()
-        if digest != card.sha256:
+        if (found := digest(graph)) != card.sha256:
             raise ModelError(
                 f"the graph of model {card.name!r} did not reach this process whole: sha256 expected "
-                f"{card.sha256[:12]}..., got {digest[:12]}... Send it again."
+                f"{card.sha256[:12]}..., got {found[:12]}... Send it again."
             )
         _GRAPHS[card.sha256] = graph
     return ModelFolder(card, _GRAPHS[card.sha256])
@@ -91,11 +88,10 @@ def open_folder(path: str | os.PathLike[str]) -> ModelFolder:
         except OSError as error:
             raise ModelError(f"cannot read {file}: {error.strerror}.") from None
     card = ModelCard.parse(files[_CARD], str(folder / _CARD))
-    digest = hashlib.sha256(files[_GRAPH]).hexdigest()
-    if digest != card.sha256:
+    if (found := digest(files[_GRAPH])) != card.sha256:
         raise ModelError(
             f"{folder / _GRAPH} is not the graph that its card describes: sha256 expected {card.sha256[:12]}..., got "
-            f"{digest[:12]}... One of the two files was changed or damaged; copy the model folder again."
+            f"{found[:12]}... One of the two files was changed or damaged; copy the model folder again."
         )
     refuse_external_data(files[_GRAPH], str(folder / _GRAPH))
     return ModelFolder(card, files[_GRAPH])
@@ -120,17 +116,14 @@ def write_folder(path: str | os.PathLike[str], graph: bytes, fields: Mapping[str
     """
     folder = Path(path)
     refuse_external_data(graph, str(folder / _GRAPH))
-    digest = hashlib.sha256(graph).hexdigest()
-    card_fields = {"schema_version": SCHEMA_VERSION} | dict(fields) | {"sha256": digest}
+    card_fields = {"schema_version": SCHEMA_VERSION} | dict(fields) | {"sha256": digest(graph)}
     try:
         card = ModelCard.model_validate(card_fields)
     except ValueError as error:
         raise ModelError(f"these fields do not make a model card: {error}") from None
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in ((_GRAPH, graph), (_CARD, card.model_dump_json(indent=1).encode() + b"\n")):
-        temporary = folder / f"{name}.part"
-        temporary.write_bytes(content)
-        temporary.replace(folder / name)
+        write_bytes(folder / name, content)
     return open_folder(folder)
 
 
@@ -154,8 +147,7 @@ def open_model(name_or_path: str | os.PathLike[str]) -> ModelFolder:
     if Path(text).is_dir():
         return open_folder(text)
     names = list(bundled())
-    close = difflib.get_close_matches(text, names, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
     raise ModelError(
-        f"no model {text!r}: neither a bundled model ({', '.join(names) or 'none'}) nor a model folder.{hint}"
+        f"no model {text!r}: neither a bundled model ({', '.join(names) or 'none'}) nor a model folder. "
+        f"{did_you_mean(text, names)}Run mljec models for what they are."
     )

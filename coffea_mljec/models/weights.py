@@ -1,4 +1,4 @@
-"""The weights of a model's own graph, under the names that ``training.networks`` gives them, ready for `dense`.
+"""The weights of a model's own graph, under the names of `coffea_mljec.models.node_names`, ready for `dense`.
 
 The graph stays the model's definition: only its named constants are read, and each is checked for its shape.
 """
@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.errors import ModelError
+from coffea_mljec.models import node_names
 from coffea_mljec.models.kernels.panels import packed, padded_width
 from coffea_mljec.models.kernels.rows import TILE, through
 from coffea_mljec.models.wire import Constants
 
-__all__ = ["NO_COLUMNS", "Array", "Columns", "Dense", "Layers", "Weights", "add_jet_sums", "on_rows"]
+__all__ = ["NO_COLUMNS", "Array", "Columns", "Dense", "Layers", "Weights", "add_jet_sums", "on_rows", "pooled"]
 
 Array = npt.NDArray[np.float32]
 
@@ -83,16 +84,18 @@ class Weights:
 
     def inputs(self, collection: str, n_features: int, width: int | None) -> tuple[Columns, Dense]:
         """The first layer on a collection's features, and the columns of which it takes the logarithm."""
-        plain = self.dense(f"{collection}.0.plain", n_features, width)
-        if f"{self._prefix}{collection}.symlog.pick" not in self._constants.values:
+        plain = self.dense(node_names.plain(collection), n_features, width)
+        name = node_names.pick(collection)
+        if self._prefix + name not in self._constants.values:
             return NO_COLUMNS, plain
-        pick = self.array(f"{collection}.symlog.pick", n_features, None)
-        own = self.array(f"{collection}.symlog.weight", pick.shape[1], plain.weight.shape[1])
+        pick = self.array(name, n_features, None)
+        symlog = node_names.weight(node_names.symlog(collection))
+        own = self.array(symlog, pick.shape[1], plain.weight.shape[1])
         index = np.abs(pick).argmax(axis=0)
         if np.count_nonzero(pick) != len(index) or plain.weight[index].any():
             raise ModelError(
-                f"{collection}.symlog.pick of model {self._model!r} must take one column each, which "
-                f"{collection}.0.plain does not: {self._remedy}"
+                f"{name} of model {self._model!r} must take one column each, which {node_names.plain(collection)} "
+                f"does not: {self._remedy}"
             )
         weight = plain.weight.copy()
         weight[index] = own
@@ -101,8 +104,10 @@ class Weights:
     def chain(self, name: str, n_in: int, first: int) -> list[Dense]:
         """The layers ``name.first``, ``name.(first + 1)``, ..., as many as there are."""
         layers: list[Dense] = []
-        while f"{self._prefix}{name}.{first + len(layers)}.weight" in self._constants.values:
-            layers.append(self.dense(f"{name}.{first + len(layers)}", n_in, None))
+        while self._prefix + node_names.weight(layer := node_names.layer(name, first + len(layers))) in (
+            self._constants.values
+        ):
+            layers.append(self.dense(layer, n_in, None))
             n_in = len(layers[-1].bias)
         return layers
 
@@ -112,14 +117,15 @@ class Weights:
         columns, first = self.inputs("jet", n_jet, None)
         width = len(first.bias)
         if n_pooled:
-            first = Dense(np.concatenate([self.array("head.0.weight", n_pooled, width), first.weight]), first.bias)
-        layers = [first, *self.chain("head", width, 1)]
-        return columns, [*layers, self.dense("output", len(layers[-1].bias), 1)]
+            of_pooled = self.array(node_names.weight(node_names.layer(node_names.HEAD, 0)), n_pooled, width)
+            first = Dense(np.concatenate([of_pooled, first.weight]), first.bias)
+        layers = [first, *self.chain(node_names.HEAD, width, 1)]
+        return columns, [*layers, self.dense(node_names.LAST, len(layers[-1].bias), 1)]
 
     def dense(self, name: str, n_in: int, n_out: int | None) -> Dense:
         """A layer of which the sizes are known, or None."""
-        weight = self.array(f"{name}.weight", n_in, n_out)
-        return Dense(weight, self.array(f"{name}.bias", weight.shape[1]))
+        weight = self.array(node_names.weight(name), n_in, n_out)
+        return Dense(weight, self.array(node_names.bias(name), weight.shape[1]))
 
     def array(self, name: str, *shape: int | None) -> Array:
         """A float32 constant of which the shape is known, or None."""
@@ -144,6 +150,14 @@ class Weights:
     @property
     def _remedy(self) -> str:
         return f"only {self._network} written by python -m training export has it as its card says; export it again"
+
+
+def pooled(constants: Constants, prefix: str = "") -> tuple[str, ...]:
+    """What the head of one of our networks reads of the constituents, by name and in order."""
+    of_head = constants.inputs.get(prefix + node_names.product(node_names.layer(node_names.HEAD, 0)), ())[:1]
+    if of_head == (prefix + node_names.POOLED,):
+        of_head = constants.inputs[of_head[0]]
+    return tuple(name.removeprefix(prefix) for name in of_head)
 
 
 def add_jet_sums(

@@ -104,7 +104,7 @@ def _network(title: str, network: EdgeConvNetwork, arrays: dict[str, np.ndarray]
             x = where = convolve(*edges[-1])
 
     ways = {
-        "whole": Way(lambda: network(arrays), n),
+        "whole": Way(lambda: network.run(arrays), n),
         "neighbours": Way(lambda: [nearest_neighbours(*one, ranked=False) for one in points], n),
         "layers on rows": Way(lambda: [on_rows(*one) for one in rows], n),
         "layers on edges": Way(lambda: [convolve(*one) for one in edges], n),

@@ -18,9 +18,9 @@ from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
 
 from coffea_mljec import models
 from coffea_mljec.features import PFNANO, compute
+from coffea_mljec.models.engines import engine_fields
 from coffea_mljec.nano import FlatJets, detect, flatten, required_paths
 from tests.benchmarks.places import SAMPLE, data_folder
-from training.learning.export import engine_fields
 from training.networks import ARCHITECTURES, fit_standardisation
 from training.networks.layers import parameter_count
 from training.networks.network import Network, make_network
@@ -128,9 +128,10 @@ def folders(folder: Path, name: str, path: Path) -> dict[str, models.ModelFolder
         "metrics": {},
         "opset": OPSET,
     }
-    graph, engine = network_graph(made), engine_fields(made)
+    graph = network_graph(made)
+    engine = engine_fields(graph, PFNANO)
     size = {"batch_size": engine.get("batch_size", BATCH)}
     found = {"onnx": models.write_folder(folder / name / "onnx", graph, fields | size)}
-    if engine:
+    if engine["engine"] != "onnx":
         found["own"] = models.write_folder(folder / name / "own", graph, fields | engine)
     return found

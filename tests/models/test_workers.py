@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import subprocess
 import sys
@@ -17,9 +16,9 @@ import pytest
 
 import coffea_mljec as mljec
 from coffea_mljec import defaults, models
-
-#: The module; the room's own name ``session`` is the function.
-session_room = importlib.import_module("coffea_mljec.models.engines.onnx")
+from coffea_mljec.models import sessions
+from coffea_mljec.models.engines import ENGINES
+from coffea_mljec.models.engines.onnx import OnnxSession
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,15 +39,15 @@ def test_threads_change_no_bit(events: Any) -> None:
         np.testing.assert_array_equal(flat(mljec.MLJEC(threads=threads).correction(events)), one)
 
 
-@pytest.mark.parametrize(("model", "maker"), [("pfn-c-lite", "_make"), ("pfn-r-lite-3", "PFNNetwork")])
+@pytest.mark.parametrize("model", ["pfn-c-lite", "pfn-r-lite-3"])
 def test_threads_of_a_worker_share_one_session(
-    sample: Path, open_nano: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, model: str, maker: str
+    sample: Path, open_nano: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
     made = []
-    make = getattr(session_room, maker)
-    monkeypatch.setattr(session_room, "_SESSIONS", {})
-    monkeypatch.setattr(session_room, "_NETWORKS", {})
-    monkeypatch.setattr(session_room, maker, lambda folder: made.append(1) or make(folder))
+    engine = type(ENGINES[models.open_model(model).card.engine])
+    build = engine.build
+    monkeypatch.setattr(sessions, "_RUNNERS", {})
+    monkeypatch.setattr(engine, "build", lambda self, folder: made.append(1) or build(self, folder))
     parts = [(start, start + 60) for start in range(0, 300, 60)]
     chunks = [open_nano(sample, entry_start=start, entry_stop=stop) for start, stop in parts]
     wanted = [
@@ -56,8 +55,7 @@ def test_threads_of_a_worker_share_one_session(
         for start, stop in parts
     ]
     made.clear()
-    session_room._SESSIONS.clear()
-    session_room._NETWORKS.clear()
+    sessions._RUNNERS.clear()
     with ThreadPoolExecutor(len(parts)) as pool:
         got = list(pool.map(lambda chunk: flat(mljec.MLJEC(model).apply(chunk).pt), chunks))
     assert len(made) == 1
@@ -66,7 +64,7 @@ def test_threads_of_a_worker_share_one_session(
 
 
 def test_sessions_have_one_thread_and_no_arena() -> None:
-    options = session_room.session(models.open_model(defaults.MODEL)).get_session_options()
+    options = OnnxSession(models.open_model(defaults.MODEL)).session.get_session_options()
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
     assert not options.enable_cpu_mem_arena
 

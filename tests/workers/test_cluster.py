@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from coffea.nanoevents import PFNanoAODSchema
 import coffea_mljec as mljec
 from coffea_mljec import models, workers
 from coffea_mljec.errors import InputError, WorkerError
-from coffea_mljec.models import folder
+from coffea_mljec.models import folder, sessions
 from coffea_mljec.validation import ResponseProcessor
 from coffea_mljec.workers import cluster as cluster_module
 from coffea_mljec.workers import guard
@@ -57,7 +56,7 @@ def patched(client: Any, function: Callable[..., Any], back: Callable[..., Any],
 
 def hide_onnxruntime() -> None:
     sys.modules["onnxruntime"] = None  # type: ignore[assignment]
-    import_module("coffea_mljec.models.engines.onnx")._SESSIONS.clear()
+    sessions._RUNNERS.clear()
 
 
 def show_onnxruntime() -> None:
@@ -84,9 +83,9 @@ def arrived() -> int:
     return len(folder._GRAPHS)
 
 
-def sessions() -> list[str]:
-    # The room exports a function of the module's name.
-    return sorted(import_module("coffea_mljec.models.engines.onnx")._SESSIONS)
+def runners() -> list[str]:
+    """The digests of the graphs that are ready to run in this process."""
+    return sorted(str(key[1]) for key in sessions._RUNNERS)  # type: ignore[index]
 
 
 def transfers(dask_worker: Any) -> int:
@@ -109,7 +108,7 @@ def test_a_model_travels_once_to_each_worker_without_its_folder(cluster, travell
     assert shared["counts"] == here["counts"]
     assert shared["status"]["network"].get(1, 0) > 0
     # A slow machine may leave all chunks to one worker: what counts is once at most, and at all.
-    came, made, moved = (cluster.run(function) for function in (arrived, sessions, transfers))
+    came, made, moved = (cluster.run(function) for function in (arrived, runners, transfers))
     assert max(came.values()) == 1
     assert {worker for worker, digests in made.items() if digest in digests} == {w for w, n in came.items() if n}
     assert max(moved.values()) <= 1
@@ -172,7 +171,7 @@ def test_warm_up(cluster, tmp_path):
     corrector = mljec.MLJEC(toy.write(tmp_path / "warm", nan_above=4000.0))  # a graph that no other test sent
     cluster.register_plugin(workers.WarmUp(corrector))
     try:
-        assert all(corrector.card.sha256 in made for made in cluster.run(sessions).values())
+        assert all(corrector.card.sha256 in made for made in cluster.run(runners).values())
     finally:
         cluster.unregister_worker_plugin(workers.WarmUp.name)
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from coffea_mljec.errors import InputError
-from coffea_mljec.models import ModelCard, open_folder, write_folder
+from coffea_mljec.models import ModelCard, node_names, open_folder, write_folder
+from coffea_mljec.models.engines import ENGINES
+from coffea_mljec.models.wire import read_constants
 from training.learning.export import evaluated
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command", "ensemble", "mean_graph"]
 
-_OUTPUT = "log_correction"
 #: What members must have in common: the rest is what each was trained with.
 _SHARED = (
     "engine", "features", "dtype", "target", "inverse", "output", "algorithm", "collections", "opset", "licence",
@@ -47,7 +48,7 @@ def ensemble(members: Sequence[Path], output: Path, name: str, evaluation: Path 
     Parameters
     ----------
     members : sequence of Path
-        Model folders of the engine ``onnx`` or ``pfn`` with the same features, jets and target.
+        Model folders with the same features, jets and target, and the same engine, which runs means of several.
     output : Path
         The model folder; a model in it is replaced.
     name : str
@@ -57,8 +58,8 @@ def ensemble(members: Sequence[Path], output: Path, name: str, evaluation: Path 
     Raises
     ------
     InputError
-        With fewer than two members, members of another engine, or members that differ in their inputs; if onnx is
-        missing or the evaluation does not know the model.
+        With fewer than two members, an engine that does not run means of several, or members that differ in their
+        inputs; if onnx is missing or the evaluation does not know the model.
     """
     try:
         import onnx
@@ -69,17 +70,21 @@ def ensemble(members: Sequence[Path], output: Path, name: str, evaluation: Path 
     folders = [open_folder(path) for path in members]
     cards = [folder.card for folder in folders]
     for path, card in zip(members, cards, strict=True):
-        if card.engine == "edgeconv":
-            raise InputError(f"{path}: engine {card.engine!r} cannot be joined with others, 'onnx' and 'pfn' can")
         if different := [field for field in _SHARED if getattr(card, field) != getattr(cards[0], field)]:
             raise InputError(
                 f"{path} and {members[0]} differ in {', '.join(different)}: one graph has one set of inputs"
             )
-    graph = mean_graph([onnx.load_model_from_string(folder.graph) for folder in folders])
+    graph = mean_graph([onnx.load_model_from_string(folder.graph) for folder in folders]).SerializeToString()
+    engine = cards[0].engine
+    if ENGINES[engine].settings(read_constants(graph), cards[0].feature_set) is None:
+        raise InputError(
+            f"engine {engine!r} of {members[0]} does not run the mean of several networks: export the members with "
+            "engine 'onnx', which does"
+        )
     fields = _fields(cards, name)
     if evaluation is not None:
         fields["metrics"] = evaluated(evaluation, name)
-    write_folder(output, graph.SerializeToString(), fields)
+    write_folder(output, graph, fields)
     return output
 
 
@@ -91,10 +96,10 @@ def _fields(cards: Sequence[ModelCard], name: str) -> dict[str, Any]:
         for edge in lows[0]
         if all(edge in low for low in lows)
     }
-    told = ", ".join(f"{card.name} (seed {card.training.seed})" for card in cards)
+    names = ", ".join(f"{card.name} (seed {card.training.seed})" for card in cards)
     return {field: first.model_dump(mode="json")[field] for field in _SHARED} | {
         "name": name,
-        "description": f"Mean of {len(cards)} networks: {told}. {first.description}",
+        "description": f"Mean of {len(cards)} networks: {names}. {first.description}",
         "domain": domain,
         "batch_size": min(card.batch_size for card in cards),
         "training": first.training.model_dump() | {"n_jets": max(card.training.n_jets for card in cards)},
@@ -119,10 +124,10 @@ def mean_graph(graphs: Sequence[ModelProto]) -> ModelProto:
     from onnx import checker, helper
     from onnx.compose import add_prefix
 
-    parts = [add_prefix(graph, f"member{number}_", rename_inputs=False).graph for number, graph in enumerate(graphs)]
+    parts = [add_prefix(graph, node_names.member(i), rename_inputs=False).graph for i, graph in enumerate(graphs)]
     nodes = [node for part in parts for node in part.node]
     outputs = [part.output[0].name for part in parts]
-    nodes.append(helper.make_node("Mean", outputs, [_OUTPUT], name="mean"))
+    nodes.append(helper.make_node("Mean", outputs, [node_names.OUTPUT], name="mean"))
     joined = helper.make_graph(
         nodes, "ensemble", list(graphs[0].graph.input), list(graphs[0].graph.output),
         initializer=[tensor for part in parts for tensor in part.initializer],

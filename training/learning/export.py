@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.models import write_folder
+from coffea_mljec.models.engines import engine_fields
 from training.learning.recipe import parse_recipe
 from training.learning.run_folder import read_network, read_run
 from training.onnx.trees import OPSET as OPSET_OF_TREES
 
-if TYPE_CHECKING:
-    from training.networks.network import Network
-
-__all__ = ["card_fields", "command", "engine_fields", "evaluated", "export"]
+__all__ = ["card_fields", "command", "evaluated", "export"]
 
 
 def command(
@@ -69,9 +67,8 @@ def export(run: Path, output: Path, evaluation: Path | None = None) -> Path:
             ) from None
         from training.onnx.graph import network_graph
 
-        network = read_network(run)
-        graph = network_graph(network)
-        fields |= engine_fields(network)
+        graph = network_graph(read_network(run))
+    fields |= engine_fields(graph, parse_recipe(record["recipe"]).feature_set)
     if evaluation is not None:
         fields["metrics"] = fields["metrics"] | evaluated(evaluation, fields["name"])
     write_folder(output, graph, fields)
@@ -89,13 +86,15 @@ def evaluated(path: Path, name: str) -> dict[str, float]:
 
 
 def card_fields(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of the model card that a run's record tells (see `coffea_mljec.models.ModelCard`)."""
+    """Return the fields of the model card that a run's record holds (see `coffea_mljec.models.ModelCard`).
+
+    How the graph is run is for `coffea_mljec.models.engines.engine_fields` to say.
+    """
     recipe = parse_recipe(record["recipe"])
     return {
         "name": recipe.name,
         "description": recipe.description,
         "licence": "BSD-3-Clause",
-        "engine": "onnx",
         "features": recipe.feature_set.names(),
         "dtype": "float32",
         "target": "log(pt_gen / pt_raw)",
@@ -114,25 +113,6 @@ def card_fields(record: dict[str, Any]) -> dict[str, Any]:
         "metrics": record["metrics"],
         "opset": OPSET_OF_TREES if "trees" in record["recipe"] else _opset_of_networks(),
     }
-
-
-def engine_fields(network: Network) -> dict[str, Any]:
-    """Return the fields of the model card that say how a network's graph is run.
-
-    The graph stays portable, but this package's kernels are faster, where there are some for it; a ParticleNet with
-    layers 256 wide takes 1.5 MB a jet.
-    """
-    from training.networks.particlenet import ParticleNet
-    from training.networks.pfn import PFN
-
-    if isinstance(network, PFN) and network.architecture.pooling == ("sum",):
-        return {"engine": "pfn"}
-    if not isinstance(network, ParticleNet):
-        return {}
-    shape = network.architecture
-    clouds = {c: {"k": shape.k(c), "blocks": shape.blocks(c)} for c in network.collections}
-    widest = max((width for c in clouds for layers in shape.blocks(c) for width in layers), default=0)
-    return {"engine": "edgeconv", "clouds": clouds, "batch_size": 64 if widest > 64 else 1024} if clouds else {}
 
 
 def _opset_of_networks() -> int:

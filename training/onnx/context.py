@@ -7,10 +7,11 @@ from typing import cast
 import numpy as np
 from torch import nn
 
+from coffea_mljec.models import node_names
 from training.networks.context import ContextPFN
 from training.networks.layers import BatchNorm, Block
-from training.onnx.jagged import Rows
-from training.onnx.writer import Dense, Writer, double, folded, gain_of, standardised_dense, unfolded
+from training.onnx.jagged import Rows, write_output
+from training.onnx.writer import Dense, Writer, double, folded, gain_of, standardised_dense
 
 __all__ = ["write_context_network"]
 
@@ -25,13 +26,12 @@ def write_context_network(write: Writer, network: ContextPFN) -> None:
     for i, block in enumerate([*network.contexts, network.head]):
         sums = [part for cloud in clouds for part in cloud.pooled(i, known)]
         parts = [*sums, *known, jet]
-        name = f"context.{i}" if i < len(network.contexts) else "head"
+        name = node_names.layer("context", i) if i < len(network.contexts) else node_names.HEAD
         hidden = write("Concat", parts, f"{name}.joined", axis=1) if len(parts) > 1 else jet
         for k, layer in enumerate(folded(cast("Block", block))):
-            hidden = write.dense(hidden, layer, f"{name}.{k}", relu=True)
+            hidden = write.dense(hidden, layer, node_names.layer(name, k), relu=True)
         known = [hidden]
-    out = write.dense(known[0], unfolded(network.output), "output", relu=False)
-    write("Squeeze", [out, write.integers(1)], "log_correction")
+    write_output(write, network, known[0])
 
 
 class _Cloud:
@@ -40,11 +40,11 @@ class _Cloud:
     def __init__(self, write: Writer, network: ContextPFN, collection: str) -> None:
         self.write, self.network, self.name = write, network, collection
         self.of_jets = Rows(write, collection)
-        self.rows = f"{collection}_features"
+        self.rows = node_names.features(collection)
 
     def pooled(self, i: int, known: list[str]) -> list[str]:
         """Add round i on the rows; return their sums over each jet, [n, width] in each way of pooling."""
-        write, name = self.write, f"{self.name}.{i}"
+        write, name = self.write, node_names.layer(self.name, i)
         block = cast("Block", cast("nn.ModuleList", self.network.phi[self.name])[i])
         layers = folded(block)
         if known:
@@ -52,16 +52,17 @@ class _Cloud:
         else:
             rows = standardised_dense(write, self.name, self.network.standardisations[self.name], layers[0])
         for k, layer in enumerate(layers[1:], start=1):
-            rows = write.dense(rows, layer, f"{name}.{k}", relu=True)
+            rows = write.dense(rows, layer, node_names.layer(name, k), relu=True)
         self.rows, pooling = rows, self.network.architecture.pooling
         return self.of_jets.pooled(rows, len(layers[-1][1]), pooling, self.network.shares[self.name], name)
 
     def _informed(self, i: int, layer: Dense, block: Block, context: str) -> str:
         """Add the first layer of a later round: rows and context times their weights, the bias with the latter."""
-        write, name = self.write, f"{self.name}.{i}"
+        write, name = self.write, node_names.layer(self.name, i)
+        first = node_names.layer(name, 0)
         told = cast("nn.Linear", cast("nn.ModuleList", self.network.told[self.name])[i - 1])
         weight = double(told.weight).T * gain_of(cast("BatchNorm", block[1]))
         of_jet = write.dense(context, (weight, layer[1]), f"{name}.told", relu=False)
         heard = write("Gather", [of_jet, self.of_jets.of_row], f"{name}.heard")
-        own = write.constant(f"{name}.0.weight", layer[0].astype(np.float32))
-        return write("Relu", [write("Gemm", [self.rows, own, heard], f"{name}.0.dense")], f"{name}.0")
+        own = write.constant(node_names.weight(first), layer[0].astype(np.float32))
+        return write("Relu", [write("Gemm", [self.rows, own, heard], node_names.product(first))], first)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from coffea_mljec.models import node_names
 from training.networks.context import ContextPFN
 from training.networks.layers import Block
 from training.networks.network import Network
@@ -46,6 +47,6 @@ def _write_sums(write: Writer, network: PFN, collection: str) -> list[str]:
     layers = folded(cast("Block", network.phi[collection]))
     rows = standardised_dense(write, collection, network.standardisations[collection], layers[0])
     for i, layer in enumerate(layers[1:], start=1):
-        rows = write.dense(rows, layer, f"{collection}.{i}", relu=True)
+        rows = write.dense(rows, layer, node_names.layer(collection, i), relu=True)
     shape, width = network.architecture, len(layers[-1][1])
     return Rows(write, collection).pooled(rows, width, shape.pooling, network.shares[collection], collection)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from coffea_mljec.models import node_names
 from training.networks.network import Network
 from training.onnx.writer import Writer, folded, standardised_dense, unfolded
 
-__all__ = ["Rows", "write_head"]
+__all__ = ["Rows", "write_head", "write_output"]
 
 
 class Rows:
@@ -29,10 +30,10 @@ class Rows:
     def __init__(self, write: Writer, collection: str) -> None:
         self.write, self.collection = write, collection
         one, zero, minus_one = (write.integers(value) for value in (1, 0, -1))
-        offsets = f"{collection}_offsets"
+        offsets = node_names.offsets(collection)
         inner = write("Slice", [offsets, one, minus_one, zero], f"{collection}.inner")
-        self.jets = write.once("Shape", ["jet_features"], "jets", start=0, end=1)
-        self.count = write("Shape", [f"{collection}_features"], f"{collection}.count", start=0, end=1)
+        self.jets = write.once("Shape", [node_names.features("jet")], "jets", start=0, end=1)
+        self.count = write("Shape", [node_names.features(collection)], f"{collection}.count", start=0, end=1)
         length = write("Add", [self.count, one], f"{collection}.length")
         steps = write.filled(length, 0, f"{collection}.steps", np.int64)
         places = write("Unsqueeze", [inner, one], f"{collection}.places")
@@ -48,7 +49,7 @@ class Rows:
         index = write.once("Unsqueeze", [self.of_row, write.integers(1)], f"{collection}.index")
         shape = write("Concat", [self.jets, write.integers(width)], f"{name}.shape", axis=0)
         empty = write.filled(shape, 0.0, f"{name}.empty")
-        return write("ScatterND", [empty, index, rows], f"{name}.pooled", reduction="add")
+        return write("ScatterND", [empty, index, rows], node_names.pooled(name), reduction="add")
 
     def pooled(self, rows: str, width: int, pooling: Sequence[str], share: int, name: str) -> list[str]:
         """Add the sums of every way of pooling; ``share`` is the column of the features that pooling by pT weighs with.
@@ -61,9 +62,10 @@ class Rows:
             part = rows
             if way == "pt":
                 columns = write.integers(share)
-                column = write.once("Gather", [f"{collection}_features", columns], f"{collection}.share", axis=1)
-                part = write("Mul", [rows, column], f"{name}.{way}.rows")
-            parts.append(self.sums(part, width, f"{name}.{way}"))
+                features = node_names.features(collection)
+                column = write.once("Gather", [features, columns], f"{collection}.share", axis=1)
+                part = write("Mul", [rows, column], f"{node_names.way(name, way)}.rows")
+            parts.append(self.sums(part, width, node_names.way(name, way)))
         return parts
 
 
@@ -73,13 +75,19 @@ def write_head(write: Writer, network: Network, pooled: list[str]) -> None:
     head = folded(network.head)
     n_pooled = len(head[0][0]) - len(jet.features)
     weight, bias = head[0]
+    first = node_names.layer(node_names.HEAD, 0)
     hidden = standardised_dense(write, "jet", jet, (weight[n_pooled:], bias), relu=False)
     if pooled:
-        joined = write("Concat", pooled, "pooled", axis=1) if len(pooled) > 1 else pooled[0]
-        head_weight = write.constant("head.0.weight", weight[:n_pooled].astype(np.float32))
-        hidden = write("Gemm", [joined, head_weight, hidden], "head.0.dense")
-    hidden = write("Relu", [hidden], "head.0")
+        joined = write("Concat", pooled, node_names.POOLED, axis=1) if len(pooled) > 1 else pooled[0]
+        head_weight = write.constant(node_names.weight(first), weight[:n_pooled].astype(np.float32))
+        hidden = write("Gemm", [joined, head_weight, hidden], node_names.product(first))
+    hidden = write("Relu", [hidden], first)
     for i, layer in enumerate(head[1:], start=1):
-        hidden = write.dense(hidden, layer, f"head.{i}", relu=True)
-    out = write.dense(hidden, unfolded(network.output), "output", relu=False)
-    write("Squeeze", [out, write.integers(1)], "log_correction")
+        hidden = write.dense(hidden, layer, node_names.layer(node_names.HEAD, i), relu=True)
+    write_output(write, network, hidden)
+
+
+def write_output(write: Writer, network: Network, hidden: str) -> None:
+    """Add the linear output on what the head gave, [n]."""
+    out = write.dense(hidden, unfolded(network.output), node_names.LAST, relu=False)
+    write("Squeeze", [out, write.integers(1)], node_names.OUTPUT)

@@ -13,6 +13,7 @@ from typing import cast
 import numpy as np
 from torch import nn
 
+from coffea_mljec.models import node_names
 from training.networks.edgeconv import EdgeConv
 from training.networks.layers import BatchNorm
 from training.networks.particlenet import ParticleNet
@@ -28,19 +29,20 @@ def write_cloud(write: Writer, network: ParticleNet, collection: str) -> str:
     cloud = _Cloud(write, collection, network.architecture.k(collection))
     x, width = "", 0
     for b, module in enumerate(cast("nn.ModuleList", network.convolutions[collection])):
-        block = cast("EdgeConv", module)
+        block, name = cast("EdgeConv", module), node_names.layer(collection, b)
         layers, nodes, sizes = _split(block)
         if b == 0:
             each = standardised_dense(write, collection, standardisation, nodes, relu=False)
             columns = write.integers(*network.coordinates[collection])
-            points = write("Gather", [f"{collection}_features", columns], f"{collection}.coordinates", axis=1)
-            neighbours = cloud.neighbours(points, 2, f"{collection}.0", exact=True)
+            features = node_names.features(collection)
+            points = write("Gather", [features, columns], f"{collection}.coordinates", axis=1)
+            neighbours = cloud.neighbours(points, 2, name, exact=True)
         else:
-            each = write.dense(x, nodes, f"{collection}.{b}.nodes", relu=False)
-            neighbours = cloud.neighbours(x, width, f"{collection}.{b}", exact=False)
-        x, width = cloud.convolution(each, sizes, layers, neighbours, f"{collection}.{b}"), sizes[-1]
+            each = write.dense(x, nodes, node_names.nodes(name), relu=False)
+            neighbours = cloud.neighbours(x, width, name, exact=False)
+        x, width = cloud.convolution(each, sizes, layers, neighbours, name), sizes[-1]
     sums = cloud.rows.sums(x, width)
-    return write("Div", [sums, cloud.divisor], f"{collection}.mean")
+    return write("Div", [sums, cloud.divisor], node_names.mean(collection))
 
 
 def _split(block: EdgeConv) -> tuple[list[Dense], Dense, tuple[int, int, int]]:
@@ -76,12 +78,14 @@ class _Cloud:
         def counted(stop: str, name: str) -> str:
             return add("Range", [scalar_zero, add("Squeeze", [stop, zero], f"{name}.stop"), scalar_one], name)
 
-        begin = add("Slice", [f"{collection}_offsets", zero, write.integers(-1), zero], "begin")
-        end = add("Slice", [f"{collection}_offsets", one, write.integers(2**62), zero], "end")
+        offsets = node_names.offsets(collection)
+        begin = add("Slice", [offsets, zero, write.integers(-1), zero], "begin")
+        end = add("Slice", [offsets, one, write.integers(2**62), zero], "end")
         size = add("Sub", [end, begin], "size")
         # At least 2, so that there is a neighbour to look for where every jet has one row or none.
         largest = add("ReduceMax", [add("Concat", [size, two], "sizes", axis=0), zero], "largest", keepdims=1)
-        self.k = add("Min", [write.integers(k), add("Sub", [largest, one], "others")], "k")
+        others = add("Sub", [largest, one], "others")
+        self.k = write("Min", [write.integers(k), others], node_names.k(collection))
         self.itself = counted(rows.count, "itself")
         first = add("Gather", [begin, rows.of_row], "first")
         slot = add("Sub", [self.itself, first], "place")
@@ -175,7 +179,7 @@ class _Cloud:
         if layers:
             flat = write("Reshape", [edges, write.integers(-1, width)], f"{name}.flat")
             for i, layer in enumerate(layers, start=1):
-                flat = write.dense(flat, layer, f"{name}.{i}", relu=True)
+                flat = write.dense(flat, layer, node_names.layer(name, i), relu=True)
                 width = len(layer[1])
             shape = write("Concat", [self.rows.count, self.k, write.integers(width)], f"{name}.edge_shape", axis=0)
             edges = write("Reshape", [flat, shape], f"{name}.psi")

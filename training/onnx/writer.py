@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from coffea_mljec.errors import InputError
+from coffea_mljec.models import node_names
 from training.networks.layers import BatchNorm, Block
 from training.networks.standardisation import Standardisation
 
@@ -63,7 +64,7 @@ class Writer:
 
     def integers(self, *values: int) -> str:
         """Return a constant int64 [len(values)], shared by all who ask for the same values."""
-        return self.constant("int64_" + "_".join(str(value) for value in values), np.array(values, np.int64))
+        return self.constant(node_names.integers(*values), np.array(values, np.int64))
 
     def __call__(self, operator: str, inputs: list[str], name: str, **attributes: Any) -> str:
         """Add a node with one output and return the output's name."""
@@ -93,9 +94,9 @@ class Writer:
     def dense(self, inputs: str, layer: Dense, name: str, relu: bool) -> str:
         """Add ``relu(x W + b)``."""
         weight, bias = layer
-        arguments = [inputs, self.constant(f"{name}.weight", weight.astype(np.float32))]
-        arguments.append(self.constant(f"{name}.bias", bias.astype(np.float32)))
-        out = self("Gemm", arguments, f"{name}.dense" if relu else name)
+        arguments = [inputs, self.constant(node_names.weight(name), weight.astype(np.float32))]
+        arguments.append(self.constant(node_names.bias(name), bias.astype(np.float32)))
+        out = self("Gemm", arguments, node_names.product(name) if relu else name)
         return self("Relu", [out], name) if relu else out
 
     def serialised(self, name: str) -> bytes:
@@ -103,12 +104,12 @@ class Writer:
         from onnx import TensorProto, checker, helper
 
         info = helper.make_tensor_value_info
-        inputs = [info("jet_features", TensorProto.FLOAT, ["n", self._widths["jet"]])]
+        inputs = [info(node_names.features("jet"), TensorProto.FLOAT, ["n", self._widths["jet"]])]
         for c, width in self._widths.items():
             if c != "jet":
-                inputs.append(info(f"{c}_features", TensorProto.FLOAT, [f"n_{c}", width]))
-                inputs.append(info(f"{c}_offsets", TensorProto.INT64, [f"n_{c}_offsets"]))
-        output = info("log_correction", TensorProto.FLOAT, ["n"])
+                inputs.append(info(node_names.features(c), TensorProto.FLOAT, [f"n_{c}", width]))
+                inputs.append(info(node_names.offsets(c), TensorProto.INT64, [f"n_{c}_offsets"]))
+        output = info(node_names.OUTPUT, TensorProto.FLOAT, ["n"])
         graph = helper.make_graph(self._nodes, name, inputs, [output], list(self._constants.values()))
         model = helper.make_model(
             graph, producer_name="coffea_mljec", ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", OPSET)]
@@ -159,16 +160,16 @@ def standardised_dense(
     """
     weight = layer[0] / np.array(standardisation.scale)[:, None]
     bias = layer[1] - np.array(standardisation.shift) @ weight
-    name, source = f"{collection}.0", f"{collection}_features"
+    name, source = node_names.layer(collection, 0), node_names.features(collection)
     columns = standardisation.symlog_columns
     plain = weight.copy()
     plain[columns] = 0.0
-    out = write.dense(source, (plain, bias), f"{name}.plain", relu=False)
+    out = write.dense(source, (plain, bias), node_names.plain(collection), relu=False)
     if len(columns):
-        part = f"{collection}.symlog"
+        part = node_names.symlog(collection)
         pick = np.zeros((len(weight), len(columns)), np.float32)
         pick[columns, np.arange(len(columns))] = 1.0 / standardisation.units[columns]
-        value = write("MatMul", [source, write.constant(f"{part}.pick", pick)], f"{part}.value")
+        value = write("MatMul", [source, write.constant(node_names.pick(collection), pick)], f"{part}.value")
         shifted = write(
             "Add",
             [write("Abs", [value], f"{part}.size"), write.constant("one_float", np.float32(1.0))],
@@ -176,6 +177,6 @@ def standardised_dense(
         )
         logarithm = write("Log", [shifted], f"{part}.log")
         signed = write("Mul", [logarithm, write("Sign", [value], f"{part}.sign")], f"{part}.signed")
-        rows = write.constant(f"{part}.weight", weight[columns].astype(np.float32))
+        rows = write.constant(node_names.weight(part), weight[columns].astype(np.float32))
         out = write("Gemm", [signed, rows, out], f"{part}.sum")
     return write("Relu", [out], name) if relu else out

@@ -9,21 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.errors import ModelError
-from coffea_mljec.models.card import Cloud
-from coffea_mljec.models.folder import ModelFolder
+from coffea_mljec.models import node_names
+from coffea_mljec.models.engines.engine import Engine, Outputs, clouds_problem
 from coffea_mljec.models.kernels.edges import convolve, mean_of_jets
 from coffea_mljec.models.kernels.neighbours import nearest_neighbours
 from coffea_mljec.models.kernels.panels import NO_FLOOR, padded, padded_width
-from coffea_mljec.models.weights import NO_COLUMNS, Array, Columns, Dense, Layers, Weights, on_rows
-from coffea_mljec.models.wire import read_constants
+from coffea_mljec.models.weights import NO_COLUMNS, Array, Columns, Dense, Layers, Weights, on_rows, pooled
+from coffea_mljec.models.wire import Constants, read_constants
 
-__all__ = ["COORDINATES", "EdgeConvNetwork"]
+if TYPE_CHECKING:
+    from coffea_mljec.features import FeatureSet
+    from coffea_mljec.models.card import Cloud, ModelCard
+    from coffea_mljec.models.folder import ModelFolder
+
+__all__ = ["COORDINATES", "EdgeConvEngine", "EdgeConvNetwork"]
 
 COORDINATES = ("rel_eta", "rel_phi")
 """Features in which the first neighbours are looked for."""
@@ -34,6 +39,58 @@ changes."""
 
 _NODES = 2**19
 """Numbers that the rows of the jets in hand say to each other: 2 MB, so that they stay in the third-level cache."""
+
+
+_WIDE, _SMALL_BATCH = 64, 64
+"""With layers wider than this a jet takes 1.5 MB, and a batch has so many jets."""
+
+
+class EdgeConvEngine(Engine):
+    """ParticleNets; the card has ``clouds`` of all their collections."""
+
+    def problem(self, card: ModelCard) -> str | None:
+        features = card.feature_set
+        if problem := clouds_problem(card, features.constituents):
+            return problem
+        for c in features.constituents:
+            if missing := set(COORDINATES) - set(features.names()[c]):
+                return f"engine 'edgeconv' looks for neighbours in {sorted(missing)}, no {c} features"
+        return None
+
+    def settings(self, graph: Constants, features: FeatureSet) -> dict[str, Any] | None:
+        collections = features.constituents
+        if not collections or pooled(graph) != tuple(node_names.mean(c) for c in collections):
+            return None
+        blocks = {c: _blocks(graph, c) for c in collections}
+        widest = max((width for own in blocks.values() for layers in own for width in layers), default=0)
+        clouds = {c: {"k": _k(graph, c), "blocks": blocks[c]} for c in collections}
+        return {"clouds": clouds} | ({"batch_size": _SMALL_BATCH} if widest > _WIDE else {})
+
+    def build(self, model: ModelFolder) -> EdgeConvNetwork:
+        return EdgeConvNetwork(model)
+
+
+def _k(graph: Constants, collection: str) -> int:
+    """Neighbours of a row, where the graph takes the least of them and the other constituents; 0 if it does not."""
+    name = graph.inputs.get(node_names.k(collection), ("",))[0]
+    value = graph.values.get(name)
+    return 0 if value is None else int(value[0])
+
+
+def _blocks(graph: Constants, collection: str) -> tuple[tuple[int, ...], ...]:
+    """Widths of the layers of every block: the first says of a row what it hears itself, what others hear, and its
+    shortcut; the others act on edges."""
+    blocks: list[tuple[int, ...]] = []
+    while True:
+        block = node_names.layer(collection, len(blocks))
+        on_rows = node_names.bias(node_names.nodes(block) if blocks else node_names.plain(collection))
+        if on_rows not in graph.values:
+            return tuple(blocks)
+        widths: list[int] = []
+        while (bias := node_names.bias(node_names.layer(block, len(widths) + 1))) in graph.values:
+            widths.append(len(graph.values[bias]))
+        n_rows = len(graph.values[on_rows])
+        blocks.append(((n_rows - widths[-1]) // 2, *widths) if widths else (n_rows // 3,))
 
 
 @dataclass(frozen=True)
@@ -74,18 +131,20 @@ class EdgeConvNetwork:
         n_pooled = sum(self._pooled_widths.values())
         columns, head = weights.head(n_pooled, len(features["jet"]))
         self._head = Columns(columns.index + n_pooled, columns.scale), Layers.of(head)
+        self._output = card.output
 
-    def __call__(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Array:
-        """Return ``log_correction``, float32 [n], of one batch of flat arrays (`coffea_mljec.features.compute`).
+    def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Outputs:
+        """Return ``log_correction``, float32 [n], of one batch.
 
         A jet with fewer than k + 1 constituents uses the neighbours that it has; a collection without constituents
         pools to zeros. NaN and infinite inputs pass through to their own jet's output.
         """
         parts = [
-            self._pooled(c, arrays[f"{c}_features"], arrays[f"{c}_offsets"])[:, :width]
+            self._pooled(c, inputs[f"{c}_features"], inputs[f"{c}_offsets"])[:, :width]
             for c, width in self._pooled_widths.items()
         ]
-        return on_rows(np.concatenate([*parts, arrays["jet_features"]], axis=1), *self._head, NO_FLOOR)[:, 0]
+        rows = np.concatenate([*parts, inputs["jet_features"]], axis=1)
+        return {self._output: on_rows(rows, *self._head, NO_FLOOR)[:, 0]}
 
     def _pooled(self, collection: str, features: Array, offsets: npt.NDArray[np.int64]) -> Array:
         """The mean over each jet's rows, [n, width], some jets at a time."""
@@ -145,18 +204,17 @@ class _Weights(Weights):
         """The blocks of a collection of ``n_features`` features."""
         blocks: list[_Block] = []
         for b, layers in enumerate(cloud.blocks):
-            name = f"{collection}.{b}"
+            name = node_names.layer(collection, b)
             wide = _filled(layers)
             if b:
                 before = cloud.blocks[b - 1]
                 columns = NO_COLUMNS
-                nodes = _on_nodes(
-                    self.dense(f"{name}.nodes", before[-1], _nodes_width(layers)), _filled(before)[-1], layers
-                )
+                dense = self.dense(node_names.nodes(name), before[-1], _nodes_width(layers))
+                nodes = _on_nodes(dense, _filled(before)[-1], layers)
             else:
                 columns, nodes = self.inputs(collection, n_features, _nodes_width(layers))
                 nodes = _on_nodes(nodes, n_features, layers)
-            edges = [self.dense(f"{name}.{i}", layers[i - 1], layers[i]) for i in range(1, len(layers))]
+            edges = [self.dense(node_names.layer(name, i), *layers[i - 1 : i + 1]) for i in range(1, len(layers))]
             edges = [
                 Dense(padded(layer.weight, *wide[i : i + 2]), padded(layer.bias, wide[i + 1]))
                 for i, layer in enumerate(edges)
@@ -166,9 +224,8 @@ class _Weights(Weights):
 
     def check_neighbours(self, collection: str, k: int) -> None:
         """Compare the card's k with the graph's, where the least of it and the other constituents is taken."""
-        found = self._constants.inputs.get(f"{collection}.k", ("nothing",))[0]
-        if found != f"int64_{k}":
+        if (found := _k(self._constants, collection)) != k:
             raise ModelError(
                 f"the card of model {self._model!r} says k = {k} for {collection}, its graph has "
-                f"{found.removeprefix('int64_')}: export the model again."
+                f"{found or 'nothing'}: export the model again."
             )

@@ -6,20 +6,48 @@ reference; only its named constants are read here, with batch norms and standard
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from coffea_mljec.errors import InputError
-from coffea_mljec.models.folder import ModelFolder
+from coffea_mljec.errors import InputError, ModelError
+from coffea_mljec.models import node_names
+from coffea_mljec.models.engines.engine import Engine, Outputs, clouds_problem
 from coffea_mljec.models.kernels.panels import NO_FLOOR, padded, padded_width
-from coffea_mljec.models.weights import Array, Columns, Dense, Layers, Weights, add_jet_sums, on_rows
+from coffea_mljec.models.weights import Array, Columns, Dense, Layers, Weights, add_jet_sums, on_rows, pooled
 from coffea_mljec.models.wire import Constants, read_constants
 
-__all__ = ["PFNNetwork"]
+if TYPE_CHECKING:
+    from coffea_mljec.features import FeatureSet
+    from coffea_mljec.models.card import ModelCard
+    from coffea_mljec.models.folder import ModelFolder
+
+__all__ = ["PFNEngine", "PFNNetwork"]
+
+
+class PFNEngine(Engine):
+    """Particle flow networks that sum their constituents, and means of several."""
+
+    def problem(self, card: ModelCard) -> str | None:
+        return clouds_problem(card)
+
+    def settings(self, graph: Constants, features: FeatureSet) -> dict[str, Any] | None:
+        sums = _sums(features.constituents)
+        for prefix in node_names.members(graph.values):
+            ours = prefix + node_names.weight(node_names.LAST) in graph.values
+            if not ours or pooled(graph, prefix) != sums:
+                return None
+        return {}
+
+    def build(self, model: ModelFolder) -> PFNNetwork:
+        return PFNNetwork(model)
+
+
+def _sums(constituents: tuple[str, ...]) -> tuple[str, ...]:
+    """What the head of such a network reads."""
+    return tuple(node_names.pooled(node_names.way(c, "sum")) for c in constituents)
 
 
 class PFNNetwork:
@@ -33,20 +61,26 @@ class PFNNetwork:
     Raises
     ------
     ModelError
-        If the graph lacks a constant, or one has a shape that does not fit.
+        If the graph lacks a constant, one has a shape that does not fit, or constituents are pooled in another way.
     """
 
     def __init__(self, model: ModelFolder) -> None:
         card = model.card
         constants = read_constants(model.graph)
-        names = card.feature_set.names()
-        self._members = [
-            _Member(Weights(card.name, "a PFN", constants, prefix), names, card.feature_set.constituents)
-            for prefix in _prefixes(constants)
-        ]
+        names, constituents = card.feature_set.names(), card.feature_set.constituents
+        self._output = card.output
+        self._members = []
+        for prefix in node_names.members(constants.values):
+            weights = Weights(card.name, "a PFN", constants, prefix)
+            self._members.append(_Member(weights, names, constituents))
+            if (found := pooled(constants, prefix)) != _sums(constituents):
+                raise ModelError(
+                    f"engine 'pfn' runs networks that sum the {', '.join(constituents)} constituents of a jet; the "
+                    f"graph of model {card.name!r} has {', '.join(found)}. Say engine 'onnx'."
+                )
 
-    def __call__(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Array:
-        """Return ``log_correction``, float32 [n], of one batch of flat arrays (`coffea_mljec.features.compute`).
+    def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Outputs:
+        """Return ``log_correction``, float32 [n], of one batch.
 
         A collection without constituents pools to zeros. NaN and infinite inputs pass through to their own jet's
         output.
@@ -56,17 +90,11 @@ class PFNNetwork:
         InputError
             If the arrays do not fit the network or each other.
         """
-        total = self._members[0](arrays)
+        total = self._members[0](inputs)
         for member in self._members[1:]:
-            total += member(arrays)
+            total += member(inputs)
         total /= np.float32(len(self._members))
-        return total
-
-
-def _prefixes(constants: Constants) -> list[str]:
-    """What the names of each network of a graph begin with."""
-    found = {match[0] for name in constants.values if (match := re.match(r"member\d+_", name))}
-    return sorted(found, key=lambda prefix: int(prefix[6:-1])) or [""]
+        return {self._output: total}
 
 
 class _Member:

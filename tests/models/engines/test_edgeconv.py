@@ -18,6 +18,7 @@ import coffea_mljec as mljec
 from coffea_mljec import models
 from coffea_mljec.errors import ModelError
 from coffea_mljec.features import PFNANO, FeatureSet, compute
+from coffea_mljec.models.engines import engine_fields
 from coffea_mljec.models.kernels.edges import convolve
 from coffea_mljec.models.kernels.lanes import LANES
 from coffea_mljec.models.kernels.neighbours import nearest_neighbours
@@ -28,7 +29,6 @@ from tests.models import toy
 pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
 
 from tests.training.networks.jets import COUNTS, batch_of, one_jet, settled
-from training.learning.export import engine_fields
 from training.networks import ParticleNetArchitecture
 from training.networks.network import Network
 from training.onnx.graph import network_graph
@@ -43,8 +43,8 @@ UNEVEN = ParticleNetArchitecture(
 
 def write(folder: Path, network: Network, features: FeatureSet, **changes: Any) -> Path:
     """The same graph in two folders, one for each engine; return the flat one's."""
-    fields = toy.card(name=folder.name, features=features.names(), **engine_fields(network)) | changes
     graph = network_graph(network)
+    fields = toy.card(name=folder.name, features=features.names()) | engine_fields(graph, features) | changes
     models.write_folder(folder / "edgeconv", graph, fields)
     models.write_folder(folder / "onnx", graph, fields | {"engine": "onnx", "clouds": {}})
     return folder / "edgeconv"
@@ -240,8 +240,8 @@ def test_a_graph_that_is_no_particlenet(tmp_path: Path) -> None:
 
 
 def test_unknown_engine(lite: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="engine: Input should be 'onnx', 'edgeconv' or 'pfn'"):
-        edit(lite, tmp_path / "engine", engine="torch")
+    with pytest.raises(ModelError, match=r"engine 'onyx': Did you mean 'onnx'\? there are pfn, edgeconv, onnx"):
+        edit(lite, tmp_path / "engine", engine="onyx")
 
 
 def features_of(events: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import coffea_mljec as mljec
 from coffea_mljec import models
 from coffea_mljec.errors import InputError, ModelError
 from coffea_mljec.features import PFNANO, FeatureSet
+from coffea_mljec.models.engines import engine_fields
 from tests.models import toy
 
 NAMES = ("pfn-r-lite", "pfn-r", "pfn-r-lite-3")
@@ -162,17 +163,17 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
 def test_some_collections_and_uneven_layers(tmp_path: Path, features: FeatureSet) -> None:
     pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
     from tests.training.networks.jets import COUNTS, batch_of, settled
-    from training.learning.export import engine_fields
     from training.networks.architecture import Architecture
     from training.onnx.graph import network_graph
 
     arrays = batch_of(features, COUNTS)
     shape = Architecture(phi_candidate=(9, 5, 21), phi_vertex=(3,), head=(33, 6), bias=True)
     network = settled(shape, features, arrays)
-    fields = toy.card(features=features.names(), **engine_fields(network))
+    graph = network_graph(network)
+    fields = toy.card(features=features.names()) | engine_fields(graph, features)
     assert fields["engine"] == "pfn"
-    ours = models.write_folder(tmp_path / "pfn", network_graph(network), fields)
-    portable = models.write_folder(tmp_path / "onnx", network_graph(network), fields | {"engine": "onnx"})
+    ours = models.write_folder(tmp_path / "pfn", graph, fields)
+    portable = models.write_folder(tmp_path / "onnx", graph, fields | {"engine": "onnx"})
     np.testing.assert_allclose(models.run(ours, arrays), models.run(portable, arrays), rtol=1e-5, atol=1e-5)
 
 
@@ -183,6 +184,20 @@ def test_a_graph_that_is_no_pfn(tmp_path: Path) -> None:
         ModelError, match=r"has no constant 'charged.0.plain.weight' \(2 x any\): only a PFN .* or say engine 'onnx'"
     ):
         models.run(model, {})
+
+
+def test_other_ways_of_pooling_are_refused(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
+    from tests.training.networks.jets import COUNTS, batch_of, settled
+    from training.networks.architecture import Architecture
+    from training.onnx.graph import network_graph
+
+    features = FeatureSet(jet=("eta",), charged=("rel_eta", "rel_pt"), sv=("pt", "rel_pt"))
+    graph = network_graph(settled(Architecture(pooling=("pt",)), features, batch_of(features, COUNTS)))
+    assert engine_fields(graph, features)["engine"] == "onnx"
+    model = models.write_folder(tmp_path / "pt", graph, toy.card(engine="pfn", features=features.names()))
+    with pytest.raises(ModelError, match=r"sum the charged, sv constituents .*; the graph .* has charged.pt.pooled"):
+        models.run(model, batch_of(features, COUNTS))
 
 
 def test_other_features_than_the_graphs(tmp_path: Path) -> None:

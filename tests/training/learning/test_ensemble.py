@@ -94,6 +94,8 @@ def test_what_cannot_be_joined_is_refused(members: list[Path], tmp_path: Path) -
     trees = Path(models.__file__).parent / "bundled" / "jet-bdt"
     with pytest.raises(InputError, match="differ in engine, features"):
         ensemble([members[0], trees], tmp_path / "joined", "joined")
+    with pytest.raises(InputError, match=r"engine 'edgeconv' of .*particlenet-r-lite does not run the mean of several"):
+        ensemble([trees.with_name("particlenet-r-lite")] * 2, tmp_path / "joined", "joined")
     with pytest.raises(InputError, match="no evaluation at"):
         ensemble(members, tmp_path / "joined", "joined", tmp_path / "card.json")
     assert not (tmp_path / "joined").exists()

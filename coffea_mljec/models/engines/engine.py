@@ -1,0 +1,80 @@
+"""What an engine is: a way to run a model's graph."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from coffea_mljec.features import FeatureSet
+    from coffea_mljec.models.card import ModelCard
+    from coffea_mljec.models.folder import ModelFolder
+    from coffea_mljec.models.wire import Constants
+
+__all__ = ["Engine", "Outputs", "Runner", "clouds_problem"]
+
+Outputs = dict[str, npt.NDArray[np.float32]]
+"""Name of an output of the graph -> its values; the first axis counts jets."""
+
+
+class Runner(Protocol):
+    """One model in this process, ready to run. Several threads call it at once, so `run` changes nothing in it."""
+
+    def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Outputs:
+        """Evaluate the network on one batch.
+
+        Parameters
+        ----------
+        inputs : mapping of str to ndarray
+            The graph's inputs by name, as `coffea_mljec.features.compute` returns them: ``jet_features`` float32
+            [n, F], and per collection c ``c_features`` float32 [N, F_c] and ``c_offsets`` int64 [n + 1]. n and N may be
+            0. The arrays are not changed.
+
+        Returns
+        -------
+        dict of str to ndarray
+            A jet's values depend on that jet alone.
+        """
+        ...
+
+
+class Engine(ABC):
+    """A way to run graphs. It keeps nothing: a runner holds what belongs to one model."""
+
+    @abstractmethod
+    def problem(self, card: ModelCard) -> str | None:
+        """What is wrong with a card that names this engine, for a message; None if nothing is."""
+
+    @abstractmethod
+    def settings(self, graph: Constants, features: FeatureSet) -> dict[str, Any] | None:
+        """The card's fields with which this engine runs a graph; None if it cannot run it.
+
+        Parameters
+        ----------
+        graph : Constants
+            Constants and nodes of the graph.
+        features : FeatureSet
+            What the network reads.
+        """
+
+    @abstractmethod
+    def build(self, model: ModelFolder) -> Runner:
+        """Make a model ready to run.
+
+        Raises
+        ------
+        ModelError
+            If the graph cannot be run, or is not what the card says.
+        """
+
+
+def clouds_problem(card: ModelCard, expected: Collection[str] = ()) -> str | None:
+    """Say that a card's clouds are of other collections than its engine needs; None if they are right."""
+    if set(card.clouds) == set(expected):
+        return None
+    wanted = sorted(expected) or "nothing"
+    return f"engine {card.engine!r} needs clouds of {wanted}; got {sorted(card.clouds)}"

@@ -1,0 +1,57 @@
+"""Networks that are ready to run: one a process and graph, made on first use, behind a lock."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from coffea_mljec.models.engines import ENGINES, Runner
+from coffea_mljec.models.folder import ModelFolder
+
+__all__ = ["run", "session"]
+
+_RUNNERS: dict[Hashable, Runner] = {}
+_LOCK = threading.Lock()
+
+
+def session(model: ModelFolder) -> Runner:
+    """Return this process's runner of a model, made by the engine that the card names.
+
+    Raises
+    ------
+    ModelError
+        If the graph cannot be run, or is not what the card says.
+    """
+    card = model.card
+    # Two cards may describe one graph; each has to fit it.
+    key = (card.engine, card.sha256, card.features, *sorted(card.clouds.items()))
+    with _LOCK:
+        if key not in _RUNNERS:
+            _RUNNERS[key] = ENGINES[card.engine].build(model)
+        return _RUNNERS[key]
+
+
+def run(model: ModelFolder, arrays: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
+    """Evaluate a network on one batch of flat arrays.
+
+    Parameters
+    ----------
+    model : ModelFolder
+    arrays : mapping of str to ndarray
+        As `coffea_mljec.features.compute` returns them.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_jets,)
+        ``log_correction``: ln(corrected pT / raw pT).
+
+    Raises
+    ------
+    ModelError
+        If the graph cannot be run, or is not what the card says.
+    """
+    return session(model).run(arrays)[model.card.output]
