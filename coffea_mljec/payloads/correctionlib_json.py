@@ -19,12 +19,17 @@ import numpy.typing as npt
 
 from coffea_mljec.errors import InputError, PayloadError
 from coffea_mljec.payloads.formula import parse
-from coffea_mljec.payloads.payload import CANONICAL, Level, Payload
+from coffea_mljec.payloads.payload import CANONICAL, Level, Payload, is_possible, payload_path
 from coffea_mljec.payloads.table import Axis, FormulaTable
 
 __all__ = ["LibraryLevel", "load", "read_json", "read_level"]
 
 COMPOUND = "L1L2L3Res"
+NO_CORRECTION = {
+    "PtResolution": "a resolution", "PhiResolution": "a resolution", "ScaleFactor": "resolution scale factors",
+    "SFUncertainty": "an uncertainty of resolution scale factors",
+}  # fmt: skip
+MOST_BINS = 100_000
 ETA_LIMIT = 5.191
 """Where the calorimeter ends and CMS payloads too (asked of levels that correctionlib evaluates)."""
 
@@ -56,10 +61,16 @@ def read_json(path: str | Path, tag: str, algorithm: str, levels: str | Sequence
         The file is unreadable, not a correctionlib file, or has no such tag, algorithm or level (the message names the
         nearest that it has), or a level cannot be used for jets.
     """
-    path = Path(path)
+    path = payload_path(path)
     names = [levels] if isinstance(levels, str) else list(levels)
     if not names or len(set(names)) != len(names):
         raise InputError(f"levels: expected a level or compound, or a sequence of different levels, got {levels!r}")
+    wrong = next((name for name in names if name in NO_CORRECTION), None)
+    if wrong is not None:
+        raise InputError(
+            f"levels: {wrong} is {NO_CORRECTION[wrong]}, not a level of the correction: read it with "
+            "read_resolution_json or read_scale_factor_json"
+        )
     content = load(path)
     singles = {entry["name"]: entry for entry in content["corrections"]}
     compounds = {entry["name"]: entry for entry in content.get("compound_corrections") or ()}
@@ -102,11 +113,15 @@ def load(path: Path) -> dict[str, Any]:
     try:
         known = content["schema_version"] == 2
         entries = [*content["corrections"], *(content.get("compound_corrections") or ())]
-        known = known and all(isinstance(entry["name"], str) for entry in entries)
+        names = [entry["name"] for entry in entries]
+        known = known and all(isinstance(name, str) for name in names)
     except (KeyError, TypeError, AttributeError):
         known = False
     if not known:
         raise PayloadError(f"{path.name} is JSON, but not of correctionlib's schema version 2: {what}")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise PayloadError(f"{path.name} has more than one {', '.join(twice)}: copy the whole file again")
     return dict(content)
 
 
@@ -135,10 +150,13 @@ def _stack(path: Path, compound: Mapping[str, Any], singles: Mapping[str, Any]) 
             f"{path.name}: {name} combines its levels by (input_op, output_op, inputs_update) = {rule}, expected "
             "('*', '*', ['JetPt']), the factorized correction: name single levels instead, levels=[...]"
         )
-    missing = [level for level in compound["stack"] if level not in singles]
+    stack = compound.get("stack")
+    if not isinstance(stack, list) or not stack or not all(isinstance(level, str) for level in stack):
+        raise PayloadError(f"{path.name}: {name} stacks {stack!r}, expected names of levels: copy the whole file again")
+    missing = [level for level in stack if level not in singles]
     if missing:
         raise PayloadError(f"{path.name}: {name} stacks {', '.join(missing)}, which the file lacks: take it again")
-    return list(compound["stack"])
+    return list(stack)
 
 
 def read_level(path: Path, entry: Mapping[str, Any], level: str, content: Mapping[str, Any]) -> Level:
@@ -159,7 +177,7 @@ def read_level(path: Path, entry: Mapping[str, Any], level: str, content: Mappin
         table = _table(entry, level)
     except PayloadError as error:
         raise PayloadError(f"{path.name}: {name}: {error}") from None
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError) as error:
         raise PayloadError(damaged.format(f"{type(error).__name__}: {error}")) from None
     if table is not None:
         return table
@@ -175,6 +193,8 @@ def _table(entry: Mapping[str, Any], level: str) -> FormulaTable | None:
     required: set[str] = set()
     while all(isinstance(node, dict) and node["nodetype"] == "binning" for node in nodes):
         quantity = CANONICAL[nodes[0]["input"]]
+        if quantity in {axis.quantity for axis in axes}:
+            raise ValueError(f"bins of {nodes[0]['input']} inside bins of {nodes[0]['input']}")
         flows = [node["flow"] for node in nodes]
         widened = [flow == "clamp" and quantity != "eta" for flow in flows]
         required |= {quantity} if quantity == "run" and "error" in flows else set()
@@ -189,6 +209,8 @@ def _table(entry: Mapping[str, Any], level: str) -> FormulaTable | None:
             raise ValueError("as many contents as bins expected")
         if any((np.diff(edge) <= 0).any() or np.isnan(edge).any() for edge in edges):
             raise ValueError("ascending edges expected")
+        if not all(is_possible(nodes[0]["input"], edge) for edge in edges):
+            raise ValueError(f"edges that {nodes[0]['input']} cannot have: are two quantities swapped?")
         for edge, wide in zip(edges, widened, strict=True):
             if wide:  # "clamp": values outside belong to the first and the last bin
                 edge[0], edge[-1] = -np.inf, np.inf
@@ -221,7 +243,10 @@ def _table(entry: Mapping[str, Any], level: str) -> FormulaTable | None:
 
 def _edges(edges: Any) -> npt.NDArray[np.float64]:
     if isinstance(edges, dict):
-        return np.linspace(float(edges["low"]), float(edges["high"]), int(edges["n"]) + 1)
+        number = int(edges["n"])
+        if not 0 < number <= MOST_BINS:
+            raise ValueError(f"{edges['n']} bins, expected 1 to {MOST_BINS}")
+        return np.linspace(float(edges["low"]), float(edges["high"]), number + 1)
     return np.array([float(edge) for edge in edges], dtype=np.float64)  # "inf" is written as a string
 
 

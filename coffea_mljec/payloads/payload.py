@@ -4,25 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from coffea_mljec.errors import InputError
 from coffea_mljec.numerics.columns import flat_columns
 
-__all__ = ["CANONICAL", "Level", "Payload"]
+__all__ = ["CANONICAL", "ROUNDING", "Level", "Payload", "is_possible", "payload_path"]
 
 CANONICAL = {
     "JetPt": "pt_raw", "JetEta": "eta", "JetPhi": "phi", "JetA": "area", "Rho": "rho", "run": "run",
 }  # fmt: skip
 """Names of inputs in JEC payloads -> ours."""
 
+POSSIBLE = {
+    "JetPt": (0.0, 1e5), "JetEta": (-50.0, 50.0), "JetPhi": (-50.0, 50.0), "JetA": (0.0, 1e3), "Rho": (0.0, 1e4),
+}  # fmt: skip
+"""What each of them can be at all (published files have bins of eta up to 50). Bins beyond it tell that two quantities
+were swapped, or that a file is damaged."""
+
+ROUNDING = 1e-3
+"""Edges of neighbouring bins may differ by so much: files write them with three digits."""
+
 PHI_ROUNDING = 1e-3
 """NanoAOD keeps 12 bits of phi: a jet just below pi is stored as 3.1416016, beyond payloads' last edge (3.1416)."""
 
 BLOCK = 8192
 """Jets treated at a time: the temporaries of a formula then stay in the processor's cache."""
+
+
+def is_possible(quantity: str, edges: npt.ArrayLike) -> bool:
+    """Whether edges of bins, or the range of a variable, can be those of a payload's quantity; infinite ones can."""
+    low, high = POSSIBLE.get(quantity, (-np.inf, np.inf))
+    finite = np.asarray(edges, np.float64)
+    finite = finite[np.isfinite(finite)]
+    return bool(((finite >= low) & (finite <= high)).all())
+
+
+def payload_path(path: str | Path) -> Path:
+    """The path of a payload; raises InputError for what is no path."""
+    try:
+        return Path(path)
+    except TypeError:
+        raise InputError(f"expected the path of a payload, got {path!r}") from None
 
 
 class Level(Protocol):

@@ -13,7 +13,7 @@ import numpy as np
 from coffea_mljec.errors import InputError, PayloadError
 from coffea_mljec.payloads.correctionlib_json import load, read_level
 from coffea_mljec.payloads.formula import parse
-from coffea_mljec.payloads.payload import Level
+from coffea_mljec.payloads.payload import Level, payload_path
 from coffea_mljec.payloads.resolution import Resolution, ScaleFactor, Uncertainty
 from coffea_mljec.payloads.table import Axis, FormulaTable
 from coffea_mljec.payloads.textfile import file_name, formula_table, read_header, read_lines, read_rows
@@ -34,7 +34,7 @@ def read_resolution_text(path: str | Path) -> Resolution:
     PayloadError
         The file is missing, unreadable, cut short or damaged (message: file, line, got, expected), or something else.
     """
-    path = Path(path)
+    path = payload_path(path)
     tag, level, algorithm = file_name(path)
     if level != "PtResolution":
         raise PayloadError(f"{path.name} holds {level}, expected <tag>_PtResolution_<algorithm>.jr.txt")
@@ -51,13 +51,13 @@ def read_scale_factor_text(path: str | Path) -> ScaleFactor:
     PayloadError
         As of `read_resolution_text`.
     """
-    path = Path(path)
+    path = payload_path(path)
     tag, level, algorithm = file_name(path)
     if level != "SF":
         raise PayloadError(f"{path.name} holds {level}, expected <tag>_SF_<algorithm>.jersf.txt")
     lines, whole = read_lines(path)
     header = read_header(path, *lines[0], "ScaleFactor")
-    rows = read_rows(path, lines[1:], header, lines[0][0], whole)
+    rows = read_rows(path, lines[1:], header, lines[0][0], whole, gaps=True)
     first = 2 * len(header.binned) + 1
     tables: dict[str, Level] = {
         name: FormulaTable("ScaleFactor", rows.axes, NUMBER, (), rows.table[None, :, first + i].copy())
@@ -81,7 +81,7 @@ def read_resolution_json(path: str | Path, tag: str, algorithm: str) -> Resoluti
     PayloadError
         The file is unreadable, not a correctionlib file, or has no such resolution (the message names what it has).
     """
-    path = Path(path)
+    path = payload_path(path)
     content = load(path)
     table = read_level(path, _entry(path, content, tag, "PtResolution", algorithm), "PtResolution", content)
     return Resolution(_any_rho(table), tag, algorithm)
@@ -114,7 +114,7 @@ def read_scale_factor_json(
     """
     if uncertainty not in get_args(Uncertainty):
         raise InputError(f"uncertainty: expected one of {', '.join(get_args(Uncertainty))}, got {uncertainty!r}")
-    path = Path(path)
+    path = payload_path(path)
     content = load(path)
     entry = _entry(path, content, tag, "ScaleFactor", algorithm)
     tables: dict[str, Level] = {}

@@ -6,11 +6,11 @@ short for a whole one; so they are read here, and compared with coffea in the te
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from coffea_mljec.errors import InputError, PayloadError
-from coffea_mljec.payloads.payload import Payload
+from coffea_mljec.payloads.payload import Payload, payload_path
 from coffea_mljec.payloads.table import FormulaTable
 from coffea_mljec.payloads.textfile import file_name, formula_table
 
@@ -53,11 +53,11 @@ def read_text(paths: Sequence[str | Path]) -> Payload:
         A file is missing, unreadable, cut short or damaged (message: file, line, got, expected), its level is unknown
         or given twice, or files of different tags or algorithms are mixed.
     """
-    if isinstance(paths, (str, Path)) or not paths:
+    if isinstance(paths, (str, Path)) or not isinstance(paths, Iterable) or not paths:
         raise InputError(f"expected a sequence of JEC text files, one a level, got {paths!r}: write from_txt([...])")
     tables: dict[int, tuple[Path, FormulaTable]] = {}
     named: tuple[Path, str, str] | None = None
-    for path in map(Path, paths):
+    for path in map(payload_path, paths):
         tag, level, algorithm = _name(path)
         if named is not None and named[1:] != (tag, algorithm):
             raise PayloadError(

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from coffea_mljec.errors import PayloadError
 from coffea_mljec.payloads.formula import Formula, parse
-from coffea_mljec.payloads.payload import CANONICAL
+from coffea_mljec.payloads.payload import CANONICAL, ROUNDING, is_possible
 from coffea_mljec.payloads.table import Axis, FormulaTable
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
 FILE_NAME = re.compile(r"(?P<tag>.+_(?:MC|DATA))_(?P<level>[A-Za-z0-9]+)_(?P<algorithm>[A-Za-z0-9]+)")
 WHOLE_FILE = "copy the whole file again (from the JERC group's JECDatabase)"
 NO_FORMULA = ("None", '""')
+COUNTS = ("0", "1", "2", "3", "4")
 LEAST_NUMBERS = 3
 """Without a formula: nominal, down, up; or pT, up, down."""
 
@@ -89,7 +90,7 @@ def formula_table(path: Path, level: str, kind: str = "Correction") -> FormulaTa
     lines, whole = read_lines(path)
     header = read_header(path, *lines[0], kind)
     assert header.formula is not None
-    rows = read_rows(path, lines[1:], header, lines[0][0], whole)
+    rows = read_rows(path, lines[1:], header, lines[0][0], whole, gaps=kind == "Resolution")
     edges = 2 * len(header.binned)
     ranges_end = edges + 1 + 2 * len(header.variables)
     ranges = rows.table[:, edges + 1 : ranges_end].reshape(len(rows.table), len(header.variables), 2)
@@ -147,7 +148,7 @@ def read_header(path: Path, number: int, line: str, kind: str) -> Header:
     words = line[1:-1].split()
     names: list[tuple[str, ...]] = []
     for what, least in (("binned quantities", 1), ("variables", fewest)):
-        if not words or not words[0].isdecimal() or not least <= int(words[0]) <= 4:
+        if not words or words[0] not in COUNTS[least:]:
             raise broken(f"no number ({least} to 4) of {what}")
         count = int(words.pop(0))
         if len(words) < count:
@@ -157,10 +158,17 @@ def read_header(path: Path, number: int, line: str, kind: str) -> Header:
         unknown = [name for name in names[-1] if name not in CANONICAL]
         if unknown:
             raise broken(f"unknown {what} {', '.join(unknown)} (known: {', '.join(CANONICAL)})")
+        if len(set(names[-1])) < count:
+            raise broken(f"{what} that come twice ({', '.join(names[-1])})")
     if len(words) < len(last):
         raise broken(f"{len(words)} of the {len(last)} last words ({', '.join(last)})")
-    if words[1] != keyword:
-        raise broken(f"'{words[1]}' instead of '{keyword}': not {WHAT[kind]}")
+    # Published files of scale factors name the number of values, or shorten the keyword; some write it small.
+    if kind == "ScaleFactor" and words[1].isdecimal():
+        words = [words[0], *words[2:]]
+    if (words[1:2] == ["SF"] and kind == "ScaleFactor") or words[1:2] == [keyword.lower()]:
+        words[1] = keyword
+    if words[1:2] != [keyword]:
+        raise broken(f"'{' '.join(words[1:2])}' instead of '{keyword}': not {WHAT[kind]}")
     if kind in ("JECSource", "ScaleFactor"):
         if words[0] not in NO_FORMULA:
             raise broken(f"the formula '{words[0][:40]}', which {WHAT[kind]} does not have,")
@@ -174,8 +182,12 @@ def read_header(path: Path, number: int, line: str, kind: str) -> Header:
     return Header(names[0], names[1], formula)
 
 
-def read_rows(path: Path, lines: Lines, header: Header, above: int, whole: bool = True) -> Rows:
-    """Read the rows that follow the header in line `above`."""
+def read_rows(path: Path, lines: Lines, header: Header, above: int, whole: bool = True, gaps: bool = False) -> Rows:
+    """Read the rows that follow the header in line `above`.
+
+    ``gaps`` allows bins that do not adjoin: published resolutions have some, and their jets are marked as not valid. In
+    a correction a jet in a gap would keep a factor of 1 without a word.
+    """
     if not lines:
         raise PayloadError(f"{path.name} ends after its header, line {above}: expected rows; {WHOLE_FILE}")
     rows = [_row(path, number, line, header) for number, line in lines]
@@ -193,7 +205,7 @@ def read_rows(path: Path, lines: Lines, header: Header, above: int, whole: bool 
     order = sorted(range(len(rows)), key=lambda i: tuple(rows[i][: 2 * len(header.binned)]))
     table = np.stack([rows[i] for i in order])
     numbers = [lines[i][0] for i in order]
-    return Rows(table, numbers, _axes(path, header, table, numbers))
+    return Rows(table, numbers, _axes(path, header, table, numbers, gaps))
 
 
 def _row(path: Path, number: int, line: str, header: Header) -> npt.NDArray[np.float64]:
@@ -207,11 +219,10 @@ def _row(path: Path, number: int, line: str, header: Header) -> npt.NDArray[np.f
     def broken(what: str) -> PayloadError:
         return PayloadError(f"{path.name}, line {number}: {what}; {WHOLE_FILE}")
 
-    try:
-        row = np.array([float(word) for word in words], dtype=np.float64)
-    except ValueError:
-        odd = next(word for word in words if not _is_number(word))
-        raise broken(f"'{odd[:40]}' is not a number") from None
+    odd = next((word for word in words if not _is_number(word)), None)
+    if odd is not None:
+        raise broken(f"'{odd[:40]}' is not a number")
+    row = np.array([float(word) for word in words], dtype=np.float64)
     if row.size <= edges:
         raise broken(f"{row.size} numbers, expected at least {edges + 1 + least}")
     if not np.isfinite(row).all():
@@ -227,10 +238,14 @@ def _row(path: Path, number: int, line: str, header: Header) -> npt.NDArray[np.f
         at = 2 * i + (i >= len(header.binned))
         if row[at] > row[at + 1] or (row[at] == row[at + 1] and i < len(header.binned)):
             raise broken(f"the range of {name}, {words[at]} to {words[at + 1]}, is not ascending")
+        if not is_possible(name, row[at : at + 2]):
+            raise broken(f"{words[at]} to {words[at + 1]} cannot be a range of {name}: are two quantities swapped?")
     return row
 
 
 def _is_number(word: str) -> bool:
+    if "_" in word:  # 1_0 is 10 to Python, and to nobody else
+        return False
     try:
         float(word)
     except ValueError:
@@ -238,7 +253,9 @@ def _is_number(word: str) -> bool:
     return True
 
 
-def _axes(path: Path, header: Header, table: npt.NDArray[np.float64], numbers: Sequence[int]) -> tuple[Axis, ...]:
+def _axes(
+    path: Path, header: Header, table: npt.NDArray[np.float64], numbers: Sequence[int], gaps: bool
+) -> tuple[Axis, ...]:
     axes = []
     groups = np.zeros(len(table), dtype=np.int64)
     for i, name in enumerate(header.binned):
@@ -253,6 +270,13 @@ def _axes(path: Path, header: Header, table: npt.NDArray[np.float64], numbers: S
                 f"{path.name}, line {numbers[at]}: the bin of {name}, {low[at]:g} to {high[at]:g}, overlaps with that "
                 f"of line {numbers[at - 1]}, {low[at - 1]:g} to {high[at - 1]:g}: expected bins side by side; "
                 f"{WHOLE_FILE}"
+            )
+        gap = (groups[first[1:]] == groups[first[:-1]]) & (low[first[1:]] - high[first[:-1]] > ROUNDING)
+        if gap.any() and not gaps:
+            at, before = int(first[1:][gap][0]), int(first[:-1][gap][0])
+            raise PayloadError(
+                f"{path.name}, line {numbers[at]}: no bin of {name} from {high[before]:g} to {low[at]:g} (line "
+                f"{numbers[before]} ends there): expected bins side by side, so rows are missing; {WHOLE_FILE}"
             )
         if name == "JetEta" and not math.isclose(-low.min(), high.max(), abs_tol=1e-3) and low.min() < 0:
             raise PayloadError(

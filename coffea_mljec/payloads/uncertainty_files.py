@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from coffea_mljec.errors import InputError, PayloadError
 from coffea_mljec.payloads.correctionlib_json import COMPOUND, load, read_level
+from coffea_mljec.payloads.payload import payload_path
 from coffea_mljec.payloads.table import Axis, FormulaTable
 from coffea_mljec.payloads.text import LEVEL_ORDER
 from coffea_mljec.payloads.textfile import (
@@ -65,7 +66,7 @@ def read_uncertainties_text(path: str | Path, sources: str | Sequence[str] = "al
     PayloadError
         The file is missing, unreadable, cut short or damaged (message: file, line, got, expected), or something else.
     """
-    path = Path(path)
+    path = payload_path(path)
     tag, level, algorithm = file_name(path)
     if level not in ("Uncertainty", "UncertaintySources"):
         raise PayloadError(
@@ -168,7 +169,7 @@ def read_uncertainties_json(
     PayloadError
         The file is unreadable, not a correctionlib file, or has no such tag or algorithm.
     """
-    path = Path(path)
+    path = payload_path(path)
     content = load(path)
     entries = {entry["name"]: entry for entry in content["corrections"]}
     known = _source_names(entries, tag, algorithm)

@@ -311,8 +311,10 @@ def test_real_file_names_what_it_has(real_data: Path) -> None:
         PayloadError, match=r"no level 'L2Relativ' .*nearest: L2Relative.*the file has: L1FastJet, L1L2"
     ):
         read_json(path, "Summer22_22Sep2023_V3_MC", "AK4PFPuppi", "L2Relativ")
-    with pytest.raises(PayloadError, match=r"needs systematic, which no jet energy correction reads.*scale factor"):
+    with pytest.raises(InputError, match=r"ScaleFactor is resolution scale factors, not a level of the correction"):
         read_json(path, "Summer22_22Sep2023_JRV1_MC", "AK4PFPuppi", "ScaleFactor")
+    with pytest.raises(InputError, match=r"PtResolution is a resolution, not a level of the correction: read it with"):
+        read_json(path, "Summer22_22Sep2023_JRV1_MC", "AK4PFPuppi", "PtResolution")
 
 
 # --- wrong files
@@ -388,6 +390,11 @@ def test_compound_of_levels_that_the_file_lacks(tmp_path: Path) -> None:
         binning("JetEta", [-5.191, 5.191], [{"nodetype": "formularef", "index": 3, "parameters": []}]),
         binning("JetEta", [-5.191, 5.191], [{"expression": "1"}]),
         binning("JetPT", [0.0, 5.191], [1.0]),
+        binning("JetEta", [-5.191, 5.191], [binning("JetEta", [-5.191, 5.191], [1.0])]),
+        binning("JetEta", [8.0, 3000.0], [1.0]),
+        binning("JetPt", [-5.191, 5.191], [1.0]),
+        binning("JetEta", {"low": -5.0, "high": 5.0, "n": 10**12}, [1.0]),  # type: ignore[arg-type]
+        binning("JetEta", [-5.191, 10**400], [1.0]),
         {"nodetype": "binning"},
         "1.0",
         None,
@@ -402,6 +409,16 @@ def test_formula_that_nobody_can_read(tmp_path: Path) -> None:
     data = binning("JetEta", [-5.191, 5.191], [formula("system(x)", ["JetPt"])])
     path = write(tmp_path / "odd.json.gz", [correction("L2Relative", ["JetEta", "JetPt"], data)])
     refused(path, "Toy1_V1_MC_L2Relative_AK4PFchs: cannot read the formula", "L2Relative")
+
+
+def test_names_and_stacks_that_no_file_may_have(tmp_path: Path) -> None:
+    twice = write(tmp_path / "twice.json.gz", [FIRST, SECOND, FIRST])
+    refused(twice, "has more than one Toy1_V1_MC_L1FastJet_AK4PFchs", "L1FastJet")
+    for stack in (None, "L1FastJet", [], [1]):
+        odd = write(tmp_path / "odd.json.gz", [FIRST, SECOND], [compound(LEVELS, ALL, stack=stack)])
+        refused(odd, "stacks .* expected names of levels")
+    with pytest.raises(InputError, match="expected the path of a payload, got 3"):
+        read_json(3, TAG, ALGORITHM)  # type: ignore[arg-type]
 
 
 def test_levels_are_given_once(toy: Path) -> None:

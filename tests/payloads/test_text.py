@@ -120,11 +120,34 @@ def test_bins_in_two_quantities(write: Write) -> None:
     assert valid.all()
 
 
-def test_a_gap_between_bins_in_eta_is_not_covered(write: Write) -> None:
-    payload = read_text([write("L2Relative", f"{L2}\n-5 -1 4 8 3000 1.1 0\n1 5 4 8 3000 1.2 0\n")])
-    factor, valid = payload.evaluate({"pt_raw": np.full(3, 50.0), "eta": np.array([-2.0, 0.0, 2.0])})
-    assert valid.tolist() == [True, False, True]
-    np.testing.assert_allclose(factor, [1.1, np.nan, 1.2])
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("-5 -1 4 8 3000 1.1 0\n1 5 4 8 3000 1.2 0\n", r"line 3: no bin of JetEta from -1 to 1 \(line 2 ends there\)"),
+        ("-5 5 4 8 3000 1_0 0\n", r"line 2: '1_0' is not a number"),
+        ("8 3000 4 -5 5 1.1 0\n", r"line 2: 8 to 3000 cannot be a range of JetEta: are two quantities swapped"),
+        ("-5 5 4 -8 3000 1.1 0\n", r"line 2: -8 to 3000 cannot be a range of JetPt"),
+    ],
+)
+def test_rows_that_a_correction_cannot_have(write: Write, rows: str, message: str) -> None:
+    with pytest.raises(PayloadError, match=message):
+        read_text([write("L2Relative", f"{L2}\n{rows}")])
+
+
+def test_a_missing_interior_row_of_an_inner_axis(write: Write) -> None:
+    header = "{2 JetEta JetPt 1 JetPt [0] Correction L2Relative}"
+    bins = [(eta, low, high) for eta in (-5, 0) for low, high in ((8, 20), (20, 50), (50, 100))]
+    rows = [f"{eta} {eta + 5} {low} {high} 3 8 3000 1" for eta, low, high in bins]
+    read_text([write("L2Relative", "\n".join([header, *rows]) + "\n")])
+    with pytest.raises(PayloadError, match="line 6: no bin of JetPt from 20 to 50"):
+        read_text([write("L2Relative", "\n".join([header, *rows[:4], *rows[5:]]) + "\n")])
+    twice = "{2 JetEta JetEta 1 JetPt [0] Correction L2Relative}"
+    with pytest.raises(PayloadError, match=r"binned quantities that come twice \(JetEta, JetEta\)"):
+        read_text([write("L2Relative", "\n".join([twice, *rows]) + "\n")])
+    with pytest.raises(PayloadError, match="no number"):
+        read_text(
+            [write("L2Relative", "{" + "1" * 5000 + " JetEta 1 JetPt [0] Correction L2Relative}\n" + rows[0] + "\n")]
+        )
 
 
 def test_equals_coffea_on_a_synthetic_correction(write: Write) -> None:
