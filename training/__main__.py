@@ -7,10 +7,7 @@ import sys
 import typer
 
 from coffea_mljec.errors import MLJECError
-from training.cli import commands
-from training.cli import evaluate as evaluate
-from training.cli import realism as realism
-from training.learning import ensemble, export, search, train
+from training.cli import calibrate, derive, ensemble, evaluate, export, merge, realism, search, simulate, train
 
 __all__ = ["app", "main"]
 
@@ -19,14 +16,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-for command in (commands.simulate, commands.derive, commands.calibrate, commands.merge):
-    app.command()(command)
-app.command("realism")(realism.command)
-app.command("train")(train.command)
-app.command("search")(search.command)
-app.command("export")(export.command)
-app.command("ensemble")(ensemble.command)
-app.command("evaluate")(evaluate.command)
+for module in (simulate, derive, calibrate, merge, realism, train, search, export, ensemble, evaluate):
+    app.command(module.__name__.rpartition(".")[2])(module.command)
 
 
 def main() -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-__all__ = ["whole_file", "write_bytes", "write_text"]
+import numpy as np
+
+__all__ = ["whole_file", "write_arrays", "write_bytes", "write_text"]
 
 
 @contextmanager
@@ -58,3 +61,9 @@ def write_bytes(target: str | os.PathLike[str], content: bytes) -> None:
     """Write a whole file; see `whole_file`."""
     with whole_file(target) as temporary:
         temporary.write_bytes(content)
+
+
+def write_arrays(target: str | os.PathLike[str], arrays: Mapping[str, Any]) -> None:
+    """Write a whole ``.npz`` file of arrays by name, not compressed; see `whole_file`."""
+    with whole_file(target) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)

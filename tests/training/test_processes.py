@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
-from coffea_mljec.errors import InputError
+from coffea_mljec.errors import InputError, WorkerError
 from training.processes import in_order
 
 
 def _square(number: int) -> tuple[int, int]:
     if number == 13:
         raise InputError("thirteen is not squared")
+    if number == 17:
+        os.kill(os.getpid(), signal.SIGKILL)
     return number * number, os.getpid()
 
 
@@ -29,3 +32,18 @@ def test_errors_pass_through() -> None:
             list(in_order(_square, [2, 13], workers))
     with pytest.raises(InputError, match="workers must be 1 or more, got 0"):
         list(in_order(_square, [1], 0))
+
+
+def test_a_consumer_may_stop_early() -> None:
+    results = in_order(_square, range(100), 2)
+    assert next(results)[0] == 0
+    results.close()
+
+
+def test_a_killed_process_is_an_error_that_names_what_was_under_way() -> None:
+    with pytest.raises(
+        WorkerError, match=r"a process died while (\d+, )?17.* were under way .*fewer --workers"
+    ) as error:
+        list(in_order(_square, [2, 3, 17, 4], 2))
+    assert not isinstance(error.value, OSError)
+    assert error.value.__cause__ is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import warnings
@@ -17,9 +16,12 @@ from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.features import FeatureSet
+from coffea_mljec.support.atomic import whole_file, write_arrays, write_text
+from coffea_mljec.support.digest import digest, file_digest
+from coffea_mljec.support.progress import progress as progress_bar
 from training.dataset.selection import JET_COLUMNS, JetTable, Selection, select_jets
 
-__all__ = ["PreparedJets", "file_digest", "prepare", "shards_of"]
+__all__ = ["PreparedJets", "prepare", "shards_of"]
 
 #: Part of the folder's name: raised when the arrays change their meaning.
 FORMAT = 2
@@ -70,12 +72,6 @@ def shards_of(productions: Iterable[Path]) -> list[Path]:
     return shards
 
 
-def file_digest(path: Path) -> str:
-    """Return the sha256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def prepare(
     productions: Sequence[Path],
     feature_set: FeatureSet,
@@ -113,10 +109,10 @@ def prepare(
         raise InputError("two files of the productions are identical: every jet would be used twice; remove the copy")
     settings = {"format": FORMAT, "features": feature_set.names(), "selection": selection.model_dump()}
     text = json.dumps([settings, sorted(digests)], sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    folder = cache / digest[:16]
+    of_all = digest(text.encode())
+    folder = cache / of_all[:16]
     if not (folder / "description.json").is_file():
-        _build(folder, shards, digests, feature_set, selection, settings | {"digest": digest}, progress)
+        _build(folder, shards, digests, feature_set, selection, settings | {"digest": of_all}, progress)
     return load(folder)
 
 
@@ -143,39 +139,25 @@ def _build(
     description: dict[str, Any],
     progress: bool,
 ) -> None:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
     parts = folder / "parts"
     parts.mkdir(parents=True, exist_ok=True)
-    columns = (
-        TextColumn("preparing jets"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
-        TextColumn("{task.fields[jets]:,} jets"),
-    )  # fmt: skip
     counts: dict[str, int] = {}
     paths = []
-    with Progress(*columns, disable=not progress) as bar:
-        task = bar.add_task("", total=len(shards), jets=0)
-        for shard, digest in sorted(zip(shards, digests, strict=True), key=lambda pair: pair[1]):
-            path = parts / f"{digest}.npz"
+    with progress_bar("preparing jets", len(shards), "files", "{jets:,} jets", progress, jets=0) as bar:
+        for shard, of_shard in sorted(zip(shards, digests, strict=True), key=lambda pair: pair[1]):
+            path = parts / f"{of_shard}.npz"
             if not path.is_file():
-                _write_part(path, select_jets(_events(shard), feature_set, selection, user=str(shard)))
+                _write_part(path, select_jets(_events(shard), feature_set, selection, source=str(shard)))
             with np.load(path, allow_pickle=False) as part:
                 for step, number in zip(part["count_names"], part["count_values"], strict=True):
                     counts[str(step)] = counts.get(str(step), 0) + int(number)
             paths.append(path)
-            bar.update(task, advance=1, jets=list(counts.values())[-1])
+            bar.advance(jets=list(counts.values())[-1])
     if list(counts.values())[-1] == 0:
         raise InputError(f"no jet is left after the selection {selection.model_dump()}: jets after each step {counts}")
     _join(folder, paths, feature_set)
     description |= {"shards": {str(s): d for s, d in zip(shards, digests, strict=True)}, "counts": counts}
-    _write_json(folder / "description.json", description)
+    write_text(folder / "description.json", json.dumps(description, indent=1))
     shutil.rmtree(parts)
 
 
@@ -195,15 +177,8 @@ def _events(shard: Path) -> Any:
 
 
 def _write_part(path: Path, table: JetTable) -> None:
-    temporary = path.with_suffix(".part")
-    with temporary.open("wb") as file:
-        counts = {
-            "count_names": np.array(list(table.counts)),
-            "count_values": np.array(list(table.counts.values())),
-        }
-        arrays: dict[str, Any] = counts | table.columns | table.features
-        np.savez(file, **arrays)
-    temporary.rename(path)
+    counts = {"count_names": np.array(list(table.counts)), "count_values": np.array(list(table.counts.values()))}
+    write_arrays(path, counts | table.columns | table.features)
 
 
 def _join(folder: Path, parts: Sequence[Path], feature_set: FeatureSet) -> None:
@@ -215,19 +190,18 @@ def _join(folder: Path, parts: Sequence[Path], feature_set: FeatureSet) -> None:
             shapes.append(shape)
         is_offsets = name.endswith("_offsets")
         rows = sum(shape[0] for shape in shapes) - (len(shapes) - 1 if is_offsets else 0)
-        temporary = folder / f"{name}.npy.part"
-        joined = np.lib.format.open_memmap(temporary, mode="w+", dtype=kind, shape=(rows, *shapes[0][1:]))
-        start = 0
-        for path in parts:
-            with np.load(path, allow_pickle=False) as part:
-                piece = part[name]
-            if is_offsets and start:
-                piece = piece[1:] + joined[start - 1]
-            joined[start : start + len(piece)] = piece
-            start += len(piece)
-        joined.flush()
-        del joined
-        temporary.rename(folder / f"{name}.npy")
+        with whole_file(folder / f"{name}.npy") as temporary:
+            joined = np.lib.format.open_memmap(temporary, mode="w+", dtype=kind, shape=(rows, *shapes[0][1:]))
+            start = 0
+            for path in parts:
+                with np.load(path, allow_pickle=False) as part:
+                    piece = part[name]
+                if is_offsets and start:
+                    piece = piece[1:] + joined[start - 1]
+                joined[start : start + len(piece)] = piece
+                start += len(piece)
+            joined.flush()
+            del joined
 
 
 def _shape(part: Path, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -236,9 +210,3 @@ def _shape(part: Path, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
         np.lib.format.read_magic(file)
         shape, _, kind = np.lib.format.read_array_header_1_0(file)
     return shape, kind
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    temporary = path.with_suffix(".json.part")
-    temporary.write_text(json.dumps(content, indent=1))
-    temporary.rename(path)

@@ -81,7 +81,7 @@ class JetTable:
         return len(self.columns["target"])
 
 
-def select_jets(events: Any, features: FeatureSet, selection: Selection, user: str = "training") -> JetTable:
+def select_jets(events: Any, features: FeatureSet, selection: Selection, source: str = "training") -> JetTable:
     """Match, select and compute the features of one chunk of simulated events.
 
     Parameters
@@ -92,8 +92,8 @@ def select_jets(events: Any, features: FeatureSet, selection: Selection, user: s
         The network's inputs.
     selection : Selection
         Which jets.
-    user : str
-        Who asks, for error messages: a file's name, say.
+    source : str
+        Where the events come from, for error messages: a file's name, say.
 
     Raises
     ------
@@ -107,10 +107,10 @@ def select_jets(events: Any, features: FeatureSet, selection: Selection, user: s
         selection.collection,
         jet=(*features.jet_quantities, "rho", "n_pv"),
         constituents=features.constituent_quantities,
-        user=user,
+        user=source,
     )
     event_of_jet = np.repeat(np.arange(len(events)), np.diff(flat.jet_offsets))
-    gen = {name: _column(events, selection.generator, name, user) for name in ("pt", "eta", "phi")}
+    gen = {name: _column(events, selection.generator, name, source) for name in ("pt", "eta", "phi")}
     gen_offsets = gen["pt"][1]
     jet_eta, jet_phi = (np.asarray(flat.jet[name], np.float64) for name in ("eta", "phi"))
     partner = match_flat(
@@ -121,7 +121,7 @@ def select_jets(events: Any, features: FeatureSet, selection: Selection, user: s
     pt_gen = _taken(gen["pt"][0], partner)
     eta_gen = _taken(gen["eta"][0], partner)
     hadron, parton = (
-        _column(events, selection.collection, name, user)[0] for name in ("hadronFlavour", "partonFlavour")
+        _column(events, selection.collection, name, source)[0] for name in ("hadronFlavour", "partonFlavour")
     )
     flavour = flavour_code(hadron, parton)
     pt_raw = flat.jet["pt_raw"].astype(np.float64)
@@ -141,11 +141,11 @@ def select_jets(events: Any, features: FeatureSet, selection: Selection, user: s
         counts[name] = int(kept.sum())
     rows = np.flatnonzero(kept)
     identity = {
-        name: _event_numbers(events, name, user)[event_of_jet[rows]] for name in ("run", "luminosityBlock", "event")
+        name: _event_numbers(events, name, source)[event_of_jet[rows]] for name in ("run", "luminosityBlock", "event")
     }
     # Only the simulation may make several events of a scatter; elsewhere each event is its own.
     scatter = "MLJEC_scatter" if "MLJEC_scatter" in events.fields else "event"
-    identity["scatter"] = _event_numbers(events, scatter, user)[event_of_jet[rows]]
+    identity["scatter"] = _event_numbers(events, scatter, source)[event_of_jet[rows]]
     columns = identity | {
         "jet": rows - flat.jet_offsets[event_of_jet[rows]],
         "flavour": flavour[rows],
@@ -159,7 +159,7 @@ def select_jets(events: Any, features: FeatureSet, selection: Selection, user: s
     }
     columns = {name: columns[name].astype(kind) for name, kind in JET_COLUMNS.items()}
     table = JetTable(columns, _rows_of_features(compute(flat, features), rows), counts)
-    _refuse_non_finite(table, features, user)
+    _refuse_non_finite(table, features, source)
     return table
 
 
@@ -173,7 +173,7 @@ def _rows_of_features(arrays: dict[str, NDArray[Any]], rows: NDArray[np.int64]) 
     return kept
 
 
-def _refuse_non_finite(table: JetTable, features: FeatureSet, user: str) -> None:
+def _refuse_non_finite(table: JetTable, features: FeatureSet, source: str) -> None:
     found: list[tuple[int, str]] = [(int(j), "target") for j in np.flatnonzero(~np.isfinite(table.columns["target"]))]
     for collection, names in features.names().items():
         content = table.features[f"{collection}_features"]
@@ -183,9 +183,9 @@ def _refuse_non_finite(table: JetTable, features: FeatureSet, user: str) -> None
             found.append((int(row), f"{collection}.{names[column]}"))
     if not found:
         return
-    # Many constituents of one jet may share a fault; it is told once.
+    # Many constituents of one jet may share a fault; it is named once.
     found = list(dict.fromkeys(found))
-    told = [
+    first = [
         "{run}:{luminosityBlock}:{event} jet {jet}".format(
             **{k: int(v[j]) for k, v in table.columns.items() if v.dtype.kind == "i"}
         )
@@ -193,23 +193,23 @@ def _refuse_non_finite(table: JetTable, features: FeatureSet, user: str) -> None
         for j, name in found[:5]
     ]
     raise InputError(
-        f"{user}: {len(found)} NaN or infinite values in the features or targets of selected jets: "
-        f"{', '.join(told)}{', ...' if len(found) > 5 else ''}; mend the sample, nothing is "
+        f"{source}: {len(found)} NaN or infinite values in the features or targets of selected jets: "
+        f"{', '.join(first)}{', ...' if len(found) > 5 else ''}; mend the sample, nothing is "
         "replaced silently."
     )
 
 
-def _column(events: Any, collection: str, name: str, user: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
+def _column(events: Any, collection: str, name: str, source: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
     if collection not in events.fields or name not in events[collection].fields:
         raise MissingBranchError(
-            f"{user}: training needs {collection}_{name}, which the file lacks: give it simulated events"
+            f"{source}: training needs {collection}_{name}, which the file lacks: give it simulated events"
         )
     return content_and_offsets(events[collection][name], f"{collection}.{name}")
 
 
-def _event_numbers(events: Any, name: str, user: str) -> NDArray[np.int64]:
+def _event_numbers(events: Any, name: str, source: str) -> NDArray[np.int64]:
     if name not in events.fields:
-        raise MissingBranchError(f"{user}: training needs {name} to tell events apart, which the file lacks")
+        raise MissingBranchError(f"{source}: training needs {name} to tell events apart, which the file lacks")
     return np.asarray(events[name]).astype(np.int64)
 
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from coffea_mljec import defaults
 from coffea_mljec.errors import MLJECError
+from coffea_mljec.support.atomic import whole_file, write_text
 from coffea_mljec.validation.common.replicas import poisson_weights
+from training.derive.jets import MatchedJets
 from training.derive.medians import effective, group_quantiles
-from training.derive.sample import MatchedJets
 
 __all__ = ["closure_table", "plot_closure", "summary", "write_closure"]
 
@@ -100,9 +101,7 @@ def summary(table: Table) -> dict[str, Any]:
 def write_closure(path: Path, tables: Mapping[str, Table]) -> None:
     """Write the tables of some samples as JSON."""
     content = {name: {"above_30_GeV": summary(table), "bins": table} for name, table in tables.items()}
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(json.dumps(content, indent=1))
-    temporary.replace(path)
+    write_text(path, json.dumps(content, indent=1))
 
 
 def plot_closure(path: Path, tables: Mapping[str, Table]) -> None:
@@ -128,6 +127,5 @@ def plot_closure(path: Path, tables: Mapping[str, Table]) -> None:
         axis.set_title(name, fontsize=9)
     axes[0].set_ylabel("median response")
     axes[-1].legend(fontsize=7, ncols=2)
-    temporary = path.with_name("." + path.name)
-    figure.savefig(temporary, dpi=120)
-    temporary.replace(path)
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from coffea_mljec.errors import InputError
 from coffea_mljec.payloads import Payload, read_text
 from training.derive.inversion import Inversion, invert, inverted_level
+from training.derive.jets import MatchedJets
 from training.derive.level import CLOSURE, Level, unit_level
 from training.derive.library import write_library
 from training.derive.mix import mix_weights
 from training.derive.offset import fit_offset, offset_level, subtracted
 from training.derive.resolution import fit_resolution, resolution_level, scale_factor_level
 from training.derive.response import fit_response
-from training.derive.sample import MatchedJets
 from training.derive.text import write_text
 
 __all__ = ["ETA_EDGES", "Derived", "corrected", "derive", "derive_closure", "uncorrected"]

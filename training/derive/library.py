@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from coffea_mljec.support.atomic import write_bytes
 from training.derive.level import Level, Row
 
 __all__ = ["write_library"]
@@ -58,9 +59,7 @@ def write_library(
     library = schemav2.CorrectionSet(
         schema_version=2, description=about, corrections=corrections, compound_corrections=compounds or None
     )
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(gzip.compress(library.model_dump_json(exclude_unset=True).encode(), mtime=0))
-    temporary.replace(path)
+    write_bytes(path, gzip.compress(library.model_dump_json(exclude_unset=True).encode(), mtime=0))
     return path
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError
+from training.derive.jets import MatchedJets
 from training.derive.level import Level, Row, mirrored
 from training.derive.medians import group_quantiles
-from training.derive.sample import MatchedJets
 from training.derive.smoothing import Axis, smooth_curve
 
 __all__ = ["FORMULA", "PT_RANGE", "Offset", "fit_offset", "offset_level", "subtracted"]

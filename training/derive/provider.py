@@ -1,8 +1,7 @@
-"""The provider whose closure and resolution are derived, and what it makes of the jets of a file."""
+"""The provider whose closure and resolution are derived, and the jets of a file that it corrects."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 import warnings
 from pathlib import Path
@@ -17,9 +16,10 @@ from coffea_mljec.errors import InputError
 from coffea_mljec.models import bundled
 from coffea_mljec.nano.opening import open_nano, quiet_coffea
 from coffea_mljec.status import StatusArray, no_status
+from coffea_mljec.support.digest import digest
 from training.derive.level import CLOSURE
 
-__all__ = ["STANDARD", "digest_of", "open_provider", "slug", "treated"]
+__all__ = ["STANDARD", "corrected_jets", "digest_of", "open_provider", "slug"]
 
 #: The provider that is derived here itself: L1FastJet x L2Relative x L3Absolute.
 STANDARD = "standard"
@@ -56,11 +56,11 @@ def digest_of(provider: Provider) -> str:
     if isinstance(provider, MLJEC):
         return provider.card.sha256
     if isinstance(provider, FactorizedJEC):
-        return hashlib.sha256(repr(provider.payload).encode()).hexdigest()
+        return digest(repr(provider.payload).encode())
     raise InputError(f"provider {provider!r}: expected a network or a factorized correction")
 
 
-def treated(
+def corrected_jets(
     path: Path, provider: Provider, rows: NDArray[np.int64], collection: str = "Jet"
 ) -> tuple[NDArray[np.float64], StatusArray]:
     """Return the corrected pT (GeV) and the status of some jets of a file.
@@ -79,7 +79,7 @@ def treated(
     Returns
     -------
     pt : float64 array [n]
-    status : uint8 array [n]
+    status : array [n] of `coffea_mljec.status.STATUS_TYPE`
     """
     pt, status = [np.zeros(0)], [no_status(0)]
     with warnings.catch_warnings(), open_nano(path) as file:

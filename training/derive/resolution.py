@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError
+from training.derive.jets import MatchedJets
 from training.derive.level import Level, Row, mirrored
 from training.derive.medians import effective, group_quantiles
-from training.derive.sample import MatchedJets
 
 __all__ = [
     "ETA_EDGES",

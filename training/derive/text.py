@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
+from coffea_mljec.support.atomic import write_bytes
 from training.derive.level import Level
 
 __all__ = ["SUFFIXES", "write_text"]
@@ -18,9 +19,7 @@ def write_text(folder: Path, tag: str, algorithm: str, levels: Sequence[Level]) 
     paths = []
     for level in levels:
         path = folder / f"{tag}_{level.level}_{algorithm}.{SUFFIXES[level.kind]}.txt"
-        temporary = path.with_name(path.name + ".part")
-        temporary.write_text("\n".join(_lines(level)) + "\n", encoding="ascii")
-        temporary.replace(path)
+        write_bytes(path, ("\n".join(_lines(level)) + "\n").encode("ascii"))
         paths.append(path)
     return paths
 

@@ -13,15 +13,15 @@ from coffea_mljec import MLJEC, FactorizedJEC
 from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
 from coffea_mljec.payloads import Payload, read_text
+from training import defaults
 from training.derive.level import CLOSURE
 from training.derive.provider import slug
-from training.evaluate.judged import JudgedJets
+from training.evaluate.jets import EvaluatedJets
 
 __all__ = ["STANDARD", "closed", "closures", "open_providers"]
 
 #: The standard path's name in tables.
 STANDARD = "standard"
-ALGORITHM = "AK4PFchs"
 
 
 def open_providers(models: Sequence[str], jec: Path) -> dict[str, Provider]:
@@ -77,7 +77,7 @@ def closures(
     workers : int
         Processes.
     train_share : float
-        Share of the training split that is left out of ``training``: see `training.derive.sample.read_jets`.
+        Share of the training split that is left out of ``training``: see `training.derive.jets.read_jets`.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def closures(
     return found
 
 
-def closed(jets: JudgedJets, payloads: Mapping[str, Payload]) -> dict[str, NDArray[np.float64]]:
+def closed(jets: EvaluatedJets, payloads: Mapping[str, Payload]) -> dict[str, NDArray[np.float64]]:
     """Return every provider's pT (GeV) after its closure; where a payload does not reach, pT stays."""
     result = {}
     for name, pt in jets.pt.items():
@@ -121,11 +121,11 @@ def _derive(
     train_share: float,
 ) -> None:  # fmt: skip
     from training.derive.derivation import derive_closure
-    from training.derive.sample import read_jets
+    from training.derive.jets import read_jets
 
     # Jets that a network hands to its fallback say nothing of the network.
     alone = copy(provider)
     alone.fallback = None
     jets = read_jets(training, alone, cache, progress, workers, train_share)
     about = f"{provider.name} on {len(jets)} jets of the parametrised simulation of coffea-mljec"
-    derive_closure(jets, folder, f"MLJECSim-{slug(provider)}_V1_MC", ALGORITHM, about)
+    derive_closure(jets, folder, f"MLJECSim-{slug(provider)}_V1_MC", defaults.ALGORITHM, about)

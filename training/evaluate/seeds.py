@@ -13,9 +13,9 @@ from coffea_mljec import MLJEC
 from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
 from coffea_mljec.validation.response.summary import Measured
-from training.evaluate.judged import JudgedJets
+from training.evaluate.jets import EvaluatedJets
 
-__all__ = ["apart", "open_seeds", "seed_spread"]
+__all__ = ["open_seeds", "seed_spread", "split_seeds"]
 
 
 def open_seeds(seeds: Mapping[str, Sequence[str]], providers: Mapping[str, Provider]) -> dict[str, Provider]:
@@ -51,8 +51,10 @@ def open_seeds(seeds: Mapping[str, Sequence[str]], providers: Mapping[str, Provi
     return found
 
 
-def apart(jets: JudgedJets, again: Mapping[str, Provider]) -> tuple[JudgedJets, dict[str, NDArray[np.float64]]]:
-    """Return the judged jets without the models trained again, and those models' pT (GeV)."""
+def split_seeds(
+    jets: EvaluatedJets, again: Mapping[str, Provider]
+) -> tuple[EvaluatedJets, dict[str, NDArray[np.float64]]]:
+    """Return the jets without the models trained again, and those models' pT (GeV)."""
     kept = {name: values for name, values in jets.pt.items() if name not in again}
     status = {name: values for name, values in jets.status.items() if name not in again}
     return replace(jets, pt=kept, status=status), {name: jets.pt[name] for name in again}

@@ -23,7 +23,7 @@ def report(
     Parameters
     ----------
     content : mapping
-        What `training.cli.evaluate` writes as ``evaluation.json``.
+        What `training.evaluate.workflow.evaluate` writes as ``evaluation.json``.
     summaries : mapping of str to Summary
         ``after`` and ``before`` the closure on the sampled mix, ``spectrum`` after it on the physical spectrum, ``mix``
         and ``mix before`` in the flavour mix of the closure.
@@ -243,8 +243,8 @@ def _legend(content: Mapping[str, Any]) -> str:
         "Response of jets matched to generator jets; resolution = (Q75 - Q25) / Q50; beta = 1 - resolution / that of "
         "the standard path; SAE = sum over u, d, s, c, b, g of |median - mean of the six|; alpha = 1 - SAE / that of "
         f"the standard path. Errors: {content['replicas']} bootstrap resamples of the hard scatters, the same for "
-        "every provider. test loss: mean |ln(pt_gen / pt)| in the sampling density of DESIGN section 4, jets with "
-        "|ln(pt_gen / pt_raw)| >= 1 contributing 0. us/jet: processor time of the whole of apply, "
+        "every provider. test loss: mean |ln(pt_gen / pt)| in the sampling density 1 / (cosh(p / 500 GeV) cosh(eta)), "
+        "jets with |ln(pt_gen / pt_raw)| >= 1 contributing 0. us/jet: processor time of the whole of apply, "
         "the branches being read already. too few: not enough jets for the number to mean something. "
         f"{thesis.source()}"
     )

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.models import ModelCard, node_names, open_folder, write_folder
@@ -21,25 +19,12 @@ from training.learning.export import evaluated
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-__all__ = ["command", "ensemble", "mean_graph"]
+__all__ = ["ensemble", "mean_graph"]
 
 #: What members must have in common: the rest is what each was trained with.
 _SHARED = (
     "engine", "features", "dtype", "target", "inverse", "output", "algorithm", "collections", "opset", "licence",
 )  # fmt: skip
-
-
-def command(
-    members: Annotated[list[Path], typer.Argument(help="Model folders, two or more, with the same inputs.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The model folder to write.")],
-    name: Annotated[str | None, typer.Option(help="Name of the model; the folder's by default.")] = None,
-    evaluation: Annotated[
-        Path | None, typer.Option(help="card.json of an evaluation: its figures go into the card.")
-    ] = None,
-) -> None:
-    """Join several networks into one model, which averages their logarithms of the correction."""
-    folder = ensemble(members, output, name or output.name, evaluation)
-    typer.echo(f"{len(members)} networks joined: {folder}")
 
 
 def ensemble(members: Sequence[Path], output: Path, name: str, evaluation: Path | None = None) -> Path:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.models import write_folder
@@ -15,19 +13,7 @@ from training.learning.recipe import parse_recipe
 from training.learning.run_folder import read_network, read_run
 from training.onnx.trees import OPSET as OPSET_OF_TREES
 
-__all__ = ["card_fields", "command", "evaluated", "export"]
-
-
-def command(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The model folder to write.")],
-    evaluation: Annotated[
-        Path | None, typer.Option(help="card.json of an evaluation: its figures go into the card.")
-    ] = None,
-) -> None:
-    """Write what was trained as a model folder (model.onnx + card.json)."""
-    folder = export(run, output, evaluation)
-    typer.echo(f"exported: {folder}; use it with coffea_mljec.MLJEC({str(folder)!r}) or mljec apply --model {folder}")
+__all__ = ["card_fields", "evaluated", "export"]
 
 
 def export(run: Path, output: Path, evaluation: Path | None = None) -> Path:

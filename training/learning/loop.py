@@ -1,9 +1,12 @@
-"""The training loop's parts for Lightning: the loss, one step, and the batches of every epoch."""
+"""The training loop: one step, the history, and the epochs under Lightning; the losses of the weights that are kept."""
 
 from __future__ import annotations
 
+import logging
 import time
+import warnings
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -13,34 +16,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training.dataset.cache import PreparedJets
-from training.dataset.resident import ResidentJets, ResidentStream
-from training.dataset.stream import Stream
+from training.learning.batches import JetBatches
+from training.learning.history import begin_history, write_epoch
+from training.learning.losses import LOSSES
 from training.learning.recipe import Learning
-from training.learning.sampling import Sampled, accept
+from training.learning.schedule import plateau, schedule_callbacks
 from training.networks.network import Network
 
-__all__ = ["AnyStream", "History", "JetBatches", "Regression", "regression_loss"]
-
-AnyStream = Stream | ResidentStream
+__all__ = ["History", "JetRegression", "final_losses", "fit"]
 
 
-def regression_loss(predicted: Tensor, target: Tensor, weight: Tensor, loss_range: float = 1.0) -> Tensor:
-    """Return the mean over the batch of w |y - y_hat| for |y| < range (DESIGN section 4; thesis, equation 6.8).
-
-    Targets beyond the range contribute 0 and stay in the denominator, which is the sum of the weights.
-
-    Parameters
-    ----------
-    predicted, target, weight : Tensor [n]
-        Logarithms of the correction, and the weights of the jets (all 1 for the plain mean).
-    """
-    inside = (target.abs() < loss_range).to(predicted.dtype)
-    return (weight * inside * (target - predicted).abs()).sum() / weight.sum()
-
-
-class Regression(lightning.LightningModule):
-    """A network, its loss, its optimiser and its learning-rate schedule."""
+class JetRegression(lightning.LightningModule):
+    """A network, its loss and its optimiser."""
 
     def __init__(self, network: Network, learning: Learning) -> None:
         super().__init__()
@@ -52,7 +39,9 @@ class Regression(lightning.LightningModule):
         self.register_buffer("sums", torch.zeros(2, 2, dtype=torch.float64), persistent=False)
 
     def _loss(self, batch: Mapping[str, Tensor]) -> Tensor:
-        return regression_loss(self.network(batch), batch["target"], batch["weight"], self.learning.loss_range)
+        return LOSSES[self.learning.loss](
+            self.network(batch), batch["target"], batch["weight"], self.learning.loss_range
+        )
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of one batch; the epoch's is the mean over its jets."""
@@ -81,132 +70,17 @@ class Regression(lightning.LightningModule):
         self.log("learning_rate", float(self.trainer.optimizers[0].param_groups[0]["lr"]), prog_bar=True)
 
     def configure_optimizers(self) -> Any:
-        """Adam; the learning rate falls when the validation loss stays on a plateau, or `Pace` sets it."""
+        """Adam; the learning rate falls when the validation loss stays on a plateau, or `CosineSchedule` sets it."""
         settings = self.learning
         matrices = [parameter for parameter in self.parameters() if parameter.ndim > 1]
         others = [parameter for parameter in self.parameters() if parameter.ndim <= 1]
         groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
         optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
-        if settings.schedule == "cosine":
-            return optimiser
-        # torch waits for one epoch more than its patience; the reference's patience counts every epoch without gain.
-        schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimiser, mode="min", factor=settings.plateau_factor, patience=settings.plateau_patience - 1,
-            threshold=settings.least_gain, threshold_mode="abs",
-        )  # fmt: skip
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "monitor": "val_loss"}}
-
-
-class JetBatches(lightning.LightningDataModule):
-    """The batches, accepted and shuffled anew in every pass by seed and its number: a resumed run sees the same.
-
-    An epoch is a pass over all accepted jets, or, with ``jets_per_epoch``, an equal part of one.
-
-    Parameters
-    ----------
-    jets : PreparedJets
-        All jets.
-    train, val : int64 array
-        Rows of the two splits.
-    sampled : Sampled
-        Acceptance and weight of all jets; validation uses all jets of its split with weight x acceptance.
-    learning : Learning
-        Batch size.
-    seed : int
-        Of acceptance and order.
-    device : torch.device, optional
-        Where the network is trained.
-
-    Attributes
-    ----------
-    stream : Stream, ResidentStream or None
-        The pass of the current or last epoch.
-    """
-
-    def __init__(
-        self,
-        jets: PreparedJets,
-        train: NDArray[np.int64],
-        val: NDArray[np.int64],
-        sampled: Sampled,
-        learning: Learning,
-        seed: int,
-        device: torch.device | None = None,
-    ) -> None:
-        super().__init__()
-        self.jets = jets
-        self.device = device or torch.device("cpu")
-        self.train = train
-        self.val = val
-        self.sampled = sampled
-        self.learning = learning
-        self.seed = seed
-        self.stream: AnyStream | None = None
-        self._resident: ResidentJets | None = None
-
-    def train_dataloader(self) -> AnyStream:
-        """Return the pass of the current epoch."""
-        epoch = int(self.trainer.current_epoch) if self.trainer is not None else 0
-        acceptance = self.sampled.acceptance[self.train]
-        pieces = self._pieces
-        turn, piece = divmod(epoch, pieces)
-        rows = self.train[accept(acceptance, self.seed, turn)]
-        rows = np.random.default_rng((self.seed, turn, 1)).permutation(rows)[piece::pieces]
-        turned = (self.seed, epoch, 2) if self.learning.symmetries else None
-        self.stream = self._pass(rows, self.sampled.weight, self.learning.batch_size, whole_batches=True, turned=turned)
-        return self.stream
-
-    def _pass(
-        self,
-        rows: NDArray[np.int64],
-        weight: NDArray[np.float32],
-        batch_size: int,
-        whole_batches: bool = False,
-        turned: tuple[int, ...] | None = None,
-    ) -> AnyStream:
-        """Return a pass over jets in the GPU's memory where there is one and they fit, otherwise in the CPU's."""
-        if self._resident is None and ResidentJets.fit(self.jets, self.device):
-            self._resident = ResidentJets(self.jets, self.device)
-        if self._resident is not None:
-            return ResidentStream(self._resident, rows, weight, batch_size, whole_batches, turned)
-        return Stream(self.jets, rows, weight, batch_size, whole_batches=whole_batches, turned=turned)
-
-    def in_order(self, rows: NDArray[np.int64]) -> AnyStream:
-        """Return one pass over some jets in order, each with all it is worth in the target density."""
-        return self._pass(rows, self.sampled.weight * self.sampled.acceptance, 4 * self.learning.batch_size)
-
-    @property
-    def _pieces(self) -> int:
-        """Epochs that make a pass."""
-        size = self.learning.jets_per_epoch
-        return 1 if size is None else max(1, round(self._accepted / size))
-
-    @property
-    def _accepted(self) -> float:
-        """Jets expected in a pass."""
-        return float(self.sampled.acceptance[self.train].sum(dtype=np.float64))
-
-    @property
-    def scheduled_batches(self) -> int:
-        """Batches in the whole training: those of ``schedule_jets``, at most those of ``max_epochs`` epochs."""
-        size = self.learning.batch_size
-        most = self.learning.max_epochs * max(int(self._accepted / self._pieces) // size, 1)
-        jets = self.learning.schedule_jets
-        return most if jets is None else min(most, max(jets // size, 1))
-
-    def val_dataloader(self) -> AnyStream:
-        """Return one pass over the validation jets, in order."""
-        return self.in_order(self.val)
+        return optimiser if settings.schedule == "cosine" else plateau(optimiser, settings)
 
 
 class History(lightning.Callback):
-    """One line an epoch in ``metrics.csv``, added as the training goes on; a resumed run keeps the lines before.
-
-    Columns: epoch, train_loss, val_loss, learning_rate, jets, seconds (of the training batches),
-    jets_per_second, waiting (share of that time spent waiting for batches).
-    """
-
-    COLUMNS = ("epoch", "train_loss", "val_loss", "learning_rate", "jets", "seconds", "jets_per_second", "waiting")
+    """Adds the line of every epoch to ``metrics.csv``; a resumed run keeps the lines before."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -225,25 +99,105 @@ class History(lightning.Callback):
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Keep the lines of the epochs that the run goes on from."""
-        lines = self.path.read_text().splitlines()[1:] if self.path.is_file() else []
-        kept = [line for line in lines if int(line.split(",", 1)[0]) < trainer.current_epoch]
-        self._write([",".join(self.COLUMNS), *kept])
+        begin_history(self.path, trainer.current_epoch)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Add the line of an epoch."""
-        stream: AnyStream = trainer.datamodule.stream
-        seconds = self._end - self._begin
-        values = [float(trainer.callback_metrics[name]) for name in ("train_loss", "val_loss", "learning_rate")]
-        line = [str(trainer.current_epoch), *(f"{value:.7g}" for value in values)]
-        line += [
-            str(self._jets),
-            f"{seconds:.3f}",
-            f"{self._jets / seconds:.0f}",
-            f"{stream.waited / seconds:.4f}",
-        ]
-        self._write([*self.path.read_text().splitlines(), ",".join(line)])
+        metrics = [float(trainer.callback_metrics[name]) for name in ("train_loss", "val_loss", "learning_rate")]
+        waited = trainer.datamodule.stream.waited
+        write_epoch(self.path, trainer.current_epoch, metrics, self._jets, self._end - self._begin, waited)
 
-    def _write(self, lines: list[str]) -> None:
-        temporary = self.path.with_name(self.path.name + ".part")
-        temporary.write_text("\n".join(lines) + "\n")
-        temporary.rename(self.path)
+
+def fit(
+    module: JetRegression,
+    batches: JetBatches,
+    folder: Path,
+    learning: Learning,
+    checkpoint: Path | None,
+    progress: bool,
+) -> Path:
+    """Run the epochs and return the checkpoint of the best weights.
+
+    Parameters
+    ----------
+    module : JetRegression
+    batches : JetBatches
+    folder : Path
+        The run's: gets ``checkpoints/``, ``metrics.csv`` and, with tensorboard, its log.
+    learning : Learning
+    checkpoint : Path or None
+        Where an interrupted run goes on.
+    progress : bool
+        Whether to show a progress bar.
+    """
+    from lightning.pytorch import Trainer
+    from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+
+    # What it says of accelerators and of services to buy is of no use here; warnings still come through.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    best = ModelCheckpoint(
+        folder / "checkpoints", "epoch-{epoch:03d}", monitor="val_loss", save_last=True, auto_insert_metric_name=False,
+        enable_version_counter=False,
+    )  # fmt: skip
+    callbacks: list[Any] = [
+        best,
+        History(folder / "metrics.csv"),
+        *schedule_callbacks(learning, batches.scheduled_batches),
+    ]
+    if progress:
+        callbacks.append(RichProgressBar())
+    trainer = Trainer(
+        accelerator=learning.accelerator,
+        devices=1,
+        max_epochs=learning.max_epochs,
+        callbacks=callbacks,
+        logger=_logger(folder),
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        reload_dataloaders_every_n_epochs=1,
+        use_distributed_sampler=False,
+    )
+    with warnings.catch_warnings():
+        # lightning 2.6 asks torch 2.13 in a way that torch deprecates: nothing a reader can act on.
+        warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated", category=FutureWarning)
+        # A resumed run goes on in its own folder.
+        warnings.filterwarnings(
+            "ignore", message="Checkpoint directory .* exists and is not empty", category=UserWarning
+        )
+        trainer.fit(module, datamodule=batches, ckpt_path=checkpoint, weights_only=True)
+    return Path(best.best_model_path)
+
+
+def _logger(folder: Path) -> Any:
+    """TensorBoard where it is installed; ``metrics.csv`` is there in any case."""
+    from lightning.pytorch.loggers import TensorBoardLogger
+
+    try:
+        metadata.version("tensorboard")
+    except metadata.PackageNotFoundError:
+        return False
+    return TensorBoardLogger(folder, name="tensorboard", version=0)
+
+
+def final_losses(network: Network, batches: JetBatches, rows: dict[str, NDArray[np.int64]]) -> dict[str, float]:
+    """Return the loss of a network on validation and test jets in the target density, and that of no correction.
+
+    The network is in evaluation mode, where the batches are.
+
+    Keys: ``val_loss``, ``val_loss_uncorrected``, ``test_loss``, ``test_loss_uncorrected`` (test where it has jets).
+    """
+    loss = LOSSES[batches.learning.loss]
+    metrics = {}
+    for name in ("val", "test"):
+        if not len(rows[name]):
+            continue
+        parts = []
+        with torch.no_grad():
+            for batch in batches.in_order(rows[name]):
+                parts.append(torch.stack([network(batch), batch["target"], batch["weight"]]).cpu())
+        predicted, target, weight = torch.cat(parts, dim=1)
+        for label, values in (("loss", predicted), ("loss_uncorrected", torch.zeros_like(target))):
+            metrics[f"{name}_{label}"] = float(loss(values, target, weight, batches.learning.loss_range))
+    return metrics

@@ -11,23 +11,29 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.features import FEATURE_SETS, FeatureSet
+from coffea_mljec.support.atomic import write_text
+from coffea_mljec.support.suggestions import did_you_mean
+from training import defaults
 from training.dataset.selection import Selection
-from training.learning.sampling import Sampling
+from training.learning.losses import LOSSES
+from training.learning.sampling import SamplingSettings
 from training.networks.architecture import ARCHITECTURES, AnyArchitecture
 from training.networks.standardisation import Transform
 from training.trees.settings import Trees
 
-__all__ = ["AnyRecipe", "Learning", "Recipe", "Sample", "TreesRecipe", "parse_recipe", "read_recipe"]
+__all__ = ["AnyRecipe", "BaseRecipe", "Learning", "Recipe", "TreesRecipe", "parse_recipe", "read_recipe"]
 
 Positive = Annotated[int, Field(gt=0)]
 Rate = Annotated[float, Field(gt=0.0)]
 
 
 class Learning(BaseModel):
-    """How the weights are found (DESIGN section 5).
+    """How the weights are found.
 
     Attributes
     ----------
+    loss : str
+        One of `training.learning.losses.LOSSES`: ``mae``, the mean absolute error of the correction's logarithm.
     loss_range : float
         Targets beyond this size contribute 0 to the loss but stay in its denominator.
     batch_size : int
@@ -73,6 +79,7 @@ class Learning(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    loss: str = "mae"
     loss_range: Rate = 1.0
     batch_size: Positive = 1024
     learning_rate: Rate = 2e-3
@@ -93,6 +100,13 @@ class Learning(BaseModel):
     accelerator: Annotated[str, Field(pattern="^(auto|cpu|gpu)$")] = "auto"
     precision: Literal["single", "tf32", "bf16"] = "tf32"
 
+    @field_validator("loss")
+    @classmethod
+    def _known_loss(cls, value: str) -> str:
+        if value not in LOSSES:
+            raise ValueError(f"unknown loss {value!r}: {did_you_mean(value, LOSSES)}choose one of {', '.join(LOSSES)}")
+        return value
+
     @model_validator(mode="after")
     def _a_length_is_a_cosines(self) -> Learning:
         if self.schedule_jets is not None and self.schedule != "cosine":
@@ -100,7 +114,7 @@ class Learning(BaseModel):
         return self
 
 
-class Sample(BaseModel):
+class BaseRecipe(BaseModel):
     """What every training depends on, whatever it trains: which jets, which features, what the card says.
 
     Attributes
@@ -139,7 +153,7 @@ class Sample(BaseModel):
     description: str
     sample: str
     fast_simulation: bool
-    algorithm: str = "AK4PFchs"
+    algorithm: str = defaults.ALGORITHM
     collections: tuple[str, ...] = ("Jet",)
     productions: Annotated[tuple[Path, ...], Field(min_length=1)]
     cache: Path = Path("productions/prepared")
@@ -149,7 +163,7 @@ class Sample(BaseModel):
     split: tuple[float, float, float] = (0.6, 0.2, 0.2)
     train_jets: Positive | None = None
     selection: Selection = Selection()
-    sampling: Sampling = Sampling()
+    sampling: SamplingSettings = SamplingSettings()
 
     @field_validator("features")
     @classmethod
@@ -175,12 +189,10 @@ class Sample(BaseModel):
 
     def write(self, path: Path) -> None:
         """Write the recipe as YAML, every setting in it; `read_recipe` reads it."""
-        temporary = path.with_name(path.name + ".part")
-        temporary.write_text(yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False))
-        temporary.rename(path)
+        write_text(path, yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False))
 
 
-class Recipe(Sample):
+class Recipe(BaseRecipe):
     """Everything that the training of a network depends on.
 
     Attributes
@@ -229,7 +241,7 @@ class Recipe(Sample):
         return Recipe.model_validate(content)
 
 
-class TreesRecipe(Sample):
+class TreesRecipe(BaseRecipe):
     """Everything that the training of boosted trees depends on.
 
     Attributes

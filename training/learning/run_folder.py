@@ -1,9 +1,13 @@
-"""The folder of a run: ``recipe.yaml``, ``network.npz`` (arrays, no pickle) or ``trees.txt``, and ``run.json``."""
+"""The folder of a run: ``recipe.yaml``, ``network.npz`` (arrays, no pickle) or ``trees.txt``, and ``run.json``.
+
+What ``run.json`` holds is put together here too: recipe, sample, sizes, losses, domain, versions.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +15,31 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from coffea_mljec.errors import InputError
+from coffea_mljec.support.atomic import write_arrays, write_text
+from training.learning.recipe import AnyRecipe, read_recipe
+from training.learning.sampling import effective_size
 from training.networks.architecture import AnyArchitecture
 from training.networks.standardisation import Standardisation
 
 if TYPE_CHECKING:
+    from training.learning.training_data import TrainingData
     from training.networks.network import Network
 
-__all__ = ["FORMAT", "read_network", "read_run", "write_record", "write_run"]
+__all__ = [
+    "FORMAT",
+    "check_resumable",
+    "describe_run",
+    "read_network",
+    "read_run",
+    "run_record",
+    "write_record",
+    "write_run",
+]
 
 FORMAT = 1
+
+#: Settings that a resumed run may change.
+_LIMITS = {"max_epochs", "max_minutes", "threads", "accelerator"}
 
 
 def write_run(folder: Path, network: Network, record: Mapping[str, Any]) -> None:
@@ -28,7 +48,7 @@ def write_run(folder: Path, network: Network, record: Mapping[str, Any]) -> None
     Parameters
     ----------
     folder : Path
-        The run's folder; made if absent.
+        The run's folder; created if absent.
     network : PFN or ParticleNet
         With the weights to keep.
     record : mapping
@@ -36,10 +56,7 @@ def write_run(folder: Path, network: Network, record: Mapping[str, Any]) -> None
     """
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {name: tensor.detach().cpu().numpy() for name, tensor in network.state_dict().items()}
-    temporary = folder / "network.npz.part"
-    with temporary.open("wb") as file:
-        np.savez(file, **arrays)
-    temporary.rename(folder / "network.npz")
+    write_arrays(folder / "network.npz", arrays)
     described = {
         "architecture": network.architecture.model_dump(),
         "standardisations": {name: part.model_dump() for name, part in network.standardisations.items()},
@@ -49,9 +66,7 @@ def write_run(folder: Path, network: Network, record: Mapping[str, Any]) -> None
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     """Write ``run.json``: what is known of a training, and the mark that it is complete."""
-    temporary = folder / "run.json.part"
-    temporary.write_text(json.dumps({"format": FORMAT} | dict(record), indent=1))
-    temporary.rename(folder / "run.json")
+    write_text(folder / "run.json", json.dumps({"format": FORMAT} | dict(record), indent=1))
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -94,3 +109,76 @@ def read_network(folder: Path) -> Network:
     except RuntimeError as error:
         raise InputError(f"{folder / 'network.npz'} does not fit the network of run.json: {error}") from None
     return network.eval()
+
+
+def run_record(
+    recipe: AnyRecipe, data: TrainingData, parameters: int, metrics: dict[str, float], packages: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return what a run keeps: recipe, sample, sizes, metrics, domain of the training jets, versions of packages."""
+    columns, rows, expected = data.jets.columns, data.rows, data.weights.expected
+    used = rows["train"][data.weights.acceptance[rows["train"]] > 0]
+    domain = {
+        name: [float(values.min()), float(values.max())]
+        for name, values in (
+            ("pt_raw", columns["pt_raw"][used]),
+            ("abs_eta", np.abs(columns["eta"][used])),
+            ("rho", columns["rho"][used]),
+            ("n_pv", columns["n_pv"][used]),
+        )
+    }
+    # |eta| has an edge above only: a jet at exactly 0 is no stranger.
+    domain["abs_eta"][0] = 0.0
+    return {
+        "recipe": recipe.model_dump(mode="json"),
+        "prepared": data.jets.description,
+        "jets": {name: len(chosen) for name, chosen in rows.items()},
+        "effective_size": {name: effective_size(expected[part]) for name, part in rows.items()},
+        "sampling": data.weights.report,
+        "parameters": parameters,
+        "metrics": metrics,
+        "domain": domain,
+        "versions": {name: metadata.version(name) for name in (*packages, "numpy", "coffea")},
+    }
+
+
+def describe_run(run: dict[str, Any]) -> str:
+    """Return a few lines on what a run did: jets, losses, speed."""
+    sampling = run["sampling"]["train"]
+    lines = [
+        f"jets: {run['jets']}; after sampling {sampling['accepted_in_an_epoch']:,.0f} of the training split "
+        f"({100 * sampling['left']:.0f} %), worth {sampling['effective_size']:,.0f} of equal weight, "
+        f"{100 * sampling['in_capped']:.1f} % of the weight at the cap",
+        "losses: " + ", ".join(f"{name} {value:.5f}" for name, value in run["metrics"].items()),
+    ]
+    if "speed" in run:
+        lines.append(
+            f"{run['speed']['jets_per_second']:,.0f} jets a second reached the network, "
+            f"{100 * run['speed']['waiting']:.1f} % of the time spent waiting for them"
+        )
+    return "\n".join(lines)
+
+
+def check_resumable(folder: Path, recipe: AnyRecipe, resume: bool) -> None:
+    """Check that a run may start, or go on, in its folder.
+
+    Raises
+    ------
+    InputError
+        If the folder has a run and ``resume`` is false, or a run of another recipe.
+    """
+    if not (folder / "recipe.yaml").exists():
+        return
+    if not resume:
+        raise InputError(
+            f"the run {folder} exists: --resume goes on with it; otherwise rename the recipe or remove the run"
+        )
+    old, new = (_settings(one) for one in (read_recipe(folder / "recipe.yaml"), recipe))
+    if old != new:
+        changed = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+        raise InputError(
+            f"the recipe of {folder} differs in {', '.join(changed)}: a run goes on with its own recipe only"
+        )
+
+
+def _settings(recipe: AnyRecipe) -> dict[str, Any]:
+    return recipe.model_dump(mode="json", exclude={"learning": _LIMITS, "trees": {"threads"}})

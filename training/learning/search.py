@@ -8,55 +8,20 @@ from __future__ import annotations
 
 import csv
 import io
-import shutil
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from coffea_mljec.errors import InputError
-from training.learning.recipe import AnyRecipe, Recipe, TreesRecipe, parse_recipe, read_recipe
+from coffea_mljec.support.atomic import whole_file, write_text
+from training.learning.recipe import AnyRecipe, Recipe, TreesRecipe, parse_recipe
 from training.learning.run_folder import read_run
 from training.learning.train import train
 from training.networks.architecture import Architecture
+from training.random_streams import search_seed
 
-__all__ = ["command", "search", "suggest"]
-
-
-def command(
-    recipe: Annotated[Path, typer.Argument(help="Recipe to start from, such as training/configs/pfn-r-lite.yaml.")],
-    trials: Annotated[int, typer.Option(min=1, help="Trainings in all, those of before included.")] = 20,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of a training, in place of the recipe's.")] = None,
-    jets: Annotated[int | None, typer.Option(min=1, help="Training jets, in place of the recipe's.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads, in place of the recipe's.")] = None,
-    production: Annotated[
-        list[Path] | None, typer.Option(help="ROOT files or folders, in place of the recipe's.")
-    ] = None,
-    runs: Annotated[Path | None, typer.Option(help="Folder for runs, in place of the recipe's.")] = None,
-    report: Annotated[Path | None, typer.Option(help="Folder that gets the study's table and figure.")] = None,
-    quiet: Annotated[bool, typer.Option(help="No progress bars.")] = False,
-) -> None:
-    """Search for better settings of a recipe; the study is RUNS/NAME-search and can be continued."""
-    start = read_recipe(recipe)
-    changes: dict[str, Any] = {}
-    if production:
-        changes["productions"] = tuple(production)
-    if runs is not None:
-        changes["runs"] = runs
-    if jets is not None:
-        changes["train_jets"] = jets
-    kind = "trees" if isinstance(start, TreesRecipe) else "learning"
-    limits = {("rounds" if kind == "trees" else "max_epochs"): epochs, "threads": threads}
-    known = {name: value for name, value in limits.items() if value is not None}
-    settings = start.trees if isinstance(start, TreesRecipe) else start.learning
-    changes[kind] = settings.model_dump() | known
-    folder = search(read_recipe(recipe, **changes), trials, not quiet)
-    if report is not None:
-        report.mkdir(parents=True, exist_ok=True)
-        for name in ("study.csv", "study.md", "study.png"):
-            shutil.copy(folder / name, report / f"{start.name}.{name.rpartition('.')[2]}")
-    typer.echo((folder / "study.md").read_text())
-    typer.echo(f"study: {folder}")
+__all__ = ["search", "suggest"]
 
 
 def search(recipe: AnyRecipe, trials: int, progress: bool = True) -> Path:
@@ -93,8 +58,7 @@ def search(recipe: AnyRecipe, trials: int, progress: bool = True) -> Path:
         study = optuna.create_study(
             study_name=recipe.name, storage=storage, direction="minimize", load_if_exists=True,
         )  # fmt: skip
-        # A continued search must not draw what it drew before.
-        study.sampler = optuna.samplers.TPESampler(seed=recipe.seed + len(study.trials))
+        study.sampler = optuna.samplers.TPESampler(seed=search_seed(recipe.seed, len(study.trials)))
 
         def objective(trial: Any) -> float:
             tried = recipe if trial.number == 0 else suggest(trial, recipe)
@@ -174,9 +138,8 @@ def _draw(path: Path, trials: list[Any]) -> None:
         size.annotate(str(trial.number), (trial.user_attrs["parameters"], trial.value), fontsize=7)
     size.set_xscale("log")
     size.set_xlabel("parameters")
-    temporary = path.with_name(path.name + ".part")
-    figure.savefig(temporary, format="png", dpi=80)
-    temporary.rename(path)
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=80)
 
 
 def _write_tables(folder: Path, study: Any) -> None:
@@ -195,10 +158,8 @@ def _write_tables(folder: Path, study: Any) -> None:
     csv.writer(table, lineterminator="\n").writerows([columns, *rows])
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
-    for name, text in (("study.csv", table.getvalue()), ("study.md", "\n".join(lines) + "\n")):
-        temporary = folder / f"{name}.part"
-        temporary.write_text(text)
-        temporary.rename(folder / name)
+    write_text(folder / "study.csv", table.getvalue())
+    write_text(folder / "study.md", "\n".join(lines) + "\n")
 
 
 def _text(value: Any) -> str:

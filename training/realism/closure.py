@@ -9,7 +9,7 @@ import numpy as np
 
 from coffea_mljec.validation.response.figures import COLOURS, MARKERS
 from training.realism.drawing import centres, head, panels, pt_axis
-from training.realism.jets import Sample
+from training.realism.jets import SimulatedJets
 from training.realism.row import Part, Row
 from training.realism.spread import Binned, Spread, fill, measure
 
@@ -24,10 +24,10 @@ LOWEST_PT = 30.0
 _PRECISE = 0.5
 ETA_EDGES = np.array([0.0, 0.5, 0.8, 1.1, 1.3, 1.7, 1.9, 2.1, 2.3, 2.5, 2.8, 3.0, 3.2, 4.0, 5.0])
 PT_EDGES = np.array([15.0, 20.0, 30.0, 50.0, 100.0, 300.0, 1000.0, 3500.0])
-_SOURCE = "issue B"
+_SOURCE = "limit ours"
 
 
-def medians(jets: Sample) -> list[Spread]:
+def medians(jets: SimulatedJets) -> list[Spread]:
     """Return, for every bin of |eta_gen|, the median in bins of pt_gen and, last, above 30 GeV: inclusive QCD's mix."""
     n_pt = len(PT_EDGES) - 1
     eta_bin = np.digitize(np.abs(jets["eta_gen"]), ETA_EDGES) - 1
@@ -43,12 +43,12 @@ def medians(jets: Sample) -> list[Spread]:
     return found
 
 
-def closure(jets: Sample, independent: bool) -> Part:
+def closure(jets: SimulatedJets, independent: bool) -> Part:
     """Judge the worst bin of pt_gen above 30 GeV in every bin of |eta_gen|.
 
     Parameters
     ----------
-    jets : Sample
+    jets : SimulatedJets
     independent : bool
         Whether these are a test sample's jets; else the report warns.
     """

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from coffea_mljec.validation.response.figures import COLOURS, MARKERS
 from training.realism.drawing import centres, head, panels, pt_axis
-from training.realism.jets import FRACTIONS, Sample
+from training.realism.jets import FRACTIONS, SimulatedJets
 from training.realism.row import Part, Row
 from training.realism.targets import targets
 
@@ -47,7 +47,7 @@ def weighted_means(
     return mean, error
 
 
-def composition(jets: Sample) -> Part:
+def composition(jets: SimulatedJets) -> Part:
     """Compare the mean energy fractions with 65 / 25 / 10 %, and show the constituents a jet."""
     found = targets()["composition"]
     part = Part(
@@ -98,13 +98,13 @@ def _interval(pt: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.where(number < len(_INTERVALS), number, -1)
 
 
-def _fine(jets: Sample, low: float, high: float) -> NDArray[np.int64]:
+def _fine(jets: SimulatedJets, low: float, high: float) -> NDArray[np.int64]:
     away = np.abs(jets["eta"])
     number = np.digitize(jets["pt_gen"], _PT_EDGES) - 1
     return np.where((away >= low) & (away < high) & (number < len(_PT_EDGES) - 1), number, -1)
 
 
-def _draw_fractions(jets: Sample) -> Figure:
+def _draw_fractions(jets: SimulatedJets) -> Figure:
     figure, grid = panels(1, len(_REGIONS), (17.0, 5.0), sharey=True)
     colours = {name: COLOURS[number + 1] for number, name in enumerate(("chHEF", "neEmEF", "neHEF", "chEmEF", "muEF"))}
     for number, (axes, (low, high)) in enumerate(zip(grid[0], _REGIONS, strict=True)):
@@ -128,7 +128,7 @@ def _draw_fractions(jets: Sample) -> Figure:
     return figure
 
 
-def _draw_constituents(jets: Sample) -> Figure:
+def _draw_constituents(jets: SimulatedJets) -> Figure:
     figure, grid = panels(1, 2, (12.0, 5.0), sharey=True)
     for axes, (low, high) in zip(grid[0], ((0.0, 2.5), (2.5, 5.0)), strict=True):
         inside = _fine(jets, low, high)

@@ -1,4 +1,4 @@
-"""The part on the networks' inputs: `training.realism.inputs` as rows and a table, or why it could not be made."""
+"""The part on the networks' inputs: `training.realism.inputs` as rows and a table, or why there is none."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def input_features(reference: Path | None, productions: Sequence[Path], limit: i
             "MLJEC_REAL_DATA.",
         )
     files = finished(productions)
-    # Some files of all processes tell as much, and opening a file costs more than reading it.
+    # Some files of all processes say as much, and opening a file costs more than reading it.
     chosen = files[:: max(1, len(files) // _FILES)]
     with warnings.catch_warnings():
         quiet_coffea()
@@ -59,11 +59,11 @@ def input_features(reference: Path | None, productions: Sequence[Path], limit: i
             continue
         worst = max(compared, key=_excess)
         gross = [row["name"] for row in compared if row["gross"]]
-        told = f"gross: {', '.join(gross)}" if gross else f"worst: {worst['name']}"
+        verdict = f"gross: {', '.join(gross)}" if gross else f"worst: {worst['name']}"
         what = "constituents a jet" if collection == "count" else f"{collection} features"
         part.rows.append(Row(
-            f"{what}: distance beyond chance", f"{len(compared)} compared; {told}", _excess(worst), high=GROSS,
-            source="issue B, input realism; limit ours",
+            f"{what}: distance beyond chance", f"{len(compared)} compared; {verdict}", _excess(worst), high=GROSS,
+            source="limit ours",
         ))  # fmt: skip
     header = ["feature", "real: 5, 25, 50, 75, 95 %", "this sample", "means", "distance", "by chance", "verdict"]
     part.tables.append(("All features", header, [_line(row) for row in rows]))

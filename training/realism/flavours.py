@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from coffea_mljec.validation.common.binning import FINE_EDGES, INTERVALS, PT_EDGES, REGIONS, SIX_FLAVOURS, pt_slice
 from coffea_mljec.validation.response.figures import COLOURS, MARKERS
 from training.realism.drawing import centres, head, panels, pt_axis
-from training.realism.jets import Sample
+from training.realism.jets import SimulatedJets
 from training.realism.row import Part, Row
 from training.realism.spread import Binned, Spread, fill, measure
 from training.realism.targets import targets
@@ -27,7 +27,7 @@ _SOURCE = "thesis, standard correction"
 _LIGHT = ("u", "d", "s")
 
 
-def binned(jets: Sample) -> Binned:
+def binned(jets: SimulatedJets) -> Binned:
     """Bin the responses in cells (region, flavour of `SIX_FLAVOURS`, bin of validation's `PT_EDGES`, overflow last)."""
     n_pt = len(PT_EDGES)
     flavour = np.full(22, -1)
@@ -52,7 +52,7 @@ def gap(spread: Spread) -> tuple[float, float]:
     return float(value), float(error)
 
 
-def flavour_medians(jets: Sample) -> Part:
+def flavour_medians(jets: SimulatedJets) -> Part:
     """Compare medians by flavour, their order and the gap between light quarks and gluons with the thesis."""
     content = binned(jets)
     found = targets()["thesis"]["flavour_medians"]

@@ -23,12 +23,12 @@ from coffea_mljec.nano.opening import open_nano, quiet_coffea
 from coffea_mljec.numerics.matching import match_flat
 from coffea_mljec.payloads import Payload
 from coffea_mljec.validation.common.binning import flavour_code
-from training.derive.sample import mix_weights
-from training.learning.sampling import FLAVOUR_GROUPS, Sampling, sample
+from training.derive.mix import mix_weights
+from training.learning.sampling import FLAVOUR_GROUPS, SamplingSettings, weigh_jets
 from training.processes import in_order
 from training.realism.productions import finished
 
-__all__ = ["FRACTIONS", "KNOWN", "SHAPES", "THINNED", "Sample", "read_sample"]
+__all__ = ["FRACTIONS", "KNOWN", "SHAPES", "THINNED", "SimulatedJets", "read_simulated_jets"]
 
 SHAPES = ("multiplicity", "ptD", "axis2")
 FRACTIONS = ("chHEF", "neHEF", "chEmEF", "neEmEF", "muEF")
@@ -46,7 +46,7 @@ _FEATURES = FeatureSet(jet=SHAPES)
 
 
 @dataclass(frozen=True)
-class Sample:
+class SimulatedJets:
     """Matched jets within |eta_gen| < 5, with what the report draws. Columns are kept in 32 bits, handed out in 64.
 
     Attributes
@@ -60,8 +60,8 @@ class Sample:
     event_rho, event_n_pu : float64 arrays [n_events]
         Every event's rho and number of pileup interactions.
     sampling : dict
-        Report of `learning.sampling.sample` on these jets, with its default settings; ``left_when_thinned``: jets left
-        with weights within `THINNED`.
+        Report of `training.learning.sampling.weigh_jets` on these jets, with its default settings;
+        ``left_when_thinned``: jets left with weights within `THINNED`.
     """
 
     columns: dict[str, NDArray[np.float32]]
@@ -88,12 +88,12 @@ class Sample:
         return self.columns["flavour"].astype(np.int64)
 
 
-def read_sample(
+def read_simulated_jets(
     inputs: Sequence[Path],
     payload: Payload,
     step: Callable[[int, int], None] = lambda done, of: None,
     workers: int = 1,
-) -> Sample:
+) -> SimulatedJets:
     """Read the jets of files and folders and evaluate the standard correction.
 
     Parameters
@@ -127,10 +127,10 @@ def read_sample(
     if len(columns["pt_raw"]) == 0:
         raise InputError("no jet of these files has a generator jet within 0.2: nothing to draw")
     rho, n_pu = np.concatenate(events, axis=1)
-    found = Sample(columns, rho, n_pu, {})
+    found = SimulatedJets(columns, rho, n_pu, {})
     columns["mix"] = mix_weights(found).astype(np.float32)
     columns["target"], report = _target_weights(found)
-    return Sample(columns, rho, n_pu, report)
+    return SimulatedJets(columns, rho, n_pu, report)
 
 
 def _load(path: Path, payload: Payload) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float64]]:
@@ -154,13 +154,13 @@ def _read(path: Path) -> tuple[dict[str, NDArray[Any]], NDArray[np.float64]]:
                 raise InputError(f"{path} cannot be read: {error}") from None
 
 
-def _columns(events: Any, user: str) -> tuple[dict[str, NDArray[Any]], NDArray[np.float64]]:
+def _columns(events: Any, source: str) -> tuple[dict[str, NDArray[Any]], NDArray[np.float64]]:
     def jet(name: str) -> NDArray[Any]:
         return content_and_offsets(events["Jet"][name], f"Jet.{name}")[0]
 
     flat = flatten(
         events, "Jet", jet=(*_FEATURES.jet_quantities, "area", "rho"),
-        constituents=_FEATURES.constituent_quantities, user=user,
+        constituents=_FEATURES.constituent_quantities, user=source,
     )  # fmt: skip
     gen = {name: content_and_offsets(events["GenJet"][name], f"GenJet.{name}") for name in ("pt", "eta", "phi")}
     eta, phi = (np.asarray(flat.jet[name], np.float64) for name in ("eta", "phi"))
@@ -193,20 +193,23 @@ def _correct(jets: dict[str, NDArray[Any]], payload: Payload) -> None:
         jets[name] = np.where(valid, factor * jets["pt_raw"] / jets["pt_gen"], np.nan)
 
 
-def _target_weights(jets: Sample) -> tuple[NDArray[np.float32], dict[str, Any]]:
-    """Weights of the density and mix of DESIGN section 4 (`learning.sampling`, its defaults), and its report."""
+def _target_weights(jets: SimulatedJets) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    """Return the weights of the target density and flavour mix (`SamplingSettings`, its defaults), and their report."""
     weight = np.zeros(len(jets), np.float32)
     kept = np.isin(jets.flavour, KNOWN) & (jets["pt_gen"] > SMALLEST_GEN) & (jets["pt_raw"] > SMALLEST_RAW)
     flavour = jets.flavour[kept]
     # A sample of one process may lack a group of flavours: it has no share then.
     shares = {
-        group: share for group, share in Sampling().shares.items() if np.isin(flavour, FLAVOUR_GROUPS[group]).any()
+        group: share
+        for group, share in SamplingSettings().shares.items()
+        if np.isin(flavour, FLAVOUR_GROUPS[group]).any()
     }
     if not shares:
         raise InputError("no jet of known flavour: the sample cannot be brought to the training's mix")
     columns = (jets["pt_gen"][kept], jets["eta_gen"][kept], flavour)
-    sampled = sample(*columns, Sampling(shares=shares))
-    weight[kept] = sampled.acceptance * sampled.weight
+    weights = weigh_jets(*columns, SamplingSettings(shares=shares))
+    weight[kept] = weights.expected
     low, high = THINNED
-    thinned = Sampling(shares=shares, least_acceptance=0.0, accept_all_above=low, largest_weight=high)
-    return weight, sampled.report | {"left_when_thinned": sample(*columns, thinned).report["accepted_in_an_epoch"]}
+    thinned = SamplingSettings(shares=shares, least_acceptance=0.0, accept_all_above=low, largest_weight=high)
+    left = weigh_jets(*columns, thinned).report["accepted_in_an_epoch"]
+    return weight, weights.report | {"left_when_thinned": left}

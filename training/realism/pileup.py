@@ -11,7 +11,7 @@ from coffea_mljec.errors import InputError
 from coffea_mljec.payloads import Payload
 from coffea_mljec.validation.response.figures import COLOURS
 from training.realism.drawing import TARGET, head, panels
-from training.realism.jets import Sample
+from training.realism.jets import SimulatedJets
 from training.realism.row import Part, Row
 from training.realism.targets import targets
 
@@ -53,7 +53,7 @@ def offset(payload: Payload, eta: NDArray[np.float64], rho: float, area: float, 
     return pt * (1.0 - factor)
 
 
-def pileup(jets: Sample, payload: Payload) -> Part:
+def pileup(jets: SimulatedJets, payload: Payload) -> Part:
     """Compare rho an interaction and the offset with CMS."""
     wanted, points = targets()["rho_per_interaction"], targets()["offset"]
     slope, error, _ = rho_slope(jets.event_n_pu, jets.event_rho)
@@ -83,7 +83,7 @@ def pileup(jets: Sample, payload: Payload) -> Part:
     return part
 
 
-def _draw(jets: Sample, payload: Payload) -> Figure:
+def _draw(jets: SimulatedJets, payload: Payload) -> Figure:
     figure, grid = panels(1, 2, (13.0, 5.0))
     left, right = grid[0]
     wanted, points = targets()["rho_per_interaction"], targets()["offset"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from training.derive.sample import files_of
+from training.derive.jets import files_of
 from training.simulate.detector import DETECTOR
 
 __all__ = ["differences", "finished", "summary", "table"]

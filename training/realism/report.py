@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.payloads import Payload
+from coffea_mljec.support.atomic import whole_file, write_text
 from coffea_mljec.validation.response.figures import style
 from training.realism.closure import closure
 from training.realism.composition import composition
 from training.realism.constants import adjusted_constants
 from training.realism.flavours import flavour_medians
-from training.realism.jets import Sample
+from training.realism.jets import SimulatedJets
 from training.realism.pileup import pileup
 from training.realism.productions import differences, summary, table
 from training.realism.resolution import against_cms, against_thesis
@@ -35,11 +36,11 @@ _DPI = 72
 
 
 def parts(
-    sample: Sample, test: Sample | None, payload: Payload, step: Callable[[str], None] = lambda name: None
+    sample: SimulatedJets, test: SimulatedJets | None, payload: Payload, step: Callable[[str], None] = lambda name: None
 ) -> list[Part]:
-    """Return all parts of the report; ``step`` is told what is measured next."""
-    made = []
-    makers: dict[str, Callable[[], Part]] = {
+    """Return all parts of the report; ``step`` gets the name of what is measured next."""
+    found = []
+    measurements: dict[str, Callable[[], Part]] = {
         "resolution against CMS": lambda: against_cms(sample),
         "resolution against the thesis": lambda: against_thesis(sample),
         "raw response": lambda: raw_response(sample),
@@ -50,10 +51,10 @@ def parts(
         "closure": lambda: closure(sample if test is None else test, test is not None),
         "sizes": lambda: size(sample, test),
     }
-    for name, make in makers.items():
+    for name, measure in measurements.items():
         step(name)
-        made.append(make())
-    return made
+        found.append(measure())
+    return found
 
 
 def write_report(
@@ -88,23 +89,16 @@ def write_report(
                     step(name)
                     _save(folder / f"{name}.png", draw())
         verdicts = Counter(row.verdict for part in found for row in part.rows)
-        _write(folder / "realism.md", _markdown(found, summaries, warnings, command, verdicts))
-        _write(folder / "realism.json", _json(found, summaries, warnings, command))
+        write_text(folder / "realism.md", _markdown(found, summaries, warnings, command, verdicts))
+        write_text(folder / "realism.json", _json(found, summaries, warnings, command))
     except OSError as error:
         raise InputError(f"cannot write the report to {folder}: {error}; give another folder with -o") from None
     return verdicts
 
 
 def _save(path: Path, figure: Figure) -> None:
-    temporary = path.with_name(path.name + ".part")
-    figure.savefig(temporary, format="png", dpi=_DPI)
-    temporary.replace(path)
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=_DPI)
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -114,7 +108,9 @@ def _number(value: float | None, digits: int) -> str:
 def _line(row: Row) -> list[str]:
     error = "" if row.error is None or not math.isfinite(row.error) else f" +- {row.error:.{row.digits}f}"
     deviation = row.deviation
-    told = "-" if deviation is None else f"{100 * deviation:+.1f} %" if row.relative else f"{deviation:+.{row.digits}f}"
+    shown = (
+        "-" if deviation is None else f"{100 * deviation:+.1f} %" if row.relative else f"{deviation:+.{row.digits}f}"
+    )
     allowed = "-"
     if row.low is not None and row.high is not None and math.isfinite(row.low):
         allowed = f"{_number(row.low, row.digits)} to {_number(row.high, row.digits)}"
@@ -126,7 +122,7 @@ def _line(row: Row) -> list[str]:
     if row.marginal:
         verdict += " (within 2 errors)"
     target = _number(row.target, row.digits)
-    return [row.what, row.where, target, _number(row.measured, row.digits) + error, told, allowed, verdict]
+    return [row.what, row.where, target, _number(row.measured, row.digits) + error, shown, allowed, verdict]
 
 
 def _rows(header: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
@@ -149,7 +145,7 @@ def _markdown(
         "stand for one standard deviation (where a production passes each scatter through the detector several times, "
         "the passes share its generator jets: errors may be larger, by the root of their number at most). Processes "
         "are mixed as the derivation of the standard correction mixes them: enriched flavours add statistics, never a "
-        "share beyond inclusive QCD's (`training.derive.sample.mix_weights`), unless a part says otherwise.", "",
+        "share beyond inclusive QCD's (`training.derive.mix.mix_weights`), unless a part says otherwise.", "",
         *_rows(["production", "seed", "events", "settings", "core hours"], table(summaries)), "",
     ]  # fmt: skip
     text += [f"**Warning:** {warning}\n" for warning in warnings]

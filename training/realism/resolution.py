@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from coffea_mljec.validation.response.figures import COLOURS
 from training.realism.drawing import TARGET, centres, head, panels, pt_axis, text_inside
-from training.realism.jets import Sample
+from training.realism.jets import SimulatedJets
 from training.realism.row import FEW, PASS, Part, Row
 from training.realism.spread import GAUSSIAN, Binned, Spread, fill, measure
 from training.realism.targets import JER_ETA_EDGES, jer, targets
@@ -33,7 +33,7 @@ _UNIT = 0.1
 _REGIONS = {"central": (0.0, 2.5), "forward": (2.5, 5.0)}
 
 
-def in_units_of_cms(jets: Sample) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def in_units_of_cms(jets: SimulatedJets) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return 1 + 0.1 (response - 1) / sigma, and the cell (rho, |eta|, pt_gen) of every jet, -1 outside.
 
     sigma is CMS's at the jet's own rho, |eta| and pt_gen: in any group of jets, the width of this quantity over 0.1 is
@@ -60,7 +60,7 @@ def cms_ratio(scaled: Spread, plain: Spread) -> tuple[NDArray[np.float64], NDArr
     return scaled.core * scale, scaled.core_error * scale, scaled.iqr * scale / GAUSSIAN
 
 
-def against_cms(jets: Sample) -> Part:
+def against_cms(jets: SimulatedJets) -> Part:
     """Compare the Gaussian core with CMS's resolution, 30 GeV to 1 TeV."""
     value, cell = in_units_of_cms(jets)
     shape = (len(RHO_EDGES) - 1, len(JER_ETA_EDGES) - 1, len(PT_EDGES) - 1)
@@ -147,7 +147,7 @@ def _worst(eta_bin: int, rows: list[Row]) -> Row:
     return replace(worst, where=f"{worst.where}: worst of {len(judged)} intervals, {good} within 15 %")
 
 
-def _curves(jets: Sample, eta_bin: int, edges: NDArray[np.float64]) -> tuple[Spread, NDArray[np.float64]]:
+def _curves(jets: SimulatedJets, eta_bin: int, edges: NDArray[np.float64]) -> tuple[Spread, NDArray[np.float64]]:
     rho, away = jets["rho"], np.abs(jets["eta"])
     kept = (rho >= 15.0) & (rho < 25.0) & (away >= JER_ETA_EDGES[eta_bin]) & (away < JER_ETA_EDGES[eta_bin + 1])
     cell = np.where(kept, np.digitize(jets["pt_gen"], edges) - 1, -1)
@@ -156,7 +156,7 @@ def _curves(jets: Sample, eta_bin: int, edges: NDArray[np.float64]) -> tuple[Spr
     return measure(fill(jets["response"], jets["mix"], cell, n)), _means(rho, jets["mix"], cell, n)
 
 
-def _draw_curves(jets: Sample) -> Figure:
+def _draw_curves(jets: SimulatedJets) -> Figure:
     figure, grid = panels(3, 5, (17.0, 9.5), sharex=True)
     edges = np.geomspace(20.0, 2000.0, 17)
     middle = centres(edges)
@@ -215,7 +215,7 @@ def _draw_map(deviation: NDArray[np.float64]) -> Figure:
     return figure
 
 
-def thesis_cells(jets: Sample) -> tuple[NDArray[np.int64], int]:
+def thesis_cells(jets: SimulatedJets) -> tuple[NDArray[np.int64], int]:
     """Return the cell (region, fine bin of pt_gen) of every jet, -1 outside, and the number of fine bins."""
     edges = np.array(targets()["thesis"]["pt_edges"])
     pt_bin = np.digitize(jets["pt_gen"], edges) - 1
@@ -224,7 +224,7 @@ def thesis_cells(jets: Sample) -> tuple[NDArray[np.int64], int]:
     return np.where((pt_bin >= 0) & (pt_bin < n), region * n + pt_bin, -1), n
 
 
-def against_thesis(jets: Sample) -> Part:
+def against_thesis(jets: SimulatedJets) -> Part:
     """Compare (Q75 - Q25) / median with the thesis's curve for its standard correction, all flavours."""
     found = targets()["thesis"]
     edges = np.array(found["pt_edges"])
@@ -233,7 +233,7 @@ def against_thesis(jets: Sample) -> Part:
     part = Part(
         "Resolution against the reference thesis",
         "(Q75 - Q25) / median of pT(corrected) / pt_gen in the thesis's fine bins of pt_gen, with jets weighted to the "
-        "thesis's density and flavour mix (DESIGN section 4), against its standard correction, which is the same "
+        "thesis's density and flavour mix, against its standard correction, which is the same "
         "quantity. Judged from 30 GeV to 1 TeV where the thesis's own error is below 3 %.",
     )
     for region_number, region in enumerate(_REGIONS):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from coffea_mljec.validation.response.figures import COLOURS
 from training.realism.drawing import TARGET, head, panels, pt_axis, text_inside
-from training.realism.jets import Sample
+from training.realism.jets import SimulatedJets
 from training.realism.row import Part, Row
 from training.realism.spread import Spread, fill, measure
 from training.realism.targets import targets
@@ -49,7 +49,7 @@ def at_offset_corrected(
     return float(value), float(np.hypot((1 - share) * error[right - 1], share * error[right]))
 
 
-def _medians(jets: Sample, low: float, high: float) -> tuple[NDArray[np.float64], Spread]:
+def _medians(jets: SimulatedJets, low: float, high: float) -> tuple[NDArray[np.float64], Spread]:
     """Return mean pt_gen and the spread of (raw pT - offset) / pt_gen in bins of pt_gen, |eta| in [low, high)."""
     away = np.abs(jets["eta"])
     n = len(PT_EDGES) - 1
@@ -63,7 +63,7 @@ def _medians(jets: Sample, low: float, high: float) -> tuple[NDArray[np.float64]
     return np.exp(np.divide(logs, sums, out=np.full(n, np.nan), where=sums > 0)), spread
 
 
-def raw_response(jets: Sample) -> Part:
+def raw_response(jets: SimulatedJets) -> Part:
     """Compare the median response after the offset with 1 / L2Relative at the listed points."""
     found = targets()["raw_response"]
     part = Part(

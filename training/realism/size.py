@@ -10,7 +10,7 @@ from coffea_mljec.validation.common.binning import REGIONS, SIX_FLAVOURS
 from coffea_mljec.validation.response.figures import COLOURS
 from training.realism.drawing import head, panels, pt_axis
 from training.realism.flavours import CODES
-from training.realism.jets import THINNED, Sample
+from training.realism.jets import THINNED, SimulatedJets
 from training.realism.row import Part, Row
 
 if TYPE_CHECKING:
@@ -20,9 +20,10 @@ __all__ = ["cell_counts", "size"]
 
 LOWEST_PT = 30.0
 FEWEST_TEST, FEWEST_TRAINING = 5_000, 1_000_000
+_SOURCE = "limit ours"
 
 
-def cell_counts(jets: Sample) -> dict[tuple[str, str], int]:
+def cell_counts(jets: SimulatedJets) -> dict[tuple[str, str], int]:
     """Return the number of jets above 30 GeV (pt_gen) by (flavour, region)."""
     above = jets["pt_gen"] > LOWEST_PT
     forward = np.abs(jets["eta_gen"]) >= 2.5
@@ -33,13 +34,13 @@ def cell_counts(jets: Sample) -> dict[tuple[str, str], int]:
     }
 
 
-def size(training: Sample, test: Sample | None) -> Part:
+def size(training: SimulatedJets, test: SimulatedJets | None) -> Part:
     """Judge the sizes of the samples: productions for training, and the test sample, if one was given."""
     part = Part(
         "Sizes",
         f"{training.events:,} events with {len(training):,} matched jets; "
         + ("no test sample given" if test is None else f"test sample: {test.events:,} events with {len(test):,}")
-        + ". Training jets are counted after bringing them to the density and flavour mix of DESIGN section 4 "
+        + ". Training jets are counted after bringing them to the density and flavour mix of the networks "
         "(`learning.sampling`), in two ways: all jets with weights capped at 20 times the mean, of which the effective "
         "number is (sum w)^2 / sum w^2; and the jets left where weights are kept between 0.2 and 5 by thinning out "
         "what is over-represented beyond that. Several passes of one scatter count each. Counts of the test sample are "
@@ -48,12 +49,12 @@ def size(training: Sample, test: Sample | None) -> Part:
     report = training.sampling
     part.rows.append(Row(
         "effective training jets after sampling", f"of {report['jets']:,} jets of known flavour",
-        report["effective_size"], low=FEWEST_TRAINING, source="issue B", digits=0,
+        report["effective_size"], low=FEWEST_TRAINING, source=_SOURCE, digits=0,
     ))  # fmt: skip
     part.rows.append(Row(
         f"training jets left with weights {THINNED[0]:g} to {THINNED[1]:g}",
         f"of {report['jets']:,} jets of known flavour", report["left_when_thinned"], low=FEWEST_TRAINING,
-        source="issue B", digits=0,
+        source=_SOURCE, digits=0,
     ))  # fmt: skip
     part.details += [
         Row(f"effective training jets, {group}", f"of {found['jets']:,} jets", found["effective_size"], digits=0)
@@ -62,13 +63,13 @@ def size(training: Sample, test: Sample | None) -> Part:
     for (flavour, region), count in cell_counts(training if test is None else test).items():
         part.rows.append(Row(
             f"jets above 30 GeV, {flavour}", f"{region}, {'all' if test is None else 'test'} events", count,
-            low=FEWEST_TEST, source="issue B", digits=0,
+            low=FEWEST_TEST, source=_SOURCE, digits=0,
         ))  # fmt: skip
     part.figures.append(("spectra", "Jets available, without weights.", lambda: _draw(training)))
     return part
 
 
-def _draw(jets: Sample) -> Figure:
+def _draw(jets: SimulatedJets) -> Figure:
     figure, grid = panels(1, 2, (13.0, 5.0))
     edges = np.geomspace(8.0, 3500.0, 41)
     for axes, (low, high) in zip(grid[0], ((0.0, 2.5), (2.5, 5.0)), strict=True):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from coffea_mljec.validation.response.figures import COLOURS
 from training.realism.drawing import head, panels, text_inside
-from training.realism.jets import SHAPES, Sample
+from training.realism.jets import SHAPES, SimulatedJets
 from training.realism.row import Part, Row
 
 if TYPE_CHECKING:
@@ -52,7 +52,9 @@ def roc_area(
     return area, float(np.sqrt(max(variance, 0.0) / (n_quark * n_gluon)))
 
 
-def _jets(sample: Sample, name: str, low: float, high: float) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+def _jets(
+    sample: SimulatedJets, name: str, low: float, high: float
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Values and weights of quark and of gluon jets."""
     pt, weight = sample["pt_gen"], sample["target"]
     inside = (pt >= low) & (pt < high) & (np.abs(sample["eta_gen"]) < _ETA) & (weight > 0)
@@ -63,7 +65,7 @@ def _jets(sample: Sample, name: str, low: float, high: float) -> list[tuple[NDAr
     ]
 
 
-def substructure(jets: Sample) -> Part:
+def substructure(jets: SimulatedJets) -> Part:
     """Compare quark (u, d, s) and gluon jets in three windows of pt_gen."""
     part = Part(
         "Quark and gluon jets",
@@ -90,7 +92,7 @@ def substructure(jets: Sample) -> Part:
     return part
 
 
-def _draw(jets: Sample) -> Figure:
+def _draw(jets: SimulatedJets) -> Figure:
     figure, grid = panels(len(_WINDOWS), len(SHAPES), (14.0, 10.5))
     for row, (low, high) in enumerate(_WINDOWS):
         for column, name in enumerate(SHAPES):

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError
-from training.learning.material import Material, gather, refuse_another_recipe
-from training.learning.outcome import record
-from training.learning.run_folder import read_run, write_record
+from training.learning.run_folder import check_resumable, read_run, run_record, write_record
 from training.learning.sampling import accept
+from training.learning.training_data import TrainingData, prepare_data
 from training.onnx.trees import parameter_count
 
 if TYPE_CHECKING:
@@ -42,14 +41,14 @@ def grow(recipe: TreesRecipe, resume: bool = False, progress: bool = True) -> Pa
     folder = recipe.folder
     if resume and (folder / "run.json").exists():
         raise InputError(f"the run {folder} is finished: export it, or rename the recipe to grow other trees")
-    refuse_another_recipe(folder, recipe, resume)
-    material = gather(recipe, progress)
+    check_resumable(folder, recipe, resume)
+    data = prepare_data(recipe, progress)
     names = list(recipe.feature_set.jet)
-    rows = material.rows["train"]
+    rows = data.rows["train"]
     # The jets of one epoch: a tree does not see others than its predecessor.
-    rows = rows[accept(material.sampled.acceptance[rows], recipe.seed, 0)]
-    train = _data(lightgbm, recipe, material, rows, material.sampled.weight, names)
-    val = _data(lightgbm, recipe, material, material.rows["val"], material.expected(), names, train)
+    rows = rows[accept(data.weights.acceptance[rows], recipe.seed, 0)]
+    train = _data(lightgbm, recipe, data, rows, data.weights.loss_weight, names)
+    val = _data(lightgbm, recipe, data, data.rows["val"], data.weights.expected, names, train)
     history: dict[str, dict[str, list[float]]] = {}
     with _Bar(recipe.trees.rounds, progress) as advance:
         booster = lightgbm.train(
@@ -66,7 +65,7 @@ def grow(recipe: TreesRecipe, resume: bool = False, progress: bool = True) -> Pa
     kept = read_text(folder / "trees.txt")
     gain = kept.feature_importance("gain")
     importance = {name: float(value) for name, value in zip(names, gain / max(gain.sum(), 1e-300), strict=True)}
-    described = record(recipe, material, parameter_count(kept), _losses(kept, material, recipe), ("lightgbm",))
+    described = run_record(recipe, data, parameter_count(kept), _losses(kept, data, recipe), ("lightgbm",))
     write_record(folder, described | {"importance": importance, "trees": kept.num_trees()})
     return folder
 
@@ -110,33 +109,33 @@ def _parameters(recipe: TreesRecipe) -> dict[str, Any]:
 def _data(
     lightgbm: Any,
     recipe: TreesRecipe,
-    material: Material,
+    data: TrainingData,
     rows: NDArray[np.int64],
     weight: NDArray[np.float32],
     names: list[str],
     reference: Any = None,
 ) -> Any:
     """Return lightgbm's data set of some jets; those beyond the loss's range, which contribute 0, are left out."""
-    target = material.jets.columns["target"][rows]
+    target = data.jets.columns["target"][rows]
     inside = (np.abs(target) < recipe.trees.loss_range) & (weight[rows] > 0)
     rows, target = rows[inside], target[inside]
     return lightgbm.Dataset(
-        material.jets.features["jet_features"][rows], target, weight=weight[rows], feature_name=names,
+        data.jets.features["jet_features"][rows], target, weight=weight[rows], feature_name=names,
         reference=reference, params={"max_bin": recipe.trees.bins, "verbosity": -1},
     )  # fmt: skip
 
 
-def _losses(booster: Any, material: Material, recipe: TreesRecipe) -> dict[str, float]:
-    """Return the networks' losses (`training.learning.outcome.losses`) of the trees, and those of no correction."""
+def _losses(booster: Any, data: TrainingData, recipe: TreesRecipe) -> dict[str, float]:
+    """Return the networks' losses (`training.learning.loop.final_losses`) of the trees, and those of no correction."""
     metrics = {}
     for name in ("val", "test"):
-        rows = material.rows[name]
+        rows = data.rows[name]
         if not len(rows):
             continue
-        weight = material.expected()[rows].astype(np.float64)
-        target = material.jets.columns["target"][rows].astype(np.float64)
+        weight = data.weights.expected[rows].astype(np.float64)
+        target = data.jets.columns["target"][rows].astype(np.float64)
         inside = weight * (np.abs(target) < recipe.trees.loss_range)
-        predicted = booster.predict(material.jets.features["jet_features"][rows])
+        predicted = booster.predict(data.jets.features["jet_features"][rows])
         for label, values in (("loss", predicted), ("loss_uncorrected", 0.0)):
             metrics[f"{name}_{label}"] = float((inside * np.abs(target - values)).sum() / weight.sum())
     return metrics

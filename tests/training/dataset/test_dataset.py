@@ -171,7 +171,7 @@ def test_cuts_are_those_asked_for(tmp_path: Path, open_nano: Callable[..., Any])
 def test_a_nan_is_refused_by_name(tmp_path: Path, open_nano: Callable[..., Any]) -> None:
     path = write_nano(tmp_path / "a.root", 1, change=changed("SV", "mass", (3, 0), np.nan))
     with pytest.raises(InputError, match=r"a\.root: 1 NaN or infinite values .* 1:2:1003 jet 0 \(sv\.mass\)"):
-        select_jets(open_nano(path), SMALL, Selection(), user="a.root")
+        select_jets(open_nano(path), SMALL, Selection(), source="a.root")
 
 
 def test_files_without_generator_jets_are_refused(tmp_path: Path, open_nano: Callable[..., Any]) -> None:
@@ -232,11 +232,11 @@ def test_an_interrupted_preparation_goes_on(tmp_path: Path, monkeypatch: pytest.
     seen: list[str] = []
     select = cache_module.select_jets
 
-    def third_time_stops(*args: Any, user: str, **options: Any) -> Any:
-        seen.append(user)
+    def third_time_stops(*args: Any, source: str, **options: Any) -> Any:
+        seen.append(source)
         if len(seen) == 3:
             raise KeyboardInterrupt
-        return select(*args, user=user, **options)
+        return select(*args, source=source, **options)
 
     monkeypatch.setattr(cache_module, "select_jets", third_time_stops)
     with pytest.raises(KeyboardInterrupt):

@@ -11,14 +11,14 @@ import pytest
 from coffea_mljec import FactorizedJEC
 from coffea_mljec.errors import InputError
 from tests.training.derive.toy import RHO_0, resolution, toy, true_response, true_slope
-from training.cli import derive as command
+from training.derive import workflow
 from training.derive.closure import closure_table, plot_closure, summary, write_closure
 from training.derive.derivation import ETA_EDGES, Derived, corrected, derive, derive_closure
+from training.derive.jets import MatchedJets
 from training.derive.offset import fit_offset, subtracted
 from training.derive.resolution import ETA_EDGES as RESOLUTION_EDGES
 from training.derive.resolution import fit_resolution, predicted
 from training.derive.response import fit_response
-from training.derive.sample import MatchedJets
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +139,8 @@ def test_the_command(training: MatchedJets, tmp_path: Path, monkeypatch: pytest.
     for path in (one, two):
         path.write_bytes(b"")
     samples = {one: training, two: toy(2, 60_000)}
-    monkeypatch.setattr(command, "read_jets", lambda inputs, *_, **__: samples[inputs[0]])
-    found = command.run([one], tmp_path / "jec", None, "AK4PFchs", [two], report=tmp_path / "report")
+    monkeypatch.setattr(workflow, "read_jets", lambda inputs, *_, **__: samples[inputs[0]])
+    found = workflow.derive_from_files([one], tmp_path / "jec", None, "AK4PFchs", [two], report=tmp_path / "report")
     assert sorted(path.name for path in (tmp_path / "jec").iterdir()) == [
         "MLJECSim_V1_MC_AK4PFchs.json.gz", "MLJECSim_V1_MC_L1FastJet_AK4PFchs.jec.txt",
         "MLJECSim_V1_MC_L2Relative_AK4PFchs.jec.txt", "MLJECSim_V1_MC_L3Absolute_AK4PFchs.jec.txt",

@@ -8,9 +8,9 @@ import pytest
 from coffea_mljec.errors import InputError
 from tests.training.derive.toy import toy
 from training.derive.inversion import invert
+from training.derive.jets import MatchedJets
 from training.derive.medians import effective, group_quantiles, make_cells, medians
 from training.derive.mix import mix_weights
-from training.derive.sample import MatchedJets
 from training.derive.smoothing import Axis, smooth_curve, smooth_surface
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.derive.sample import MatchedJets
+from training.derive.jets import MatchedJets
 
 RHO_0 = 1.5
 

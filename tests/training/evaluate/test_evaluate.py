@@ -17,21 +17,16 @@ from coffea_mljec.models import open_folder
 from coffea_mljec.validation.common.binning import FLAVOURS
 from coffea_mljec.validation.response.processor import ResponseProcessor
 from coffea_mljec.validation.response.summary import Measured
-from training.cli.evaluate import evaluate
 from training.evaluate import thesis
-from training.evaluate.judged import JudgedJets, judge, spread
-from training.evaluate.measured import (
-    closure_weights,
-    effective_entries,
-    fill,
-    losses,
-    replicas_of,
-    spectrum_weights,
-    summary_of,
-)
+from training.evaluate.histograms import fill, summary_of
+from training.evaluate.jets import EvaluatedJets, files_evenly, read_evaluated_jets
+from training.evaluate.losses import losses
 from training.evaluate.providers import closed, closures, open_providers
-from training.evaluate.seeds import apart, open_seeds, seed_spread
-from training.learning.sampling import Sampling, target_density
+from training.evaluate.seeds import open_seeds, seed_spread, split_seeds
+from training.evaluate.weights import closure_weights, effective_entries, replicas_of, spectrum_weights
+from training.evaluate.workflow import evaluate
+from training.learning.sampling import SamplingSettings
+from training.learning.target_density import target_density
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +40,7 @@ def write_closure(folder: Path, name: str, factor: float) -> None:
     (folder / f"MLJECSim-{name}_V1_MC_MLClosure_AK4PFchs.jec.txt").write_text(text)
 
 
-def toy(n: int = 4000, seed: int = 4, process: int | None = None) -> JudgedJets:
+def toy(n: int = 4000, seed: int = 4, process: int | None = None) -> EvaluatedJets:
     """Jets in events of several scatters: a standard path of 10 % resolution and a model of 8 %."""
     rng = np.random.default_rng(seed)
     pt_gen = np.exp(rng.uniform(np.log(20), np.log(1500), n))
@@ -66,14 +61,14 @@ def toy(n: int = 4000, seed: int = 4, process: int | None = None) -> JudgedJets:
         "judged": n,
         "unknown_flavour": 0,
     }
-    return JudgedJets(columns, pt, counts, {name: {1: n} for name in pt})
+    return EvaluatedJets(columns, pt, counts, {name: {1: n} for name in pt})
 
 
 def test_one_row_a_jet_gives_what_the_processor_gives(
     sample: Path, jec: Path, open_nano: Callable[..., Any], tmp_path: Path
 ) -> None:
     standard = FactorizedJEC.from_txt([str(p) for p in sorted(jec.glob("*.jec.txt"))], name="standard")
-    jets = judge([sample], {"standard": standard}, progress=False)
+    jets = read_evaluated_jets([sample], {"standard": standard}, progress=False)
     ours = fill(jets, jets.pt, replicas_of(jets, 2))
     theirs = ResponseProcessor({"standard": standard}, replicas=0).process(open_nano(sample))["events"]
     np.testing.assert_array_equal(ours["jets"].view(flow=True), theirs["jets"].view(flow=True))
@@ -85,9 +80,9 @@ def test_one_row_a_jet_gives_what_the_processor_gives(
 
 def test_what_was_computed_is_kept(sample: Path, jec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     providers = open_providers([], jec)
-    first = judge([sample], providers, tmp_path / "cache", progress=False)
-    monkeypatch.setattr("training.evaluate.judged._provided", lambda *a: pytest.fail("computed again"))
-    again = judge([sample], providers, tmp_path / "cache", progress=False)
+    first = read_evaluated_jets([sample], providers, tmp_path / "cache", progress=False)
+    monkeypatch.setattr("training.evaluate.jets._provided", lambda *a: pytest.fail("computed again"))
+    again = read_evaluated_jets([sample], providers, tmp_path / "cache", progress=False)
     np.testing.assert_array_equal(first.pt["standard"], again.pt["standard"])
     assert first.counts == again.counts
     assert not list((tmp_path / "cache").glob("*.part"))
@@ -96,9 +91,9 @@ def test_what_was_computed_is_kept(sample: Path, jec: Path, tmp_path: Path, monk
 def test_files_are_taken_evenly(tmp_path: Path) -> None:
     for number in range(10):
         (tmp_path / f"{number}.root").touch()
-    assert [path.stem for path in spread([tmp_path], 3)] == ["0", "4", "9"]
-    assert len(spread([tmp_path], None)) == len(spread([tmp_path], 99)) == 10
-    assert spread([], 3) == []
+    assert [path.stem for path in files_evenly([tmp_path], 3)] == ["0", "4", "9"]
+    assert len(files_evenly([tmp_path], None)) == len(files_evenly([tmp_path], 99)) == 10
+    assert files_evenly([], 3) == []
 
 
 def test_events_of_a_scatter_are_resampled_together() -> None:
@@ -124,7 +119,7 @@ def test_a_closure_multiplies_the_providers_pt(tmp_path: Path, jec: Path) -> Non
         closures(providers, tmp_path)
     write_closure(tmp_path, "standard", 1.02)
     jets = toy(100)
-    jets = JudgedJets(jets.columns, {"standard": jets.pt["standard"]}, jets.counts, jets.status)
+    jets = EvaluatedJets(jets.columns, {"standard": jets.pt["standard"]}, jets.counts, jets.status)
     after = closed(jets, closures(providers, tmp_path))
     np.testing.assert_allclose(after["standard"], 1.02 * jets.pt["standard"], rtol=1e-6)
     (tmp_path / "X-standard_V2_MC_MLClosure_AK4PFchs.jec.txt").write_text("{}")
@@ -134,7 +129,7 @@ def test_a_closure_multiplies_the_providers_pt(tmp_path: Path, jec: Path) -> Non
 
 def test_the_loss_is_the_formula_in_the_sampling_density() -> None:
     jets = toy(60_000)
-    found = losses(jets, jets.pt, replicas_of(jets, 10), Sampling(largest_weight=1e6))
+    found = losses(jets, jets.pt, replicas_of(jets, 10), SamplingSettings(largest_weight=1e6))
     # The twin: flat jets of one flavour, weighted by the density over what is there (flat in log(pt) and eta).
     weight = target_density(jets["pt_gen"], jets["abs_eta_gen"]) * jets["pt_gen"]
     for name, pt in jets.pt.items():
@@ -260,8 +255,10 @@ def test_seeds_are_judged_for_their_loss_alone(tmp_path: Path, jec: Path) -> Non
         open_seeds({"pfn-r": [str(again)]}, providers)
     jets = toy(500)
     label = "model seed 7"
-    both = JudgedJets(jets.columns, jets.pt | {label: 1.01 * jets.pt["model"]}, jets.counts, jets.status | {label: {}})
-    kept, others = apart(both, {label: providers["standard"]})
+    both = EvaluatedJets(
+        jets.columns, jets.pt | {label: 1.01 * jets.pt["model"]}, jets.counts, jets.status | {label: {}}
+    )
+    kept, others = split_seeds(both, {label: providers["standard"]})
     assert set(kept.pt) == set(kept.status) == {"standard", "model"}
     assert list(others) == [label]
     spread = seed_spread({"model": Measured(0.066, 0.001)}, {label: Measured(0.068, 0.001)})["model"]
@@ -277,17 +274,17 @@ def test_bad_input_is_refused(tmp_path: Path, sample: Path, jec: Path) -> None:
     with pytest.raises(InputError, match="two models are called 'pfn-r-lite'"):
         open_providers(["pfn-r-lite", "pfn-r-lite"], jec)
     with pytest.raises(InputError, match="no ROOT file at"):
-        judge([tmp_path], open_providers([], jec), progress=False)
+        read_evaluated_jets([tmp_path], open_providers([], jec), progress=False)
 
 
 def test_the_command_reads_its_variants(tmp_path: Path, sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import typer
     from typer.testing import CliRunner
 
-    import training.cli.evaluate as module
+    from training.cli import evaluate as module
 
-    seen: list[Any] = []
-    monkeypatch.setattr(module, "evaluate", lambda *a: seen.extend(a) or tmp_path)
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr("training.evaluate.workflow.evaluate", lambda *a, **k: seen.update(k) or tmp_path)
     app = typer.Typer()
     app.command()(module.command)
     options = [
@@ -311,9 +308,10 @@ def test_the_command_reads_its_variants(tmp_path: Path, sample: Path, monkeypatc
     ]
     result = CliRunner().invoke(app, [str(sample), *options])
     assert result.exit_code == 0, result.output
-    assert seen[2] == ["a", "b"]
-    assert seen[4] == tmp_path / "closures"
-    assert seen[6] == {"pileup50": Path("x/y")}
-    assert (seen[8], *seen[-5:]) == (3, False, 7, {"b": ["x", "y"]}, 2, 0.8)
+    assert seen["models"] == ["a", "b"]
+    assert seen["closure"] == tmp_path / "closures"
+    assert seen["variants"] == {"pileup50": Path("x/y")}
+    assert (seen["max_files"], seen["closure_files"], seen["progress"]) == (3, 7, False)
+    assert (seen["seeds"], seen["workers"], seen["train_share"]) == ({"b": ["x", "y"]}, 2, 0.8)
     wrong = CliRunner().invoke(app, [str(sample), "-o", str(tmp_path), "--models", "a", "--variant", "pileup50"])
     assert isinstance(wrong.exception, InputError)

@@ -39,11 +39,11 @@ def recipe_of(tmp_path: Path, **changes: Any) -> Recipe | TreesRecipe:
 def test_a_study_is_continued_and_kept_as_a_table(
     tmp_path: Path, toy_jets: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import training.learning.material as material
+    import training.learning.training_data as training_data
     from training.learning.search import search
 
-    monkeypatch.setattr(material, "prepare", lambda *a, **k: toy_jets(1500, feature_set=JETS))
-    monkeypatch.setattr(material, "plot_sampling", lambda *a: None)
+    monkeypatch.setattr(training_data, "prepare", lambda *a, **k: toy_jets(1500, feature_set=JETS))
+    monkeypatch.setattr(training_data, "plot_sampling", lambda *a: None)
     recipe = recipe_of(tmp_path, trees={"rounds": 10, "leaves": 7, "min_jets_in_leaf": 10, "threads": 1})
     folder = search(recipe, trials=2, progress=False)
     assert folder == tmp_path / "runs" / "tiny-search"

@@ -44,17 +44,18 @@ def toy_training(toy_jets: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) 
     """``toy_training(recipe)``: `train` on 900 toy jets in place of a production's files, plots only if asked for."""
     pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
     pytest.importorskip("lightning", reason="lightning is not installed: pip install 'coffea-mljec[train]'")
-    import training.learning.material as material
+    import training.learning.loop as loop
     import training.learning.train as module
+    import training.learning.training_data as training_data
 
-    monkeypatch.setattr(material, "prepare", lambda *a, **k: toy_jets(900, feature_set=SMALL))
+    monkeypatch.setattr(training_data, "prepare", lambda *a, **k: toy_jets(900, feature_set=SMALL))
 
     def run(recipe: Recipe, plots: bool = False, **options: Any) -> Path:
         with monkeypatch.context() as patch:
             if not plots:
-                patch.setattr(material, "plot_sampling", lambda *a: None)
+                patch.setattr(training_data, "plot_sampling", lambda *a: None)
                 patch.setattr(module, "plot_losses", lambda *a: None)
-                patch.setattr(module, "_logger", lambda *a: False)
+                patch.setattr(loop, "_logger", lambda *a: False)
             return module.train(recipe, progress=False, **options)
 
     return run
@@ -78,7 +79,7 @@ def test_shipped_recipes_hold_every_setting(path: Path) -> None:
     assert missing(yaml.safe_load(path.read_text()), read_recipe(path).model_dump(mode="json")) == []
 
 
-def test_without_a_word_a_network_learns_as_the_design_says() -> None:
+def test_defaults_of_the_learning() -> None:
     learning = Learning()
     assert (learning.batch_size, learning.learning_rate, learning.loss_range) == (1024, 2e-3, 1.0)
     assert (learning.plateau_factor, learning.plateau_patience, learning.least_gain) == (0.2, 5, 1e-4)
@@ -144,6 +145,10 @@ def test_toml_recipes_are_read(tmp_path: Path) -> None:
         ({"architecture": "pfn"}, "unknown architecture 'pfn': choose one of pfn-r-lite, pfn-r"),
         ({"learning": {"plateau_factor": 2}}, "learning.plateau_factor: Input should be less than 1"),
         ({"learning": {"schedule": "steps"}}, "learning.schedule: Input should be 'plateau' or 'cosine'"),
+        (
+            {"learning": {"loss": "mea"}},
+            "unknown loss 'mea': Did you mean 'mae'? choose one of mae",
+        ),
         ({"learning": {"schedule_jets": 1000}}, "schedule_jets is the length of a cosine: set schedule to cosine"),
         ({"architecture": {"pooling": ["pt", "pt"]}}, "each way of pooling can stand once, got pt, pt"),
         ({"name": "../up"}, "name: String should match pattern"),
@@ -171,16 +176,20 @@ def test_missing_and_broken_recipe_files_are_refused(tmp_path: Path) -> None:
 def test_loss_is_the_formula() -> None:
     torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
     pytest.importorskip("lightning", reason="lightning is not installed: pip install 'coffea-mljec[train]'")
-    from training.learning.loop import regression_loss
+    from training.learning.losses import LOSSES, mean_absolute_error
+
+    assert LOSSES[Learning().loss] is mean_absolute_error
 
     predicted = torch.tensor([0.1, 0.0, 3.0, -0.2])
     target = torch.tensor([0.3, -0.5, 1.5, -1.0])
     one = torch.ones(4)
     # |y| < 1 strictly: the third and fourth count 0 but stay in the denominator.
-    assert float(regression_loss(predicted, target, one)) == pytest.approx((0.2 + 0.5) / 4)
+    assert float(mean_absolute_error(predicted, target, one)) == pytest.approx((0.2 + 0.5) / 4)
     weight = torch.tensor([2.0, 1.0, 1.0, 4.0])
-    assert float(regression_loss(predicted, target, weight)) == pytest.approx((2 * 0.2 + 0.5) / 8)
-    assert float(regression_loss(predicted, target, one, loss_range=2.0)) == pytest.approx((0.2 + 0.5 + 1.5 + 0.8) / 4)
+    assert float(mean_absolute_error(predicted, target, weight)) == pytest.approx((2 * 0.2 + 0.5) / 8)
+    assert float(mean_absolute_error(predicted, target, one, loss_range=2.0)) == pytest.approx(
+        (0.2 + 0.5 + 1.5 + 0.8) / 4
+    )
 
 
 def test_a_training_learns_and_writes_its_run(tmp_path: Path, toy_training: Callable[..., Path]) -> None:
@@ -198,9 +207,9 @@ def test_a_training_learns_and_writes_its_run(tmp_path: Path, toy_training: Call
     assert speeds["jets_per_second"] > 0
     assert 0 <= speeds["waiting"] <= 1
     assert record["device"] == "cpu"
-    from training.learning.train import told
+    from training.learning.run_folder import describe_run
 
-    text = told(record)
+    text = describe_run(record)
     assert "jets a second reached the network" in text
     assert f"val_loss {metrics['val_loss']:.5f}" in text
     for name in ("sampling.png", "loss.png", "network.npz", "checkpoints/last.ckpt"):
@@ -272,14 +281,14 @@ def test_a_part_of_the_training_jets_is_drawn_by_the_seed(tmp_path: Path, toy_tr
 def test_parts_of_a_pass_hold_every_accepted_jet_once(toy_jets: Callable[..., Any]) -> None:
     pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
     pytest.importorskip("lightning", reason="lightning is not installed: pip install 'coffea-mljec[train]'")
-    from training.learning.loop import JetBatches
+    from training.learning.batches import JetBatches
     from training.learning.recipe import Learning
-    from training.learning.sampling import Sampled, accept
+    from training.learning.sampling import JetWeights, accept
 
     jets = toy_jets(300, feature_set=SMALL)
-    sampled = Sampled(np.full(300, 0.8, np.float32), np.ones(300, np.float32), {})
+    weights = JetWeights(np.full(300, 0.8, np.float32), np.ones(300, np.float32), {})
     rows = np.arange(300)
-    batches = JetBatches(jets, rows, rows[:5], sampled, Learning(batch_size=10, jets_per_epoch=80), seed=4)
+    batches = JetBatches(jets, rows, rows[:5], weights, Learning(batch_size=10, jets_per_epoch=80), seed=4)
 
     class AtEpoch:
         current_epoch = 0
@@ -291,7 +300,7 @@ def test_parts_of_a_pass_hold_every_accepted_jet_once(toy_jets: Callable[..., An
     assert sum(map(len, seen)) > 200
     together = np.concatenate(seen)
     assert len(np.unique(together)) == len(together)
-    assert set(together) <= set(accept(sampled.acceptance, 4, 1))
+    assert set(together) <= set(accept(weights.acceptance, 4, 1))
 
 
 def test_time_ends_a_training_after_its_epoch(tmp_path: Path, toy_training: Callable[..., Path]) -> None:
@@ -349,7 +358,7 @@ def test_time_ends_a_cosine_at_once(tmp_path: Path, toy_training: Callable[..., 
 def test_a_resumed_cosine_equals_an_uninterrupted_one(
     tmp_path: Path, toy_training: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from training.learning.loop import JetBatches
+    from training.learning.batches import JetBatches
 
     cosine = {"schedule": "cosine", "schedule_jets": 20 * 64, "symmetries": True, "max_epochs": 50}
     whole = toy_training(tiny(tmp_path, name="whole", learning=cosine))
@@ -372,44 +381,44 @@ def test_a_resumed_cosine_equals_an_uninterrupted_one(
     assert rates_of(whole) == rates_of(parts)
 
 
-def test_the_pace_counts_the_minutes_of_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_schedule_counts_the_minutes_of_before(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("lightning", reason="lightning is not installed: pip install 'coffea-mljec[train]'")
-    from training.learning import schedule as pace
+    from training.learning import schedule
 
     now = [100.0]
-    monkeypatch.setattr(pace.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(schedule.time, "monotonic", lambda: now[0])
 
     class Trainer:
         global_step = 0
         should_stop = False
 
     learning = Learning(schedule="cosine", max_minutes=10.0)
-    first = pace.Pace(learning, 1000)
+    first = schedule.CosineSchedule(learning, 1000)
     first.on_train_start(Trainer, None)
     now[0] += 240.0
     assert first.done(100) == pytest.approx(0.4)  # of the time; of the batches a tenth
     assert first.done(700) == pytest.approx(0.7)
-    second = pace.Pace(learning, 1000)
+    second = schedule.CosineSchedule(learning, 1000)
     second.load_state_dict(first.state_dict())
     now[0] += 5000.0  # what lies between does not count
     second.on_train_start(Trainer, None)
     assert not Trainer.should_stop
     now[0] += 60.0
     assert second.done(100) == pytest.approx(0.5)
-    over = pace.Pace(learning, 1000)
+    over = schedule.CosineSchedule(learning, 1000)
     over.load_state_dict({"seconds": 600.0})
     over.on_train_start(Trainer, None)
     assert Trainer.should_stop
-    assert pace.share_of_rate(0.0, 0.03) == 0.0
-    assert pace.share_of_rate(0.03, 0.03) == 1.0
-    assert pace.share_of_rate(1.0, 0.03) == pytest.approx(0.0, abs=1e-15)
+    assert schedule.rate_share(0.0, 0.03) == 0.0
+    assert schedule.rate_share(0.03, 0.03) == 1.0
+    assert schedule.rate_share(1.0, 0.03) == pytest.approx(0.0, abs=1e-15)
 
 
 def test_the_command_passes_its_changes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import typer
     from typer.testing import CliRunner
 
-    import training.learning.train as module
+    from training.cli import train as module
 
     seen: dict[str, Any] = {}
 
@@ -417,9 +426,9 @@ def test_the_command_passes_its_changes_on(tmp_path: Path, monkeypatch: pytest.M
         seen.update(recipe=recipe, resume=resume, progress=progress)
         return recipe.runs / recipe.name
 
-    monkeypatch.setattr(module, "train", pretend)
-    monkeypatch.setattr(module, "read_run", lambda folder: {})
-    monkeypatch.setattr(module, "told", lambda run: "told")
+    monkeypatch.setattr("training.learning.train.train", pretend)
+    monkeypatch.setattr("training.learning.run_folder.read_run", lambda folder: {})
+    monkeypatch.setattr("training.learning.run_folder.describe_run", lambda run: "described")
     app = typer.Typer()
     app.command()(module.command)
     tiny(tmp_path).write(tmp_path / "r.yaml")

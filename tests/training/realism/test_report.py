@@ -13,18 +13,19 @@ from coffea_mljec.errors import InputError
 from coffea_mljec.features import FeatureSet, compute
 from coffea_mljec.nano import flatten
 from coffea_mljec.payloads import read_text
-from training.cli.realism import DEFAULT_JEC, draw
+from training import defaults
 from training.realism import features
 from training.realism.constants import adjusted_constants, commented_constants
 from training.realism.features import find_reference, input_features
-from training.realism.jets import read_sample
+from training.realism.jets import read_simulated_jets
 from training.realism.productions import differences, finished, summary, table
+from training.realism.workflow import report_realism
 from training.simulate.detector import DETECTOR
 
 
 def test_the_bundled_sample_is_read_as_nanoevents_have_it(sample: Path, sample_jec: list[Path], open_nano) -> None:
     payload = read_text(sample_jec)
-    jets = read_sample([sample], payload)
+    jets = read_simulated_jets([sample], payload)
     events = open_nano(sample, mode="eager")
     assert jets.events == len(events)
     # The plain way: loops over events, nearest generator jet first.
@@ -62,8 +63,8 @@ def test_the_bundled_sample_is_read_as_nanoevents_have_it(sample: Path, sample_j
 def test_two_processes_read_what_one_reads(sample: Path, sample_jec: list[Path]) -> None:
     payload = read_text(sample_jec)
     told: list[tuple[int, int]] = []
-    one = read_sample([sample], payload, lambda done, of: told.append((done, of)))
-    two = read_sample([sample], payload, workers=2)
+    one = read_simulated_jets([sample], payload, lambda done, of: told.append((done, of)))
+    two = read_simulated_jets([sample], payload, workers=2)
     assert told == [(1, 1)]
     for name, values in one.columns.items():
         np.testing.assert_array_equal(values, two.columns[name])
@@ -73,7 +74,7 @@ def test_two_processes_read_what_one_reads(sample: Path, sample_jec: list[Path])
 def test_the_command_on_the_bundled_sample(sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "find_reference", lambda given: None)
     output = tmp_path / "report"
-    draw([sample], [], DEFAULT_JEC, None, output)
+    report_realism([sample], [], defaults.JEC, None, output)
     text = (output / "realism.md").read_text()
     content = json.loads((output / "realism.json").read_text())
     assert "No test sample was given" in text
@@ -175,17 +176,17 @@ def test_inputs_become_rows_and_a_table(real_data: Path, sample: Path) -> None:
 def test_errors_name_the_file_and_the_remedy(sample: Path, sample_jec: list[Path], tmp_path: Path) -> None:
     payload = read_text(sample_jec)
     with pytest.raises(InputError, match=r"no ROOT file at .*nothing"):
-        read_sample([tmp_path / "nothing"], payload)
+        read_simulated_jets([tmp_path / "nothing"], payload)
     with pytest.raises(InputError, match="first level is L2Relative, expected L1FastJet"):
-        read_sample([sample], read_text([path for path in sample_jec if "L2Relative" in path.name]))
+        read_simulated_jets([sample], read_text([path for path in sample_jec if "L2Relative" in path.name]))
     (tmp_path / "cut.root").write_bytes(sample.read_bytes()[:20_000])
     with pytest.raises(InputError, match=r"cut\.root cannot be read as a ROOT file"):
-        read_sample([tmp_path / "cut.root"], payload)
+        read_simulated_jets([tmp_path / "cut.root"], payload)
 
 
 def test_a_foreign_sample_is_refused(real_data: Path, sample_jec: list[Path]) -> None:
     with pytest.raises(InputError, match="no simulated sample of this project: it has no branch MLJEC_process"):
-        read_sample([real_data / "nano" / features.REFERENCE], read_text(sample_jec))
+        read_simulated_jets([real_data / "nano" / features.REFERENCE], read_text(sample_jec))
 
 
 def test_a_folder_that_cannot_be_written_is_told(sample: Path, tmp_path: Path) -> None:

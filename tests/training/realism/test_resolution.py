@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.training.realism.toys import toy_sample
-from training.realism.jets import Sample
+from training.realism.jets import SimulatedJets
 from training.realism.resolution import (
     PT_EDGES,
     RHO_EDGES,
@@ -20,7 +20,7 @@ from training.realism.spread import GAUSSIAN
 from training.realism.targets import JER_ETA_EDGES, jer, targets
 
 
-def central_jets(scale: float) -> Sample:
+def central_jets(scale: float) -> SimulatedJets:
     """Jets of 50 to 100 GeV in the innermost bin, with CMS's core at their own rho and pT times ``scale``."""
     rng = np.random.default_rng(5)
     n = 60_000

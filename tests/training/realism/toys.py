@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.realism.jets import FRACTIONS, SHAPES, Sample
+from training.realism.jets import FRACTIONS, SHAPES, SimulatedJets
 
 
-def toy_sample(n: int = 1000, seed: int = 1, **columns: np.ndarray) -> Sample:
+def toy_sample(n: int = 1000, seed: int = 1, **columns: np.ndarray) -> SimulatedJets:
     """A sample whose columns are harmless unless given; weights are 1, the response is 1."""
     rng = np.random.default_rng(seed)
     known = {
@@ -27,7 +27,7 @@ def toy_sample(n: int = 1000, seed: int = 1, **columns: np.ndarray) -> Sample:
     known.setdefault("eta", known["eta_gen"])
     known.setdefault("pt_raw", known["pt_gen"] * known["l1_response"])
     n_pu = rng.poisson(30, 500).astype(float)
-    return Sample(
+    return SimulatedJets(
         {name: values.astype(np.float32) for name, values in known.items()}, 1.0 + 0.66 * n_pu, n_pu,
         {
             "jets": n, "effective_size": 0.5 * n, "left_when_thinned": 0.8 * n,

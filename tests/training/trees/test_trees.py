@@ -41,10 +41,10 @@ def recipe_of(tmp_path: Path, **changes: Any) -> TreesRecipe:
 @pytest.fixture(scope="module")
 def grown(tmp_path_factory: pytest.TempPathFactory, toy_jets: Callable[..., Any]) -> Path:
     """A run on toy jets, with little metrics and a plot of its sampling."""
-    import training.learning.material as material
+    import training.learning.training_data as training_data
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(material, "prepare", lambda *a, **k: toy_jets(4000, feature_set=JETS))
+        patch.setattr(training_data, "prepare", lambda *a, **k: toy_jets(4000, feature_set=JETS))
         return grow(recipe_of(tmp_path_factory.mktemp("trees")), progress=False)
 
 
@@ -78,9 +78,9 @@ def test_trees_learn_and_the_run_says_what(grown: Path) -> None:
 def test_the_same_seed_grows_the_same_trees(
     tmp_path: Path, grown: Path, toy_jets: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import training.learning.material as material
+    import training.learning.training_data as training_data
 
-    monkeypatch.setattr(material, "prepare", lambda *a, **k: toy_jets(4000, feature_set=JETS))
+    monkeypatch.setattr(training_data, "prepare", lambda *a, **k: toy_jets(4000, feature_set=JETS))
     again = grow(recipe_of(tmp_path), progress=False)
     rows = toy_jets(100, seed=9, feature_set=JETS).features["jet_features"]
     np.testing.assert_array_equal(read_trees(again).predict(rows), read_trees(grown).predict(rows))

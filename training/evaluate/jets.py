@@ -1,14 +1,13 @@
-"""The jets that providers are judged on: matched once on raw pT, every provider's pT beside, file by file, cached.
+"""The jets that providers are evaluated on: matched once on raw pT, every provider's pT beside, file by file, cached.
 
 One row a jet keeps the histograms, replicas and weightings free: they are filled afterwards, from a few megabytes.
 """
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,15 +20,18 @@ from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
 from coffea_mljec.nano import detect, open_nano, quiet_coffea, raw_jets
 from coffea_mljec.nano.jagged import offsets_of
+from coffea_mljec.support.atomic import write_arrays
+from coffea_mljec.support.digest import digest, file_digest
+from coffea_mljec.support.progress import progress as progress_bar
 from coffea_mljec.validation.common.binning import FLAVOURS
 from coffea_mljec.validation.response.processor import ResponseProcessor
-from training.dataset.cache import file_digest, shards_of
-from training.derive.provider import digest_of, treated
+from training.dataset.cache import shards_of
+from training.derive.provider import corrected_jets, digest_of
 from training.processes import in_order
 
-__all__ = ["COLUMNS", "JudgedJets", "judge", "spread"]
+__all__ = ["COLUMNS", "EvaluatedJets", "files_evenly", "read_evaluated_jets"]
 
-#: Column of the judged jets -> type. ``scatter`` is what is resampled: events of one hard scatter are not independent.
+#: Column of the evaluated jets -> type. ``scatter`` is what is resampled: events of one are not independent.
 COLUMNS: dict[str, str] = {
     "run": "i8", "scatter": "i8", "event": "i8", "process": "i4", "weight": "f8", "flavour": "i8", "pt_gen": "f8",
     "abs_eta_gen": "f8", "pt_raw": "f4", "eta": "f4",
@@ -38,14 +40,14 @@ _FORMAT = 2
 
 
 @dataclass(frozen=True)
-class JudgedJets:
-    """Judged jets of a production.
+class EvaluatedJets:
+    """Evaluated jets of a production.
 
     Attributes
     ----------
     columns : dict of str to array [n]
-        `COLUMNS`: identity of the event, generator weight, flavour (index into `validation.binning.FLAVOURS`),
-        generator and raw jet (GeV).
+        `COLUMNS`: identity of the event, generator weight, flavour (index into
+        `coffea_mljec.validation.common.binning.FLAVOURS`), generator and raw jet (GeV).
     pt : dict of str to float64 array [n]
         Provider -> corrected pT (GeV).
     counts : dict of str to int
@@ -74,14 +76,14 @@ class JudgedJets:
         return {name: values / self.columns["pt_gen"] for name, values in (self.pt if pt is None else pt).items()}
 
 
-def judge(
+def read_evaluated_jets(
     productions: Sequence[Path],
     providers: Mapping[str, Provider],
     cache: Path | None = None,
     max_files: int | None = None,
     progress: bool = True,
     workers: int = 1,
-) -> JudgedJets:
+) -> EvaluatedJets:
     """Read a test production through the providers.
 
     A jet for which a provider gives no finite pT is left out for all of them.
@@ -106,49 +108,34 @@ def judge(
     InputError
         If there is no file, or no jet.
     """
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    files = spread(productions, max_files)
+    files = files_evenly(productions, max_files)
     digests = {name: _digest(provider) for name, provider in providers.items()}
     tables: list[dict[str, NDArray[Any]]] = []
     counts: Counter[str] = Counter()
-    shown = (
-        TextColumn("judging jets"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
-        TextColumn("{task.fields[jets]:,} jets"),
-    )  # fmt: skip
-    judged = in_order(partial(_judged, providers=providers, digests=digests, cache=cache), files, workers)
-    with Progress(*shown, disable=not progress) as bar:
-        task = bar.add_task("", total=len(files), jets=0)
-        for table in judged:
-            counts.update(
-                {name.removeprefix("n_"): int(table.pop(name)) for name in list(table) if name.startswith("n_")}
-            )
-            bar.update(task, advance=1, jets=counts["judged"])
+    of_files = in_order(partial(_of_file, providers=providers, digests=digests, cache=cache), files, workers)
+    with progress_bar("evaluating jets", len(files), "files", "{jets:,} jets", progress, jets=0) as bar:
+        for table in of_files:
+            found = {name.removeprefix("n_"): int(table.pop(name)) for name in list(table) if name.startswith("n_")}
+            counts.update(found)
+            bar.advance(jets=counts["judged"])
             tables.append(table)
     return _joined(tables, list(providers), dict(counts), tuple(files))
 
 
-def _judged(
+def _of_file(
     path: Path, providers: Mapping[str, Provider], digests: Mapping[str, str], cache: Path | None
 ) -> dict[str, NDArray[Any]]:
-    """Return the judged jets of a file with every provider's pT and status, and its counts as ``n_...``."""
+    """Return the evaluated jets of a file with every provider's pT and status, and its counts as ``n_...``."""
     kept = _Kept(cache, path)
-    base = kept.table("jets", "judged", lambda: _base(path))
+    base = kept.table("judged", lambda: _base(path))
     for name, provider in providers.items():
-        # Kept by itself, so that a file's table of jets is the same whatever providers are judged.
-        of = kept.table(name, digests[name], partial(_provided, path, provider, base["row"]))
+        # Kept by itself, so that a file's table of jets is the same whatever providers are evaluated.
+        of = kept.table(digests[name], partial(_provided, path, provider, base["row"]))
         base |= {f"pt {name}": of["pt"], f"status {name}": of["status"]}
     return base
 
 
-def spread(productions: Sequence[Path], most: int | None) -> list[Path]:
+def files_evenly(productions: Sequence[Path], most: int | None) -> list[Path]:
     """Return the files of productions, at most so many, taken evenly from all; none of no production."""
     files = shards_of(productions)
     if most is None or most >= len(files):
@@ -163,30 +150,26 @@ def _digest(provider: Provider) -> str:
 
 
 class _Kept:
-    """What the cache holds of a file."""
+    """What the cache holds of a file, each table under a key of its own."""
 
     def __init__(self, cache: Path | None, path: Path) -> None:
         self.folder = cache
         self.digest = "" if cache is None else file_digest(path)
 
-    def table(self, name: str, digest: str, make: Any) -> dict[str, NDArray[Any]]:
+    def table(self, key: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
+        """Return the arrays of a key, made and kept where they are not there."""
         if self.folder is None:
             return dict(make())
-        key = hashlib.sha256(f"{_FORMAT} {self.digest} {digest}".encode()).hexdigest()[:24]
-        path = self.folder / f"{key}.npz"
+        path = self.folder / f"{digest(f'{_FORMAT} {self.digest} {key}'.encode())[:24]}.npz"
         if not path.is_file():
             self.folder.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(".part")
-            with temporary.open("wb") as file:
-                arrays: dict[str, Any] = dict(make())
-                np.savez(file, **arrays)
-            temporary.rename(path)
+            write_arrays(path, make())
         with np.load(path, allow_pickle=False) as content:
             return {name: content[name] for name in content.files}
 
 
 def _base(path: Path) -> dict[str, Any]:
-    """Return the judged jets of a file, their rows among all jets, and the counts as ``n_...``."""
+    """Return the evaluated jets of a file, their rows among all jets, and the counts as ``n_...``."""
     with warnings.catch_warnings(), open_nano(path) as file:
         quiet_coffea()
         events = file.events()
@@ -214,14 +197,14 @@ def _base(path: Path) -> dict[str, Any]:
 
 
 def _provided(path: Path, provider: Provider, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    """Return corrected pT and status of the judged jets of a file."""
-    pt, status = treated(path, provider, rows)
+    """Return corrected pT and status of the evaluated jets of a file."""
+    pt, status = corrected_jets(path, provider, rows)
     return {"pt": pt.astype(np.float32), "status": status}
 
 
 def _joined(
     tables: Sequence[dict[str, NDArray[Any]]], names: Sequence[str], counts: dict[str, int], files: tuple[Path, ...]
-) -> JudgedJets:
+) -> EvaluatedJets:
     joined = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
     finite = np.ones(len(joined["pt_gen"]), np.bool_)
     for name in names:
@@ -230,7 +213,7 @@ def _joined(
         raise InputError(f"no jet of {len(files)} files can be judged: {counts}; give a simulated test production")
     unknown = finite & (joined["flavour"] == FLAVOURS.index("unknown"))
     counts |= {"judged": int(finite.sum()), "not_finite": int((~finite).sum()), "unknown_flavour": int(unknown.sum())}
-    return JudgedJets(
+    return EvaluatedJets(
         {name: joined[name][finite] for name in COLUMNS},
         {name: joined[f"pt {name}"][finite].astype(np.float64) for name in names},
         counts,

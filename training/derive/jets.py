@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,14 +17,16 @@ from numpy.typing import NDArray
 from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
 from coffea_mljec.numerics.matching import match_flat
-from coffea_mljec.status import Status
+from coffea_mljec.status import Status, carries
+from coffea_mljec.support.atomic import write_arrays
+from coffea_mljec.support.digest import digest
+from coffea_mljec.support.progress import progress as progress_bar
 from coffea_mljec.validation.common.binning import flavour_code
 from training.dataset.splits import held_out
-from training.derive.mix import mix_weights
-from training.derive.provider import digest_of, treated
+from training.derive.provider import corrected_jets, digest_of
 from training.processes import in_order
 
-__all__ = ["MatchedJets", "files_of", "mix_weights", "read_jets"]
+__all__ = ["MatchedJets", "files_of", "read_jets"]
 
 MAX_DISTANCE = 0.2
 
@@ -50,14 +51,14 @@ class MatchedJets:
         With a provider also ``pt``, corrected by it. Events made from one hard scatter share the number ``event``.
     event_rho, event_n_pu : float64 arrays [n_events]
         Every event's rho and number of pileup interactions.
-    untreated : int
+    uncorrected : int
         Jets left out because the provider did not correct them.
     """
 
     columns: Columns
     event_rho: NDArray[np.float64]
     event_n_pu: NDArray[np.float64]
-    untreated: int = 0
+    uncorrected: int = 0
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         """Return one column."""
@@ -137,37 +138,28 @@ def read_jets(
     """
     if not 0.0 <= train_share < 1.0:
         raise InputError(f"the training split's share must be at least 0 and below 1, got {train_share:g}")
-    parts, events, untreated = [], [], 0
+    parts, events, uncorrected = [], [], 0
     files = files_of(inputs)
     read = in_order(partial(_kept, provider=provider, cache=cache, train_share=train_share), files, workers)
-    for jets, event in _followed(read, len(files), progress, None if provider is None else provider.name):
-        if provider is not None:
-            good = jets.pop("applied") > 0
-            untreated += int(np.sum(~good))
-            jets = {name: column[good] for name, column in jets.items()}
-        parts.append(jets)
-        events.append(event)
+    doing = "reading jets" if provider is None else f"applying {provider.name}"
+    with progress_bar(doing, len(files), "files", shown=progress) as bar:
+        for jets, event in read:
+            if provider is not None:
+                good = jets.pop("applied") > 0
+                uncorrected += int(np.sum(~good))
+                jets = {name: column[good] for name, column in jets.items()}
+            parts.append(jets)
+            events.append(event)
+            bar.advance()
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     if len(columns["pt_raw"]) == 0:
-        why = f" that {provider.name} corrects" if untreated and provider is not None else ""
+        why = f" that {provider.name} corrects" if uncorrected and provider is not None else ""
         raise InputError(
             f"no jet{why} of these {len(parts)} files has a generator jet within {MAX_DISTANCE}: nothing to derive a "
             "correction from"
         )
     rho, n_pu = (np.concatenate([event[name] for event in events]) for name in ("rho", "n_pu"))
-    return MatchedJets(columns, rho, n_pu, untreated)
-
-
-def _followed(
-    read: Iterable[tuple[Columns, Columns]], n_files: int, progress: bool, name: str | None
-) -> Iterable[tuple[Columns, Columns]]:
-    if not progress:
-        return read
-    from rich.console import Console
-    from rich.progress import track
-
-    told = "reading jets" if name is None else f"applying {name}"
-    return track(read, told, n_files, console=Console(stderr=True))
+    return MatchedJets(columns, rho, n_pu, uncorrected)
 
 
 def _kept(path: Path, provider: Provider | None, cache: Path | None, train_share: float) -> tuple[Columns, Columns]:
@@ -183,7 +175,7 @@ def _kept(path: Path, provider: Provider | None, cache: Path | None, train_share
         provider and digest_of(provider),
         train_share,
     ]
-    entry = cache / f"{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]}.npz"
+    entry = cache / f"{digest(json.dumps(identity).encode())[:24]}.npz"
     try:
         with entry.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             both = {name: stored[name] for name in stored.files}
@@ -191,11 +183,9 @@ def _kept(path: Path, provider: Provider | None, cache: Path | None, train_share
         jets, events = _read(path, provider, train_share)
         both = {f"jet_{name}": column for name, column in jets.items()}
         both |= {f"event_{name}": column for name, column in events.items()}
-        temporary = entry.with_suffix(".part.npz")
         try:
             cache.mkdir(parents=True, exist_ok=True)
-            np.savez(temporary, **both)
-            temporary.replace(entry)
+            write_arrays(entry, both)
         except OSError as error:
             raise InputError(f"cannot keep jets in {cache}: {error}; give another --cache") from None
     return _of_kind(both, "jet_"), _of_kind(both, "event_")
@@ -228,8 +218,8 @@ def _read(path: Path, provider: Provider | None, train_share: float) -> tuple[Co
         kept = held_out(jets["event"].astype(np.int64), train_share)
         jets, rows = {name: column[kept] for name, column in jets.items()}, rows[kept]
     if provider is not None:
-        pt, status = treated(path, provider, rows)
-        jets |= {"pt": pt, "applied": ((status & int(Status.APPLIED)) != 0).astype(np.float64)}
+        pt, status = corrected_jets(path, provider, rows)
+        jets |= {"pt": pt, "applied": carries(status, Status.APPLIED).astype(np.float64)}
     return jets, events
 
 

@@ -14,10 +14,10 @@ import uproot
 import coffea_mljec as mljec
 from coffea_mljec.errors import InputError
 from coffea_mljec.nano.opening import open_nano
-from training.cli.derive import run
-from training.derive import sample
-from training.derive.provider import digest_of, open_provider, slug, treated
-from training.derive.sample import files_of, read_jets
+from training.derive import jets as jets_module
+from training.derive.jets import files_of, read_jets
+from training.derive.provider import corrected_jets, digest_of, open_provider, slug
+from training.derive.workflow import derive_from_files
 
 DATA = Path(mljec.__file__).parent / "data"
 EVENTS = DATA / "mljec_sample.root"
@@ -42,22 +42,22 @@ def test_a_providers_jets_are_those_of_apply(text: str, tmp_path: Path) -> None:
         corrected = provider.apply(file.events())
     whole = ak.to_numpy(ak.flatten(corrected.pt)).astype(np.float64)
     rows = np.flatnonzero(np.arange(len(whole)) % 7 < 3)
-    pt, status = treated(EVENTS, provider, rows)
+    pt, status = corrected_jets(EVENTS, provider, rows)
     assert pt == pytest.approx(whole[rows], rel=1e-6)
     assert np.array_equal(status, ak.to_numpy(ak.flatten(corrected.mljec_status))[rows])
     # Jets beside each other in other batches: a network's last digit may differ.
     assert np.isin(jets["pt"], whole).mean() > 0.99
-    assert len(jets) + jets.untreated == len(read_jets([EVENTS]))
+    assert len(jets) + jets.uncorrected == len(read_jets([EVENTS]))
     again = read_jets([EVENTS], provider, tmp_path)
     assert all(np.array_equal(again[name], jets[name]) for name in jets.columns)
-    assert again.untreated == jets.untreated
+    assert again.uncorrected == jets.uncorrected
 
 
 def test_the_cache_spares_reading_and_mends_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = read_jets([EVENTS], None, tmp_path)
     (entry,) = tmp_path.iterdir()
     with monkeypatch.context() as patch:
-        patch.setattr(sample, "_read", None)
+        patch.setattr(jets_module, "_read", None)
         assert np.array_equal(read_jets([EVENTS], None, tmp_path)["pt_raw"], first["pt_raw"])
     entry.write_bytes(entry.read_bytes()[:1000])
     assert np.array_equal(read_jets([EVENTS], None, tmp_path)["pt_raw"], first["pt_raw"])
@@ -107,9 +107,9 @@ def test_bad_files(tmp_path: Path) -> None:
 
 def test_bad_providers_and_samples(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no provider 'nonsense': give 'standard', a bundled model \(.*pfn-r-lite"):
-        run([EVENTS], tmp_path, None, "AK4PFchs", provider="nonsense")
+        derive_from_files([EVENTS], tmp_path, None, "AK4PFchs", provider="nonsense")
     with pytest.raises(InputError, match="is among the files to derive from and those to measure the closure on"):
-        run([EVENTS], tmp_path, None, "AK4PFchs", [EVENTS])
+        derive_from_files([EVENTS], tmp_path, None, "AK4PFchs", [EVENTS])
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot keep jets in"):
         read_jets([EVENTS], None, tmp_path / "file" / "cache")

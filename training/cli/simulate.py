@@ -1,0 +1,93 @@
+"""``python -m training simulate``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from coffea_mljec.errors import InputError
+
+__all__ = ["command"]
+
+
+def command(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into; made if absent.")],
+    events: Annotated[int, typer.Option(help="Events in all.")],
+    process: Annotated[
+        str,
+        typer.Option(help="One process; several with shares (qcd=0.7,qcd-b=0.3); or 'mix', the training sample's."),
+    ] = "mix",
+    seed: Annotated[int, typer.Option(help="Seed; independent samples take different ones.")] = 1,
+    workers: Annotated[int, typer.Option("--workers", "-j", help="Processes.")] = 1,
+    pileup: Annotated[str, typer.Option(help="Mean interactions, or a range of means: 25 or 10,70.")] = "10,70",
+    pt_hat: Annotated[str, typer.Option(help="Range of the hard scatter's pT in GeV.")] = "10,3000",
+    passes: Annotated[int, typer.Option(help="Times each hard scatter goes through the detector.")] = 1,
+    tune: Annotated[int, typer.Option(help="Tune:pp of Pythia 8.")] = 14,
+    shower: Annotated[str, typer.Option(help="simple, vincia or dire.")] = "simple",
+    hadron_response: Annotated[float, typer.Option(help="Factor on the response to hadrons.")] = 1.0,
+    shard_events: Annotated[int, typer.Option(help="Events a file.")] = 500,
+    pool_events: Annotated[int, typer.Option(help="Minimum-bias interactions in the pileup pool.")] = 10_000,
+    ak8: Annotated[bool, typer.Option(help="Write AK8 PUPPI jets too.")] = True,
+    unmatched_pt: Annotated[float, typer.Option(help="Raw pT in GeV from which unmatched jets stay.")] = 15.0,
+    raw_pt: Annotated[float, typer.Option(help="Raw pT in GeV from which matched jets stay.")] = 5.0,
+    compression: Annotated[str, typer.Option(help="zstd (fast) or lzma (small).")] = "zstd",
+    jec: Annotated[Path | None, typer.Option(help="Folder of a derived correction for the AK4 jets.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what the folder holds.")] = False,
+    minutes: Annotated[float | None, typer.Option(help="Stop, resumable, after this time.")] = None,
+) -> None:
+    """Simulate events: Pythia 8, pileup, a CMS-like detector, jets; written as shards in the PFNano layout."""
+    from training.simulate.plan import MIX, Plan
+    from training.simulate.production import correction_files, file_digest, produce
+
+    low, high = _pt_range(pt_hat)
+    settings: dict[str, Any] = {
+        "pileup_mean": _pileup(pileup), "passes": passes, "tune": tune, "shower": shower,
+        "hadron_response_scale": hadron_response, "pt_hat_min": low, "pt_hat_max": high,
+    }  # fmt: skip
+    files = correction_files(jec) if jec is not None else []
+    plan = Plan.create(
+        seed=seed, events=events, shard_events=shard_events, shares=MIX if process == "mix" else _shares(process),
+        settings=settings, pool_events=pool_events, compression=compression,
+        selection={"ak8": ak8, "raw_pt_min": raw_pt, "unmatched_raw_pt_min": unmatched_pt},
+        correction={path.name: file_digest(path) for path in files},
+    )  # fmt: skip
+    end = None if minutes is None else time.monotonic() + 60.0 * minutes
+    manifest = produce(
+        output, plan, workers, resume, files, deadline=None if end is None else lambda: time.monotonic() > end
+    )
+    done = manifest["shards"].values()
+    n_events, n_jets = (sum(shard[what] for shard in done) for what in ("events", "jets"))
+    typer.echo(f"{output}: {len(done)} shards, {n_events} events, {n_jets} jets")
+
+
+def _pileup(text: str) -> float | tuple[float, float]:
+    """Return a number or a range from ``25`` or ``10,70``."""
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 2):
+        raise InputError(f"--pileup {text!r}: give a mean number of interactions, 25, or a range of means, 10,70")
+    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
+
+
+def _pt_range(text: str) -> tuple[float, float]:
+    """Return two numbers from ``10,3000``."""
+    low, _, high = text.partition(",")
+    try:
+        return float(low), float(high)
+    except ValueError:
+        raise InputError(f"--pt-hat {text!r}: give a range in GeV, 10,3000") from None
+
+
+def _shares(text: str) -> dict[str, float]:
+    """Return process -> share from ``qcd`` or ``qcd=0.7,qcd-b=0.3``."""
+    if "=" not in text:
+        return {text: 1.0}
+    try:
+        return {name: float(share) for name, share in (part.split("=") for part in text.split(","))}
+    except ValueError:
+        raise InputError(f"--process {text!r}: give a process, or processes with shares, qcd=0.7,qcd-b=0.3") from None

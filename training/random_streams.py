@@ -1,0 +1,61 @@
+"""The random numbers of a training by name: what is drawn from which stream of a recipe's seed.
+
+Every draw has a generator of its own, spawned by `numpy.random.SeedSequence` from the seed, the number of the pass or
+epoch where there is one, and the stream. So a resumed training draws what an uninterrupted one draws, and one setting
+changes no other draw. The integers are part of every training's result: a new stream gets a new integer.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+
+__all__ = ["PassStream", "RunStream", "acceptance_generator", "pass_seed", "run_generator", "search_seed"]
+
+
+class RunStream(IntEnum):
+    """What is drawn once in a training."""
+
+    STANDARDISATION = 2
+    """Jets from which shift and scale of the inputs are fitted."""
+
+    VALIDATION = 3
+    """Jets of a split that the validation loss is taken from."""
+
+    TRAINING = 4
+    """Jets of the training split that are used."""
+
+
+class PassStream(IntEnum):
+    """What is drawn anew in every pass over the jets, or every epoch."""
+
+    ORDER = 1
+    """The order of the jets of a pass."""
+
+    SYMMETRY = 2
+    """Angles and sides by which the jets of an epoch are turned and mirrored."""
+
+
+def run_generator(seed: int, stream: RunStream) -> np.random.Generator:
+    """Return the generator of a stream that is drawn once."""
+    return np.random.default_rng((seed, stream))
+
+
+def pass_seed(seed: int, number: int, stream: PassStream) -> tuple[int, int, int]:
+    """Return the seed of a stream in the pass or epoch ``number``, for `numpy.random.default_rng`."""
+    return seed, number, stream
+
+
+def acceptance_generator(seed: int, number: int) -> np.random.Generator:
+    """Return the generator that accepts jets in the pass ``number``.
+
+    It has no stream of its own: in passes 2 to 4 it draws the uniform numbers that `RunStream` began with. Nothing is
+    compared between the two, so the draws stay independent of what they decide.
+    """
+    return np.random.default_rng((seed, number))
+
+
+def search_seed(seed: int, trials: int) -> int:
+    """Return the seed of a search that has so many trials: a continued one must not draw what it drew before."""
+    return seed + trials
