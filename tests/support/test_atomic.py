@@ -7,9 +7,10 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from coffea_mljec.support.atomic import whole_file, write_bytes, write_text
+from coffea_mljec.support.atomic import whole_file, write_arrays, write_bytes, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -23,6 +24,14 @@ def umask() -> Iterator[Callable[[int], object]]:
     os.umask(before)
     yield os.umask
     os.umask(before)
+
+
+def test_arrays_arrive(tmp_path: Path) -> None:
+    write_arrays(tmp_path / "a.npz", {"x": np.arange(3), "y": np.ones((2, 2), np.float32)})
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as content:
+        assert content["x"].tolist() == [0, 1, 2]
+        assert content["y"].dtype == np.float32
+    assert names(tmp_path) == ["a.npz"]
 
 
 def test_text_and_bytes_arrive(tmp_path: Path) -> None:
