@@ -7,6 +7,7 @@ PYTHON ?= python3
 PYTEST_ARGS ?= -n 2
 BENCH_ARGS ?=
 SOAK_ARGS ?=
+DOCS_ARGS ?=
 UV ?= uv
 
 .PHONY: help demo test lint bench soak docs notebooks train-env lock clean
@@ -17,7 +18,7 @@ help:
 	@echo "make lint       ruff and mypy"
 	@echo "make bench      the benchmarks of tests/benchmarks, tables: build/bench/report.md (BENCH_ARGS='--only features')"
 	@echo "make soak       two thousand chunks on two dask workers, a report of memory, sessions, speed: build/soak/report.md"
-	@echo "make docs       the API reference, from the docstrings: build/docs/index.html"
+	@echo "make docs       the documentation, with executed notebooks: build/docs/index.html (DOCS_ARGS=--no-notebooks is faster)"
 	@echo "make notebooks  the notebooks of examples/notebooks run, with their figures: build/notebooks/"
 	@echo "make train-env  the environment to simulate and train in, .venv-train"
 	@echo "make lock       resolve the lock files afresh (needs uv)"
@@ -39,11 +40,8 @@ bench: .venv-test/.stamp
 soak: .venv-test/.stamp
 	OMP_NUM_THREADS=1 .venv-test/bin/python -m tests.benchmarks.soak -o build/soak $(SOAK_ARGS)
 
-# Every module by name: pdoc leaves out those that a package's __all__ does not list. Nothing is fetched when the pages are read.
-MODULES = $(shell find coffea_mljec training -name '*.py' ! -name '__main__.py' | sed -e 's|/__init__||' -e 's|\.py$$||' -e 's|/|.|g' | sort)
-docs: .venv-test/.stamp
-	@.venv-test/bin/python -W ignore -m pdoc --docformat numpy --no-show-source --output-directory build/docs $(MODULES)
-	@echo "open build/docs/index.html"
+docs: .venv-docs/.stamp
+	@.venv-docs/bin/python docs/build.py $(DOCS_ARGS)
 
 notebooks: .venv-test/.stamp
 	mkdir -p build/notebooks
@@ -77,7 +75,8 @@ lock:
 	$(COMPILE) --extra dask --extra plot > requirements/demo.txt.part
 	$(COMPILE) --extra dask-awkward --extra plot --extra train --extra simulate --extra dev | $(WITHOUT_GPU) > requirements/test.txt.part
 	$(COMPILE) --extra dask --extra plot --extra train --extra simulate | $(WITHOUT_GPU) > requirements/train.txt.part
-	@for name in demo test train; do test -s requirements/$$name.txt.part && mv requirements/$$name.txt.part requirements/$$name.txt; done
+	$(COMPILE) --extra dask --extra plot --extra train --extra simulate --extra docs | $(WITHOUT_GPU) > requirements/docs.txt.part
+	@for name in demo test train docs; do test -s requirements/$$name.txt.part && mv requirements/$$name.txt.part requirements/$$name.txt; done
 
 clean:
-	rm -rf .venv-demo .venv-test .venv-train demo-output build
+	rm -rf .venv-demo .venv-test .venv-train .venv-docs demo-output build

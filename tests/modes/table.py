@@ -1,6 +1,6 @@
 """The table of what runs where: files by modes by providers. ``python -m tests.modes.table`` writes it as a document.
 
-`tests/modes/test_table.py` checks its cells; `examples/LAYOUTS.md` is what this command printed.
+`tests/modes/test_table.py` checks its cells; `docs/reference/layouts.md` is what this command printed.
 """
 
 from __future__ import annotations
@@ -222,7 +222,7 @@ def _numbered(text: str, messages: list[str]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("-o", "--output", type=Path, default=ROOT / "examples" / "LAYOUTS.md")
+    parser.add_argument("-o", "--output", type=Path, default=ROOT / "docs" / "reference" / "layouts.md")
     output: Path = parser.parse_args().output
     real_data = Path(os.environ.get("MLJEC_REAL_DATA") or ROOT.parent / "shared" / "data")
     text = document(evaluate_all(real_data if (real_data / "nano").is_dir() else None))

@@ -1,0 +1,87 @@
+"""Sphinx's settings. ``docs/build.py`` runs it on a copy of this folder, with the pages that come from the program."""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib import metadata
+from typing import Any
+
+import numba
+
+# Kernels are documented as the Python functions that they are compiled from; notebooks run in processes of their own.
+numba.config.DISABLE_JIT = True
+
+project = "coffea-mljec"
+author = "the coffea-mljec authors"
+copyright = author
+release = metadata.version("coffea-mljec")
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
+exclude_patterns = ["**/.ipynb_checkpoints", "_build"]
+nitpicky = False
+suppress_warnings = [
+    "ref.python",  # a name that a package re-exports: either target shows the same
+    "mystnb.unknown_mime_type",
+]
+
+# Names between single backticks in docstrings become links where they name something, and plain code elsewhere.
+default_role = "py:obj"
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+autodoc_default_options = {"members": True, "show-inheritance": True, "ignore-module-all": False}
+autodoc_preserve_defaults = True
+napoleon_google_docstring = False
+napoleon_numpy_docstring = True
+napoleon_use_ivar = True
+napoleon_use_rtype = False
+napoleon_preprocess_types = False
+
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+# Executed once and kept: what a notebook shows is computed again when one of its cells changes, or after `make clean`.
+nb_execution_mode = os.environ.get("MLJEC_DOCS_NOTEBOOKS", "cache")
+nb_execution_cache_path = os.environ.get("MLJEC_DOCS_CACHE", "")
+nb_execution_timeout = -1
+nb_execution_raise_on_error = True
+nb_execution_show_tb = True
+nb_execution_in_temp = True
+nb_merge_streams = True
+
+html_theme = "furo"
+html_title = f"coffea-mljec {release}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {"source_edit_link": "", "navigation_with_keys": True}
+copybutton_exclude = ".linenos, .gp, .go"
+
+
+_CODE = re.compile(r"``.*?``|`[^`]*`|\|")
+
+
+def plain_text(lines: list[str]) -> list[str]:
+    """Docstrings are written for people: a bar is a bar (|eta|), and a name may be followed by anything (`names`[0])."""
+
+    def escaped(found: re.Match[str]) -> str:
+        following = found.string[found.end() : found.end() + 1]
+        return "\\|" if found[0] == "|" else found[0] + ("\\ " if following.isalnum() or following and following in "[(" else "")
+
+    return [_CODE.sub(escaped, line) for line in lines]
+
+
+def setup(app: Any) -> None:
+    """Have every docstring read as plain text."""
+    app.connect("autodoc-process-docstring", lambda app, what, name, obj, options, lines: _in_place(lines), priority=900)
+
+
+def _in_place(lines: list[str]) -> None:
+    lines[:] = plain_text(lines)
