@@ -69,19 +69,20 @@ _CODE = re.compile(r"``.*?``|`[^`]*`|\|")
 
 
 def plain_text(lines: list[str]) -> list[str]:
-    """Docstrings are written for people: a bar is a bar (|eta|), and a name may be followed by anything (`names`[0])."""
+    """Docstrings are written for people: a bar is a bar (|eta|), and a name may be followed by anything (`a`[0])."""
+    return [_CODE.sub(_escaped, line) for line in lines]
 
-    def escaped(found: re.Match[str]) -> str:
-        following = found.string[found.end() : found.end() + 1]
-        return "\\|" if found[0] == "|" else found[0] + ("\\ " if following.isalnum() or following and following in "[(" else "")
 
-    return [_CODE.sub(escaped, line) for line in lines]
+def _escaped(found: re.Match[str]) -> str:
+    if found[0] == "|":
+        return "\\|"
+    return found[0] + ("\\ " if re.match(r"[\w\[(]", found.string[found.end() :]) else "")
 
 
 def setup(app: Any) -> None:
     """Have every docstring read as plain text."""
-    app.connect("autodoc-process-docstring", lambda app, what, name, obj, options, lines: _in_place(lines), priority=900)
+    app.connect("autodoc-process-docstring", _process)
 
 
-def _in_place(lines: list[str]) -> None:
+def _process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     lines[:] = plain_text(lines)

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-import click
 import typer
 from typer.cli import get_docs_for_click
 
@@ -46,8 +45,8 @@ def write_pages(folder: Path) -> None:
 
 def command_line(app: typer.Typer, name: str, title: str) -> str:
     """Every command with its options, as ``--help`` has them."""
-    command = typer.main.get_command(app)
-    text = get_docs_for_click(obj=command, ctx=click.Context(command, info_name=name), name=name)
+    command = typer.main.get_command(app)  # of click, which typer may bring along
+    text = get_docs_for_click(obj=command, ctx=command.context_class(command, info_name=name), name=name)
     text = text.split("\n", 1)[1]
     text = re.sub(r"\[bold\](.*?)\[/\]", r"**\1**", text).replace("```console", "```text")
     text = re.sub(r"\*\*Examples?\*\*\n((?:\n(?:mljec|python) .*\n)+)", _examples, text)
@@ -66,7 +65,12 @@ def features() -> str:
         "The pT of a jet is always raw. {ref}`Formulas <features>` are in the physics definitions.", "",
         "Feature sets: " + ", ".join(f"`{name}`" for name in FEATURE_SETS) + ".", "",
     ]  # fmt: skip
-    titles = {"jet": "Jet", "charged": "Charged candidates", "neutral": "Neutral candidates", "sv": "Secondary vertices"}
+    titles = {
+        "jet": "Jet",
+        "charged": "Charged candidates",
+        "neutral": "Neutral candidates",
+        "sv": "Secondary vertices",
+    }
     for collection, entries in CATALOGUE.items():
         lines += [f"## {titles[collection]}", "", "| name | unit | formula | in the sets |", "|---|---|---|---|"]
         for name, feature in entries.items():

@@ -7,10 +7,8 @@ import runpy
 import sys
 from pathlib import Path
 
-import awkward as ak
 import pytest
 from coffea import processor
-from coffea.jetmet_tools import CorrectionLibJECStack
 from coffea.nanoevents import PFNanoAODSchema
 
 import coffea_mljec as mljec
@@ -72,33 +70,3 @@ def test_balance_of_real_events_from_the_command_line(monkeypatch, capsys, real_
     monkeypatch.setattr(sys, "argv", ["in_situ.py", "zll", file, *payloads, "--met", "MET", "--min-events", "1"])
     runpy.run_path(str(ROOT / "examples" / "in_situ.py"), run_name="__main__")
     assert "'events': 10, 'with_reference': " in capsys.readouterr().out
-
-
-def test_migration_page(real_data, open_nano):
-    """The page's own blocks on a real file; the stack that is handed over is made as coffea's block says."""
-    page = (ROOT / "examples" / "MIGRATION.md").read_text()
-    blocks = [block.split("```")[0] for block in page.split("```python\n")[1:]]
-    assert len(blocks) == 3
-    payload = real_data / "jec" / "2022_Summer22_jet_jerc.json.gz"
-    names = {
-        "JetPt": "pt", "JetMass": "mass", "JetEta": "eta", "JetA": "area", "Rho": "event_rho",
-        "ptRaw": "pt_raw", "massRaw": "mass_raw", "ptGenJet": "pt_gen",
-    }  # fmt: skip
-    scope = {
-        "payload": payload,
-        "regression_payload": real_data / "jec" / "2022_Summer22_jet_jerc_PNet.json.gz",
-        "events": open_nano(real_data / "nano" / "nanoaod_v12_tt_mc.root"),
-        "name_map": names,
-        "stack": CorrectionLibJECStack.from_file(
-            str(payload), jec_tag="Summer22_22Sep2023_V3", data_type="MC", jet_type="AK4PFPuppi",
-            unc_sources=["Total"], jer_tag="Summer22_22Sep2023_JRV1",
-        ),
-    }  # fmt: skip
-    for block in blocks:
-        exec(compile(block, "MIGRATION.md", "exec"), scope)
-    ours, theirs = scope["jets"], scope["same_jets"]
-    for name in ("pt", "pt_jec"):
-        assert ak.almost_equal(ours[name], theirs[name], rtol=1e-5)
-    # coffea's resolution is 100 % where rho is beyond the bins; there are no such events here.
-    assert ak.almost_equal(scope["total_up"], theirs.JES_Total.up.pt, rtol=1e-5)
-    assert ak.all(ak.num(scope["regressed_pt"]) == ak.num(ours))

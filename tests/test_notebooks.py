@@ -24,7 +24,13 @@ NEEDS = {
     "03_train_your_own": ("torch", "lightning", "onnx"),
     "04_on_a_cluster": ("distributed",),
 }
-FIGURES = {"01_first_steps": 3, "02_resonance_mass": 1, "03_train_your_own": 1, "04_on_a_cluster": 1}
+FIGURES = {
+    "01_first_steps": 3,
+    "02_resonance_mass": 1,
+    "03_train_your_own": 1,
+    "04_on_a_cluster": 1,
+    "05_variations_and_met": 2,
+}
 
 
 def test_all_notebooks_are_known() -> None:

@@ -63,8 +63,9 @@ def check(file: File, found: Found) -> None:
 
 
 def test_the_document_has_every_row() -> None:
-    """`docs/reference/layouts.md`, by ``python -m tests.modes.table``: the same rows, running or refusing as tested here."""
-    rows = re.findall(r"^\| (\w+) \| (\w+) \| (\w+) \| (.*) \|$", (ROOT / "docs" / "reference" / "layouts.md").read_text(), re.M)
+    """The page that ``python -m tests.modes.table`` writes: the same rows, running or refusing as tested here."""
+    page = (ROOT / "docs" / "reference" / "layouts.md").read_text()
+    rows = re.findall(r"^\| (\w+) \| (\w+) \| (\w+) \| (.*) \|$", page, re.M)
     found = {(name, kind, collection): cells.split(" | ") for name, kind, collection, cells in rows if name != "file"}
     assert set(found) == {(file.name, file.kind, collection) for file in FILES for collection in file.collections}
     for (name, _, collection), cells in found.items():

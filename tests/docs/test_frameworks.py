@@ -1,8 +1,7 @@
-"""The blocks of ``examples/FRAMEWORKS.md`` run, each where its framework can be imported."""
+"""The blocks of the pages on frameworks run, each where its framework can be imported."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,22 @@ import pytest
 
 import coffea_mljec as mljec
 from coffea_mljec.nano import write_friend
+from tests.docs.pages import DOCS, blocks_of
 
-ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "examples" / "FRAMEWORKS.md").read_text()
-BLOCKS = dict(re.findall(r"```python\n# ([^\n]+)\n(.*?)```", PAGE, flags=re.DOTALL))
+PAGES = ("coffea", "friends", "pocketcoffea", "columnflow")
 START, STOP = 20, 60
 
 
+def block_of(name: str) -> str:
+    """The only Python block of a page."""
+    (block,) = (each for each in blocks_of((DOCS / "howto" / f"{name}.md").read_text()) if each.language == "python")
+    return block.text
+
+
 def run(name: str, **scope: Any) -> dict[str, Any]:
-    """Execute a block of the page with these names in scope; return all names."""
+    """Execute the block of a page with these names in scope; return all names."""
     names: dict[str, Any] = {"__name__": "frameworks", **scope}
-    exec(compile(BLOCKS[name], f"FRAMEWORKS.md: {name}", "exec"), names)
+    exec(compile(block_of(name), f"{name}.md", "exec"), names)
     return names
 
 
@@ -51,25 +55,26 @@ def without_behaviours(events: Any) -> Any:
     return ak.zip(columns, depth_limit=1)
 
 
-def test_the_page_has_a_block_a_framework() -> None:
-    assert list(BLOCKS) == ["plain coffea", "friend trees", "PocketCoffea", "columnflow"]
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_has_one_block(name: str) -> None:
+    assert block_of(name)
 
 
 def test_plain_coffea(sample: Path, sample_jec: list[Path]) -> None:
-    names = run("plain coffea", files=[str(sample)], jec_files=sample_jec)
+    names = run("coffea", files=[str(sample)], jec_files=sample_jec)
     assert names["result"]["pt"].sum(flow=True) > 100
 
 
 def test_friend_trees(friend: Path, events: Any, corrector: Any) -> None:
     wanted = corrector.apply(events)
-    names = run("friend trees", friend=friend, start=START, stop=STOP, events=events)
+    names = run("friends", friend=friend, start=START, stop=STOP, events=events)
     for name in ("pt", "mass"):
         assert ak.almost_equal(names["events"].Jet[name], wanted[name], rtol=1e-6, check_parameters=False)
 
 
 def test_pocket_coffea(friend: Path, events: Any, corrector: Any) -> None:
     pytest.importorskip("pocket_coffea", reason="PocketCoffea pins coffea 0.7.29, another environment")
-    calibrator = run("PocketCoffea")["MLJECFriends"](None, {"isMC": True, "year": "2018"})
+    calibrator = run("pocketcoffea")["MLJECFriends"](None, {"isMC": True, "year": "2018"})
     calibrator.folder = friend.parent
     calibrator.initialize(events)
     columns = calibrator.calibrate(events, {}, "nominal")
