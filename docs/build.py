@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from sphinx.cmd.build import main as sphinx
@@ -17,22 +19,48 @@ from sphinx.cmd.build import main as sphinx
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "build" / "docs-source"
 #: What pages show or link to, besides themselves.
-BESIDE = ("examples", "training/reports", "training/configs", "tests/benchmarks", "tests/README.md")
-PAGES_OF_THE_ROOT = ("ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md")
+BESIDE = ("examples", "training/configs")
+#: Reports and pages of the repository that become pages here: where they are -> where they go.
+REPORTS = {"training/reports": "reports", "tests/benchmarks": "reports/benchmarks"}
+PROJECT = ("ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md")
+#: What changes in the links of pages, and of those of the repository's root.
+LINKS = (
+    ("../../training/reports/", "../reports/"),
+    ("../../tests/benchmarks/", "../reports/benchmarks/"),
+    ("../training/reports/", "reports/"),
+    ("../../ARCHITECTURE.md", "../project/ARCHITECTURE.md"),
+)
+ROOT_LINKS = (("(docs/", "(../"),)
 
 
 def gather() -> None:
-    """Copy the pages, the notebooks, and what they link to."""
+    """Copy the pages, the notebooks, the reports, and what they link to."""
     shutil.rmtree(SOURCE, ignore_errors=True)
-    ignore = shutil.ignore_patterns("__pycache__", "build.py", "from_program.py", "*.json", ".ipynb_checkpoints")
-    shutil.copytree(ROOT / "docs", SOURCE / "docs", ignore=ignore)
+    pages = SOURCE / "docs"
+    ignore = shutil.ignore_patterns("__pycache__", "*.py", "*.json", ".ipynb_checkpoints")
+    shutil.copytree(ROOT / "docs", pages, ignore=ignore)
+    shutil.copy(ROOT / "docs" / "conf.py", pages)
     for path in BESIDE:
-        if (ROOT / path).is_dir():
-            shutil.copytree(ROOT / path, SOURCE / path, ignore=ignore)
-        elif (ROOT / path).exists():
-            shutil.copy(ROOT / path, SOURCE / path)
+        shutil.copytree(ROOT / path, SOURCE / path, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+    for path, name in REPORTS.items():
+        shutil.copytree(ROOT / path, pages / name, ignore=ignore, dirs_exist_ok=True)
     for path in (ROOT / "examples" / "notebooks").glob("*.ipynb"):
-        shutil.copy(path, SOURCE / "docs" / "tutorials" / path.name)
+        shutil.copy(path, pages / "tutorials" / path.name)
+    for page in pages.rglob("*.md"):
+        relink(page, LINKS)
+    (pages / "project").mkdir()
+    for name in PROJECT:
+        relink(Path(shutil.copy(ROOT / name, pages / "project")), ROOT_LINKS)
+
+
+def relink(page: Path, links: Sequence[tuple[str, str]]) -> None:
+    """Replace the beginnings of links in a copied page; give it a title if it has none."""
+    text = page.read_text()
+    if not re.match(r"(\([\w-]+\)=\n)?# ", text):
+        text = f"# {page.parent.name}: {page.stem}\n\n{text}"
+    for old, new in links:
+        text = text.replace(old, new)
+    page.write_text(text)
 
 
 def build(output: Path, notebooks: bool) -> int:
