@@ -50,8 +50,8 @@ def pass_seed(seed: int, number: int, stream: PassStream) -> tuple[int, int, int
 def acceptance_generator(seed: int, number: int) -> np.random.Generator:
     """Return the generator that accepts jets in the pass ``number``.
 
-    It has no stream of its own: in passes 2 to 4 it draws the uniform numbers that `RunStream` began with. Nothing is
-    compared between the two, so the draws stay independent of what they decide.
+    It has no stream of its own. In passes 2 to 4 it begins with the numbers of the `RunStream` of the same integer:
+    those choose jets before the training, these thin them out in an epoch, by other means.
     """
     return np.random.default_rng((seed, number))
 

@@ -27,8 +27,7 @@ def command(
         list[Path] | None, typer.Option(help="Training production from which missing closure payloads are derived.")
     ] = None,
     variant: Annotated[
-        list[str] | None,
-        typer.Option(help="name=production: another sample, judged with the same closures; repeat it."),
+        list[str] | None, typer.Option(help="name=production: another sample, with the same closures; repeat it.")
     ] = None,
     seeds: Annotated[
         list[str] | None,
@@ -56,19 +55,16 @@ def command(
     """Compare models with the standard path on a test production, and write the thesis's tables and figures."""
     from training.evaluate.workflow import evaluate
 
-    variants = {
-        name: Path(path)
-        for name, path in _named(variant, "--variant", "a name and a production, pileup50=productions/pileup50").items()
-    }
+    others = _named(variant, "--variant", "a name and a production, pileup50=productions/pileup50")
     again = _named(seeds, "--seeds", "a model and model folders, pfn-r-lite=/tmp/lite-2,/tmp/lite-3")
-    folder = evaluate(
+    evaluate(
         productions,
         output,
         models=[name for name in models.split(",") if name],
         jec=jec,
         closure=closure or output / "closures",
         closure_from=closure_from or [],
-        variants=variants,
+        variants={name: Path(path) for name, path in others.items()},
         cache=cache,
         max_files=files,
         replicas=replicas,
@@ -78,7 +74,7 @@ def command(
         workers=workers,
         train_share=train_share,
     )
-    typer.echo(f"written: {folder / 'report.md'}, evaluation.json, card.json and figures")
+    typer.echo(f"written: {output / 'report.md'}, evaluation.json, card.json and figures")
 
 
 def _named(texts: list[str] | None, option: str, remedy: str) -> dict[str, str]:

@@ -33,7 +33,7 @@ class Learning(BaseModel):
     Attributes
     ----------
     loss : str
-        One of `training.learning.losses.LOSSES`: ``mae``, the mean absolute error of the correction's logarithm.
+        A name in `training.learning.losses.LOSSES`.
     loss_range : float
         Targets beyond this size contribute 0 to the loss but stay in its denominator.
     batch_size : int
@@ -73,8 +73,7 @@ class Learning(BaseModel):
         ``auto`` takes a GPU if there is one; ``cpu``, ``gpu``.
     precision : "single", "tf32" or "bf16"
         Of products on a GPU: float32; with 10 bits of mantissa and as fast as the card can; the same, and what a
-        ParticleNet keeps of every edge in half precision (bfloat16). Norms, sums and the loss are float32 in each case,
-        and so is all that is calculated on a CPU.
+        ParticleNet keeps of every edge in half precision (bfloat16). Norms, sums, the loss and a CPU use float32.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -197,15 +196,15 @@ class Recipe(BaseRecipe):
 
     Attributes
     ----------
-    architecture : str, Architecture or ParticleNetArchitecture
+    architecture : str or architecture
         A named architecture, or its widths.
     transforms : mapping
         collection -> feature -> `Transform`, in place of the defaults.
     learning : Learning
         How the weights are found.
     on_gpu : mapping
-        Settings in place of the above where the training runs on a GPU (`settled`): a card that is as fast as fifty
-        cores wants larger batches and more passes. Names as in a recipe's file; those of ``learning`` stand below it.
+        Settings in place of the above on a GPU (`settled`): a card that is as fast as fifty cores wants larger batches
+        and more passes. Names as in a recipe's file.
     """
 
     architecture: str | AnyArchitecture = "pfn-r-lite"

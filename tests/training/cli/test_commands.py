@@ -1,0 +1,36 @@
+"""Every command: one file, its help, and nothing heavy before it runs."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from training import cli
+from training.__main__ import app
+
+COMMANDS = ("simulate", "derive", "calibrate", "merge", "realism", "train", "search", "export", "ensemble", "evaluate")
+FOLDER = Path(cli.__file__).parent
+
+
+def test_a_file_is_a_command() -> None:
+    assert {path.stem for path in FOLDER.glob("*.py")} - {"__init__"} == set(COMMANDS)
+    assert {command.name for command in app.registered_commands} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help(name: str) -> None:
+    result = CliRunner().invoke(app, [name, "--help"])
+    assert result.exit_code == 0, result.output
+    assert "Usage" in result.output
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_rooms_are_imported_when_a_command_runs(name: str) -> None:
+    """``--help`` waits for no torch and no Pythia: only defaults and errors are imported at the top."""
+    tree = ast.parse((FOLDER / f"{name}.py").read_text())
+    imported = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
+    ours = {module for module in imported if module and module.split(".")[0] in ("training", "coffea_mljec")}
+    assert ours <= {"training", "coffea_mljec.defaults", "coffea_mljec.errors"}
