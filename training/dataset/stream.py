@@ -52,13 +52,11 @@ class Stream:
     jets : PreparedJets
         All jets.
     rows : int64 array
-        The jets of this pass.
+        The jets of this pass, in its order.
     weight : float32 array, shape (len(jets),)
         Weight in the loss of every jet.
     batch_size : int
         Jets in a batch; the last one may be smaller.
-    shuffle : tuple of int or None
-        Seed of the order, None for the order of ``rows``.
     turned : tuple of int or None
         Seed of the angles and sides by which jets are turned and mirrored (see `training.dataset.symmetry`), None to
         leave them as they are.
@@ -78,7 +76,6 @@ class Stream:
         rows: NDArray[np.int64],
         weight: NDArray[np.float32],
         batch_size: int,
-        shuffle: tuple[int, ...] | None = None,
         whole_batches: bool = False,
         turned: tuple[int, ...] | None = None,
     ) -> None:
@@ -86,9 +83,9 @@ class Stream:
         self.turned = turned
         self.weight = weight
         self.batch_size = batch_size
-        self.rows = rows if shuffle is None else np.random.default_rng(shuffle).permutation(rows)
         if whole_batches and len(rows) > batch_size:
-            self.rows = self.rows[: len(rows) - len(rows) % batch_size]
+            rows = rows[: len(rows) - len(rows) % batch_size]
+        self.rows = rows
         self.waited = 0.0
 
     def __len__(self) -> int:

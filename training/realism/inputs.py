@@ -34,7 +34,6 @@ _ETA_EDGES = (0.0, 1.3, 2.5, 3.0, np.inf)
 _RHO_EDGES = (0.0, 15.0, 20.0, 25.0, np.inf)  # GeV
 #: Features of the event rather than of the jet: a reference has as many independent values as it has events.
 _EVENT_FEATURES = ("rho", "n_pv")
-_COUNTED = ("charged", "neutral", "sv")
 _ROUNDS = 30
 _TOYS = 60
 
