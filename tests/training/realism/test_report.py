@@ -72,7 +72,7 @@ def test_two_processes_read_what_one_reads(sample: Path, sample_jec: list[Path])
 
 @pytest.mark.slow
 def test_the_command_on_the_bundled_sample(sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(features, "find_reference", lambda given: None)
+    monkeypatch.setattr("training.realism.workflow.find_reference", lambda given: None)
     output = tmp_path / "report"
     report_realism([sample], [], defaults.JEC, None, output)
     text = (output / "realism.md").read_text()
