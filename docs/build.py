@@ -57,7 +57,7 @@ def relink(page: Path, links: Sequence[tuple[str, str]]) -> None:
     """Replace the beginnings of links in a copied page; give it a title if it has none."""
     text = page.read_text()
     if not re.match(r"(\([\w-]+\)=\n)?# ", text):
-        text = f"# {page.parent.name}: {page.stem}\n\n{text}"
+        text = f"# {page.parent.name.capitalize()}: {page.stem}\n\n{text}"
     for old, new in links:
         text = text.replace(old, new)
     page.write_text(text)

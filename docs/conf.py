@@ -8,6 +8,8 @@ from importlib import metadata
 from typing import Any
 
 import numba
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
 
 # Kernels are documented as the Python functions that they are compiled from; notebooks run in processes of their own.
 numba.config.DISABLE_JIT = True
@@ -35,7 +37,7 @@ suppress_warnings = [
 default_role = "py:obj"
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
-autodoc_default_options = {"members": True, "show-inheritance": True, "ignore-module-all": False}
+autodoc_default_options = {"members": True, "exclude-members": "model_config"}
 autodoc_preserve_defaults = True
 napoleon_google_docstring = False
 napoleon_numpy_docstring = True
@@ -55,7 +57,12 @@ nb_execution_show_tb = True
 nb_execution_in_temp = True
 nb_merge_streams = True
 
+# Options of commands keep their two hyphens.
+smartquotes = False
+
 html_theme = "furo"
+# MathJax would be fetched when a page is read; browsers know MathML.
+html_math_renderer = "mathml"
 html_title = f"coffea-mljec {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
@@ -79,9 +86,20 @@ def _escaped(found: re.Match[str]) -> str:
     return found[0] + ("\\ " if re.match(r"[\w\[(]", found.string[found.end() :]) else "")
 
 
+def _inline_formula(translator: Any, node: nodes.math) -> None:
+    translator.body.append(tex2mathml(node.astext()))
+    raise nodes.SkipNode
+
+
+def _formula(translator: Any, node: nodes.math_block) -> None:
+    translator.body.append(f'<div class="math">{tex2mathml(node.astext().strip(), as_block=True)}</div>\n')
+    raise nodes.SkipNode
+
+
 def setup(app: Any) -> None:
-    """Have every docstring read as plain text."""
+    """Have every docstring read as plain text, and formulas written as MathML."""
     app.connect("autodoc-process-docstring", _process)
+    app.add_html_math_renderer("mathml", (_inline_formula, None), (_formula, None))
 
 
 def _process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:

@@ -93,8 +93,8 @@ def models() -> str:
         "|---|---|---:|---:|---:|---:|",
     ]  # fmt: skip
     for name, card in cards.items():
-        beta, alpha = ((_percent(card.metrics, key, where) for where in ("central", "forward"))
-                       for key in ("beta_{}_all", "alpha_{}"))  # fmt: skip
+        beta = [_percent(card.metrics.get(f"beta_{where}_all")) for where in ("central", "forward")]
+        alpha = [_percent(card.metrics.get(f"alpha_{where}")) for where in ("central", "forward")]
         lines.append(
             f"| [`{name}`](#{name}) | {card.algorithm} | {card.parameters:,} | {card.training.n_jets:,} "
             f"| {', '.join(beta)} | {', '.join(alpha)} |"
@@ -120,8 +120,7 @@ def models() -> str:
     return "\n".join(lines)
 
 
-def _percent(metrics: dict[str, float], key: str, where: str) -> str:
-    value = metrics.get(key.format(where))
+def _percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
 
 
@@ -167,7 +166,10 @@ def _public_names() -> str:
         kind = "autoclass" if isinstance(getattr(coffea_mljec, name), type) else "autofunction"
         lines += [f".. {kind}:: coffea_mljec.{name}"]
         if kind == "autoclass":
-            lines += ["   :members:", "   :inherited-members: ProcessorABC, IntFlag, int, UserWarning, object"]
+            lines += [
+                "   :members:",
+                "   :inherited-members: ABC, IntFlag, int, UserWarning, Warning, Exception, BaseException, object",
+            ]
         lines.append("")
     return "\n".join([*lines, "```", ""])
 
