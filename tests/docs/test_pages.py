@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import tomllib
 from pathlib import Path
@@ -83,3 +84,21 @@ def test_pages_from_the_program(tmp_path: Path) -> None:
         assert f":: coffea_mljec.{name}\n" in pages["api/index"]
     packages = {path.parent.name for path in (ROOT / "coffea_mljec").glob("*/__init__.py")}
     assert {f"api/coffea_mljec.{package}" for package in packages} <= set(pages)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_modules_that_a_page_names_exist(page: Path) -> None:
+    """`coffea_mljec/nano`, `training.derive.offset`, `validation.common.widths`: a file or folder, or a name in it."""
+    rooms = {path.name for path in (ROOT / "coffea_mljec").iterdir() if path.is_dir()}
+    for name in re.findall(r"`([\w/]+(?:[./]\w+)+/?)`", page.read_text()):
+        parts = re.split(r"[./]", name.strip("/").removesuffix(".py"))
+        if parts[0] in rooms and "." in name:
+            parts = ["coffea_mljec", *parts]
+        if parts[0] not in {"coffea_mljec", "training", "tests", "docs"} or page.name == "CHANGELOG.md":
+            continue
+        path, package = ROOT.joinpath(*parts), ROOT.joinpath(*parts[:-1])
+        if path.exists() or path.with_suffix(".py").exists() or (ROOT / name).exists():
+            continue
+        module = package.with_suffix(".py") if package.with_suffix(".py").exists() else package / "__init__.py"
+        assert module.exists(), f"{name_of(page)} names {name}"
+        assert parts[-1] in module.read_text(), f"{name_of(page)} names {name}"
