@@ -6,11 +6,12 @@ SHELL := bash
 PYTHON ?= python3
 PYTEST_ARGS ?= -n 2
 BENCH_ARGS ?=
+FUZZ_ARGS ?= --cases 10000 --seed 1 -j 2
 SOAK_ARGS ?=
 DOCS_ARGS ?=
 UV ?= uv
 
-.PHONY: help demo test lint bench soak docs notebooks train-env lock clean
+.PHONY: help demo test lint bench soak fuzz docs notebooks train-env lock clean
 
 help:
 	@echo "make demo       the main job on the bundled sample: a table, plots and corrected jets in demo-output/"
@@ -18,6 +19,7 @@ help:
 	@echo "make lint       ruff and mypy"
 	@echo "make bench      the benchmarks of tests/benchmarks, tables: build/bench/report.md (BENCH_ARGS='--only features')"
 	@echo "make soak       two thousand chunks on two dask workers, a report of memory, sessions, speed: build/soak/report.md"
+	@echo "make fuzz       ten thousand broken inputs, a table of outcomes: build/fuzz/failures (FUZZ_ARGS='--cases 300 -j 1')"
 	@echo "make docs       the documentation, with executed notebooks: build/docs/index.html (DOCS_ARGS=--no-notebooks is faster)"
 	@echo "make notebooks  the notebooks of examples/notebooks run, with their figures: build/notebooks/"
 	@echo "make train-env  the environment to simulate and train in, .venv-train"
@@ -39,6 +41,9 @@ bench: .venv-test/.stamp
 
 soak: .venv-test/.stamp
 	OMP_NUM_THREADS=1 .venv-test/bin/python -m tests.benchmarks.soak -o build/soak $(SOAK_ARGS)
+
+fuzz: .venv-test/.stamp
+	OMP_NUM_THREADS=1 .venv-test/bin/python -m tests.fuzz -o build/fuzz $(FUZZ_ARGS)
 
 docs: .venv-docs/.stamp
 	@.venv-docs/bin/python docs/build.py $(DOCS_ARGS)

@@ -1,0 +1,198 @@
+"""Causes that wait to be mended. Each has a reproduction that `test_quick` expects to fail: who mends one removes it.
+
+The patterns are searched for in ``signature :: detail`` of a failure. They name what was broken and what was said, not
+functions, because those move.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from tests.fuzz.case import Case, Mutation
+
+
+@dataclass(frozen=True)
+class Known:
+    """A cause.
+
+    Attributes
+    ----------
+    reason : str
+    case : Case
+        The smallest reproduction.
+    pattern : str
+        A regular expression of the failures that it explains.
+    """
+
+    reason: str
+    case: Case
+    pattern: str
+
+
+def explained(signature: str, detail: str = "") -> str | None:
+    """The name of the known cause of a failure, or None."""
+    text = f"{signature} :: {detail}"
+    return next((name for name, known in KNOWN.items() if re.search(known.pattern, text)), None)
+
+
+def _events(*mutations: Mutation, **setup: Any) -> Case:
+    """In memory, the layout of PFNano, the bundled PFN."""
+    usual = {
+        "layout": "pfnano",
+        "corrector": "pfn",
+        "collection": "Jet",
+        "via": "memory",
+        "mode": "virtual",
+        "skim": False,
+        "method": "apply",
+    }
+    return Case("events", usual | setup, list(mutations))
+
+
+def _model(*mutations: Mutation, base: str = "toy") -> Case:
+    return Case("models", {"base": base, "digest renewed": True}, list(mutations))
+
+
+def _payload(kind: str, *mutations: Mutation) -> Case:
+    return Case("payloads", {"kind": kind}, list(mutations))
+
+
+def _met(what: str, provider: str, *mutations: Mutation) -> Case:
+    return Case("met", {"what": what, "provider": provider}, list(mutations))
+
+
+def _checkpoint(*mutations: Mutation) -> Case:
+    return Case("checkpoints", {}, list(mutations))
+
+
+KNOWN: dict[str, Known] = {
+    # Wrong numbers without a word.
+    "an output beyond bounds": Known(
+        "a network's factor is asked to be finite, not to be between 0.05 and 20",
+        _model(["graph", "bias -200"]),
+        r"silent \| (models|events) \| .*:: .*jet \d+: pt \S+, factor \S+, ",
+    ),
+    "rows that depend on the batch": Known(
+        "independence of rows is not probed, shapes of the output are not asked for",
+        _model(["graph", "batch mean"]),
+        r"silent \| models \| .*among three",
+    ),
+    "an output of another shape": Known(
+        "numpy refuses what is neither one number nor one a jet",
+        _model(["graph", "twice"]),
+        r"foreign \| models \| .*could not broadcast",
+    ),
+    "vertices cut, sorted or linked elsewhere": Known(
+        "vertices and their links are believed",
+        _events(["u_cut", "SV", "first"]),
+        r"silent \| events \| .*\b(SV|JetSVs)\b",
+    ),
+    "a soft candidate too many or too few": Known(
+        "the sum of the momenta does not see it",
+        _events(["u_cut", "JetPFCands", "first"]),
+        r"silent \| events \| .*(JetPFCands|PFCands (cut|shuffled|sorted)|exchange|cancel|repeat)",
+    ),
+    "candidates with impossible values": Known(
+        "NaN, infinity and 1e30 in d0Err, pvAssocQuality, pdgId, d0, dz, mass go through comparisons and ratios",
+        _events(["set", "PFCands", "d0Err", 3, "nan"]),
+        r"silent \| events \| .*(PFCand|candidate of no pT|JetPFCands)",
+    ),
+    "impossible jets": Known(
+        "a jet of 1e30 GeV is corrected by the standard path",
+        _events(["set", "Jet", "pt", 3, "1e30"], corrector="standard"),
+        r"silent \| events \| .*(Fat)?Jet\.\w+ = (huge|infinite|NaN)",
+    ),
+    "the order of links": Known(
+        "sums run in the order of the file",
+        _events(["permute_links", "JetPFCands", 1]),
+        r"silent \| events \| .*(permute_links|shuffled|sorted)",
+    ),
+    "a missing branch is called no constituents": Known(
+        "one missing branch switches the network off for all jets",
+        _events(["drop_column", "SV", "ntracks"], corrector="pfn+standard"),
+        r"silent \| events \| .*said to have no constituents",
+    ),
+    "payloads without bounds": Known(
+        "scale factors and uncertainties of 1e38 are valid",
+        _payload("SF", ["number", 0, 0.5, 4, "1e38"]),
+        r"silent \| payloads \| .*said to be valid",
+    ),
+    "headers with exchanged quantities": Known(
+        "axes and variables may come in any order, and more than once",
+        _payload("levels", ["header", 0, 4, "swap", "x"]),
+        r"silent \| payloads \| .*header",
+    ),
+    "variations of impossible jets": Known(
+        "phi and generator jets that are no numbers change the smearing",
+        _met("variations", "varied", ["set", "GenJet", "pt", 3, "nan"]),
+        r"silent \| met \| .*(Jet|GenJet)\.",
+    ),
+    "MET of impossible values": Known(
+        "jets below the threshold and MET itself are believed",
+        _met("met", "standard", ["set", "CorrT1METJet", "rawPt", 3, "1e30"]),
+        r"silent \| met \| ",
+    ),
+    "contents of checkpoints": Known(
+        "checkpoints have no digest",
+        _checkpoint(["tree", [0.6, 0.05, 0.77, 0.76, 0.04, 0.68, 0.5], ["plain", 3]]),
+        r"silent \| checkpoints \| ",
+    ),
+    # Foreign exceptions.
+    "a file cut to the branches that are read": Known(
+        "coffea builds records of vectors that lack a coordinate when a collection is looked at",
+        _events(skim=True),
+        r"foreign \| events \| .*(requires the|missing \w+ coordinates|VertexArray|JetArray|PFCandArray)",
+    ),
+    "missing values": Known(
+        "option types are not asked for",
+        _events(["u_event", "fixedGridRhoFastjetAll", "option"]),
+        r"foreign \| events \| .*cannot convert 'None'",
+    ),
+    "text for rho": Known(
+        "types of event quantities are not asked for",
+        _events(["u_event", "fixedGridRhoFastjetAll", "text"]),
+        r"foreign \| events \| .*ufunc '\w+' not supported",
+    ),
+    "a single event": Known(
+        "a record is no array",
+        _events(["u_events", "record"]),
+        r"foreign \| events \| .*no field named '_meta'",
+    ),
+    "one jet an event": Known(
+        "ak.firsts gives jets without their list",
+        _events(["u_firsts", "Jet"]),
+        r"foreign \| events \| .*AxisError",
+    ),
+    "types that numba does not take": Known(
+        "float16, complex, dates and booleans reach the kernels",
+        _events(["cast", "PFCands", "pdgId", "float16"]),
+        r"foreign \| events \| .*(NotImplementedError: float16|TypingError|NumbaNotImplemented)",
+    ),
+    "what onnxruntime says at run time": Known(
+        "only the making of a session is guarded",
+        _model(["graph", "runtime error"]),
+        r"foreign \| models \| .*(ONNXRuntimeError|InvalidArgument|RuntimeException)",
+    ),
+    "names that are no text": Known(
+        "names of a graph's inputs are read as they come",
+        _model(["graph", "bad name"]),
+        r"foreign \| models \| .*UnicodeDecodeError",
+    ),
+    "a model of forty gigabytes": Known(
+        "sizes are not asked for before reading",
+        _model(["place", "model.onnx", "sparse"]),
+        r"foreign \| models \| .*MemoryError",
+    ),
+    "a pipe for a checkpoint": Known(
+        "what is no file is opened and waited for",
+        _checkpoint(["place", "configuration.json", "pipe"]),
+        r"hang \| checkpoints \| ",
+    ),
+    "damaged checkpoints": Known(
+        "MemoryError, RecursionError and zlib's error pass",
+        _checkpoint(["part", 0.0, "header"]),
+        r"foreign \| checkpoints \| ",
+    ),
+}
