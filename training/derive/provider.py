@@ -19,7 +19,7 @@ from coffea_mljec.status import StatusArray, no_status
 from coffea_mljec.support.digest import digest
 from training.derive.level import CLOSURE
 
-__all__ = ["STANDARD", "corrected_jets", "digest_of", "open_provider", "slug"]
+__all__ = ["STANDARD", "corrected_jets", "describe", "digest_of", "open_provider", "slug", "tag_of"]
 
 #: The provider that is derived here itself: L1FastJet x L2Relative x L3Absolute.
 STANDARD = "standard"
@@ -49,6 +49,16 @@ def open_provider(text: str) -> Provider:
 def slug(provider: Provider) -> str:
     """Return the provider's name as a part of file names, which split at underscores and dots."""
     return re.sub(r"[^A-Za-z0-9-]+", "-", provider.name).strip("-")
+
+
+def tag_of(provider: Provider | None) -> str:
+    """Return campaign, version and MC of what is derived: of a provider's closure, or of the standard correction."""
+    return "MLJECSim_V1_MC" if provider is None else f"MLJECSim-{slug(provider)}_V1_MC"
+
+
+def describe(name: str, n_jets: int) -> str:
+    """Return what payloads were derived from, for their description."""
+    return f"{name} on {n_jets} jets of the parametrised simulation of coffea-mljec"
 
 
 def digest_of(provider: Provider) -> str:

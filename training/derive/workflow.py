@@ -13,7 +13,7 @@ from training.derive.closure import Table, closure_table, plot_closure, summary,
 from training.derive.derivation import Derived, corrected, derive, derive_closure, uncorrected
 from training.derive.jets import MatchedJets, files_of, read_jets
 from training.derive.mix import mix_weights
-from training.derive.provider import STANDARD, open_provider, slug
+from training.derive.provider import STANDARD, describe, open_provider, tag_of
 
 __all__ = ["derive_from_files"]
 
@@ -63,13 +63,14 @@ def derive_from_files(
         )
     opened = None if provider == STANDARD else open_provider(provider)
     name = STANDARD if opened is None else opened.name
-    tag = tag or ("MLJECSim_V1_MC" if opened is None else f"MLJECSim-{slug(opened)}_V1_MC")
+    tag = tag or tag_of(opened)
     jets = read_jets(inputs, opened, cache, progress=True, workers=workers, train_share=train_share)
     if jets.uncorrected:
         console.print(f"{jets.uncorrected} jets left out, which {name} does not correct")
     with console.status(f"deriving from {len(jets)} jets"):
-        about = f"{name} on {len(jets)} jets of the parametrised simulation of coffea-mljec"
-        derived = (derive if opened is None else derive_closure)(jets, folder, tag, algorithm, about)
+        derived = (derive if opened is None else derive_closure)(
+            jets, folder, tag, algorithm, describe(name, len(jets))
+        )
     samples = {"same events": jets}
     if others:
         samples["other events"] = read_jets(others, opened, cache, progress=True, workers=workers)

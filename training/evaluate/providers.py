@@ -15,7 +15,7 @@ from coffea_mljec.errors import InputError
 from coffea_mljec.payloads import Payload, read_text
 from training import defaults
 from training.derive.level import CLOSURE
-from training.derive.provider import slug
+from training.derive.provider import describe, slug, tag_of
 from training.evaluate.jets import EvaluatedJets
 
 __all__ = ["STANDARD", "closed", "closures", "open_providers"]
@@ -127,5 +127,4 @@ def _derive(
     alone = copy(provider)
     alone.fallback = None
     jets = read_jets(training, alone, cache, progress, workers, train_share)
-    about = f"{provider.name} on {len(jets)} jets of the parametrised simulation of coffea-mljec"
-    derive_closure(jets, folder, f"MLJECSim-{slug(provider)}_V1_MC", defaults.ALGORITHM, about)
+    derive_closure(jets, folder, tag_of(provider), defaults.ALGORITHM, describe(provider.name, len(jets)))

@@ -16,7 +16,7 @@ from coffea_mljec.errors import InputError
 from coffea_mljec.nano.opening import open_nano
 from training.derive import jets as jets_module
 from training.derive.jets import files_of, read_jets
-from training.derive.provider import corrected_jets, digest_of, open_provider, slug
+from training.derive.provider import corrected_jets, digest_of, open_provider, slug, tag_of
 from training.derive.workflow import derive_from_files
 
 DATA = Path(mljec.__file__).parent / "data"
@@ -68,6 +68,7 @@ def test_names_and_digests() -> None:
     assert slug(network) == "pfn-r-lite"
     network.name = "my net_2.0"
     assert slug(network) == "my-net-2-0"
+    assert (tag_of(network), tag_of(None)) == ("MLJECSim-my-net-2-0_V1_MC", "MLJECSim_V1_MC")
     assert len({digest_of(network), digest_of(standard)}) == 2
     assert digest_of(standard) == digest_of(open_provider(str(JEC)))
 
