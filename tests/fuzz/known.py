@@ -153,7 +153,7 @@ KNOWN: dict[str, Known] = {
     "text for rho": Known(
         "types of event quantities are not asked for",
         _events(["u_event", "fixedGridRhoFastjetAll", "text"]),
-        r"foreign \| events \| .*ufunc '\w+' not supported",
+        r"foreign \| events \| .*ufunc '\w+' (not supported|did not contain a loop)",
     ),
     "a single event": Known(
         "a record is no array",
