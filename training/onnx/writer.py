@@ -1,7 +1,6 @@
 """Writing ONNX graphs node by node: constants, dense layers with their norms folded in, standardised inputs, sums.
 
-Written with ``onnx.helper``: torch's legacy exporter turns ``index_add`` into a scatter without reduction, silently
-wrong. Batch norm, shift and scale are folded into the dense layers in double precision.
+Written with ``onnx.helper``: `training.onnx.graph` says what torch's exporter does instead. Batch norm, shift and scale are folded into the dense layers in double precision.
 """
 
 from __future__ import annotations
