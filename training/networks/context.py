@@ -18,14 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from training.networks.architecture import ContextArchitecture
-from training.networks.jet_sums import jet_sums, pool_weights, share_columns, to_rows
-from training.networks.layers import Block, Standardise, checked, he_normal, output_layer
+from training.networks.layers import Block, JetNetwork, he_normal, output_layer
+from training.networks.rows.jet_sums import jet_sums, pool_weights, share_columns, to_rows
 from training.networks.standardisation import Standardisation
 
 __all__ = ["ContextPFN"]
 
 
-class ContextPFN(nn.Module):
+class ContextPFN(JetNetwork):
     """A particle flow network in rounds: constituents, sums over each jet, context, constituents, ..., sums, head.
 
     Parameters
@@ -53,11 +53,8 @@ class ContextPFN(nn.Module):
     """
 
     def __init__(self, architecture: ContextArchitecture, standardisations: Mapping[str, Standardisation]) -> None:
-        super().__init__()
+        super().__init__(standardisations)
         self.architecture = architecture
-        self.standardisations = checked(standardisations)
-        self.collections = tuple(name for name in self.standardisations if name != "jet")
-        self.standardise = nn.ModuleDict({name: Standardise(part) for name, part in self.standardisations.items()})
         self.shares = share_columns(architecture.pooling, self.standardisations)
         rounds, size = len(architecture.blocks_candidate), architecture.context[-1]
 
@@ -68,10 +65,10 @@ class ContextPFN(nn.Module):
         self.phi, self.told = nn.ModuleDict(), nn.ModuleDict()
         for c in self.collections:
             blocks = architecture.blocks(c)
-            inputs = [len(self.standardisations[c].features), *(widths[-1] for widths in blocks)]
+            inputs = [self.n_features(c), *(widths[-1] for widths in blocks)]
             self.phi[c] = nn.ModuleList(block(*shape) for shape in zip(inputs[:-1], blocks, strict=True))
             self.told[c] = nn.ModuleList(he_normal(nn.Linear(size, widths[0], bias=False)) for widths in blocks[1:])
-        jet = len(self.standardisations["jet"].features)
+        jet = self.n_features("jet")
         ways = len(architecture.pooling)
         sums = [ways * sum(architecture.blocks(c)[i][-1] for c in self.collections) for i in range(rounds)]
         joined = [pooled + (size if i else 0) + jet for i, pooled in enumerate(sums)]

@@ -12,11 +12,13 @@ from torch import Tensor, nn
 
 from coffea_mljec.errors import InputError
 from training.networks.architecture import COLLECTIONS
-from training.networks.row_pass import RowPass
-from training.networks.segments import rows_of, segment_sums
+from training.networks.rows.norm_relu import NormReLU
+from training.networks.rows.segments import rows_of, segment_sums
 from training.networks.standardisation import Standardisation
 
-__all__ = ["BatchNorm", "Block", "Standardise", "checked", "he_normal", "output_layer", "parameter_count", "rows_of"]
+__all__ = [
+    "BatchNorm", "Block", "JetNetwork", "Standardise", "he_normal", "output_layer", "parameter_count", "rows_of",
+]  # fmt: skip
 
 
 class Standardise(nn.Module):
@@ -43,6 +45,37 @@ class Standardise(nn.Module):
             z = x[:, self.columns]
             y[:, self.columns] = torch.sign(z) * torch.log1p(z.abs() / self.units)
         return (y - self.shift) / self.scale
+
+
+class JetNetwork(nn.Module):
+    """What every network here begins with: its features in order, and their standardisation.
+
+    Parameters
+    ----------
+    standardisations : mapping of str to Standardisation
+        ``jet`` and any of ``charged``, ``neutral``, ``sv``: order and treatment of the features. A collection without
+        features is left out.
+
+    Attributes
+    ----------
+    collections : tuple of str
+        The collections of constituents that are read.
+
+    Raises
+    ------
+    InputError
+        If there are no jet features or a collection is unknown.
+    """
+
+    def __init__(self, standardisations: Mapping[str, Standardisation]) -> None:
+        super().__init__()
+        self.standardisations = checked(standardisations)
+        self.collections = tuple(name for name in self.standardisations if name != "jet")
+        self.standardise = nn.ModuleDict({name: Standardise(part) for name, part in self.standardisations.items()})
+
+    def n_features(self, collection: str) -> int:
+        """Return the number of features of ``jet`` or of a collection."""
+        return len(self.standardisations[collection].features)
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -116,7 +149,7 @@ class Block(nn.Sequential):
             z = modules[i](x)
             if i == 0 and entering is not None:
                 z = z + entering
-            x, mean, variance = RowPass.apply(z, norm.weight, norm.bias, norm.eps, summed)
+            x, mean, variance = NormReLU.apply(z, norm.weight, norm.bias, norm.eps, summed)
             norm.update(mean, variance, n)
         return x
 

@@ -1,7 +1,7 @@
 """Batch norm with ReLU as ``max(0, z gain + bias)``, and its gradient as ``gain g + slope z + level``.
 
 Source: S. Ioffe, C. Szegedy, arXiv:1502.03167. What needs a pass over the rows (sums, products) is left to the caller:
-`training.networks.edge_pass` on edges, `training.networks.row_pass` on constituents and jets.
+`training.networks.edges.cpu` on edges, `training.networks.rows.norm_relu` on constituents and jets.
 """
 
 from __future__ import annotations

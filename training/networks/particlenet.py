@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from coffea_mljec.errors import InputError
 from training.networks.architecture import ParticleNetArchitecture
-from training.networks.edgeconv import EdgeConv
-from training.networks.layers import Block, Standardise, checked, output_layer
-from training.networks.neighbours import find_edges
-from training.networks.segments import segment_sums
+from training.networks.edges.convolution import EdgeConv
+from training.networks.edges.neighbours import find_edges
+from training.networks.layers import Block, JetNetwork, output_layer
+from training.networks.rows.segments import segment_sums
 from training.networks.standardisation import Standardisation
 
 __all__ = ["COORDINATES", "ParticleNet"]
@@ -26,7 +26,7 @@ __all__ = ["COORDINATES", "ParticleNet"]
 COORDINATES = ("rel_eta", "rel_phi")
 
 
-class ParticleNet(nn.Module):
+class ParticleNet(JetNetwork):
     """A ParticleNet: EdgeConv blocks per collection, mean pooling, jet features, head, one output.
 
     Neighbours are the nearest in (rel_eta, rel_phi) for the first block, then in the features that the block before
@@ -48,20 +48,17 @@ class ParticleNet(nn.Module):
     """
 
     def __init__(self, architecture: ParticleNetArchitecture, standardisations: Mapping[str, Standardisation]) -> None:
-        super().__init__()
+        super().__init__(standardisations)
         self.architecture = architecture
-        self.standardisations = checked(standardisations)
-        self.collections = tuple(name for name in self.standardisations if name != "jet")
         self.coordinates = {c: coordinate_columns(c, self.standardisations[c].features) for c in self.collections}
-        self.standardise = nn.ModuleDict({name: Standardise(part) for name, part in self.standardisations.items()})
         norm = {"epsilon": architecture.epsilon, "momentum": architecture.momentum}
         self.convolutions = nn.ModuleDict()
         for c in self.collections:
-            sizes = [len(self.standardisations[c].features), *(widths[-1] for widths in architecture.blocks(c))]
+            sizes = [self.n_features(c), *(widths[-1] for widths in architecture.blocks(c))]
             blocks = zip(sizes[:-1], architecture.blocks(c), strict=True)
             self.convolutions[c] = nn.ModuleList(EdgeConv(size, widths, **norm) for size, widths in blocks)
         pooled = sum(architecture.blocks(c)[-1][-1] for c in self.collections)
-        n_inputs = pooled + len(self.standardisations["jet"].features)
+        n_inputs = pooled + self.n_features("jet")
         self.head = Block(n_inputs, architecture.head, bias=True, **norm)
         self.output = output_layer(architecture.head[-1])
 

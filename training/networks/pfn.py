@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from training.networks.architecture import Architecture
-from training.networks.jet_sums import pool_weights, share_columns
-from training.networks.layers import Block, Standardise, checked, output_layer
+from training.networks.layers import Block, JetNetwork, output_layer
+from training.networks.rows.jet_sums import pool_weights, share_columns
 from training.networks.standardisation import Standardisation
 
 __all__ = ["PFN"]
 
 
-class PFN(nn.Module):
+class PFN(JetNetwork):
     """A particle flow network: per-constituent networks, sum pooling, jet features, head, one output.
 
     Parameters
@@ -37,22 +37,17 @@ class PFN(nn.Module):
     """
 
     def __init__(self, architecture: Architecture, standardisations: Mapping[str, Standardisation]) -> None:
-        super().__init__()
+        super().__init__(standardisations)
         self.architecture = architecture
-        self.standardisations = checked(standardisations)
-        self.collections = tuple(name for name in self.standardisations if name != "jet")
-        self.standardise = nn.ModuleDict({name: Standardise(part) for name, part in self.standardisations.items()})
         norm = {"epsilon": architecture.epsilon, "momentum": architecture.momentum}
 
         def block(n_inputs: int, widths: tuple[int, ...]) -> Block:
             return Block(n_inputs, widths, bias=architecture.bias, **norm)
 
-        self.phi = nn.ModuleDict(
-            {c: block(len(self.standardisations[c].features), architecture.phi(c)) for c in self.collections}
-        )
+        self.phi = nn.ModuleDict({c: block(self.n_features(c), architecture.phi(c)) for c in self.collections})
         self.shares = share_columns(architecture.pooling, self.standardisations)
         pooled = len(architecture.pooling) * sum(architecture.phi(c)[-1] for c in self.collections)
-        self.head = block(pooled + len(self.standardisations["jet"].features), architecture.head)
+        self.head = block(pooled + self.n_features("jet"), architecture.head)
         self.output = output_layer(architecture.head[-1])
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from training.networks.edgeconv import EdgeConv
+from training.networks.edges.convolution import EdgeConv
 
 __all__ = ["calculating"]
 

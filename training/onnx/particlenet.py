@@ -14,7 +14,7 @@ import numpy as np
 from torch import nn
 
 from coffea_mljec.models import node_names
-from training.networks.edgeconv import EdgeConv
+from training.networks.edges.convolution import EdgeConv
 from training.networks.layers import BatchNorm
 from training.networks.particlenet import ParticleNet
 from training.onnx.jagged import Rows

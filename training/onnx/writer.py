@@ -1,6 +1,7 @@
 """Writing ONNX graphs node by node: constants, dense layers with their norms folded in, standardised inputs, sums.
 
-Written with ``onnx.helper``: `training.onnx.graph` says what torch's exporter does instead. Batch norm, shift and scale are folded into the dense layers in double precision.
+Batch norm, shift and scale are folded into the dense layers in double precision. What torch's own exporter does instead
+stands in `training.onnx.graph`.
 """
 
 from __future__ import annotations

@@ -25,9 +25,9 @@ from training.learning.recipe import read_recipe  # noqa: E402
 from training.learning.run_folder import read_network, write_run  # noqa: E402
 from training.networks import ARCHITECTURES, ContextArchitecture, Standardisation  # noqa: E402
 from training.networks.context import ContextPFN  # noqa: E402
-from training.networks.jet_sums import jet_sums, to_rows  # noqa: E402
 from training.networks.layers import Block, parameter_count  # noqa: E402
-from training.networks.segments import segment_sums  # noqa: E402
+from training.networks.rows.jet_sums import jet_sums, to_rows  # noqa: E402
+from training.networks.rows.segments import segment_sums  # noqa: E402
 from training.onnx.graph import network_graph  # noqa: E402
 
 NAMES = ("pfn-c-lite", "pfn-c")

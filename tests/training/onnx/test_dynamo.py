@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
 pytest.importorskip("onnxscript", reason="onnxscript is not installed: pip install 'coffea-mljec[train]'")
 
-from training.networks.segments import segment_sums  # noqa: E402
+from training.networks.rows.segments import segment_sums  # noqa: E402
 
 
 class Sums(torch.nn.Module):

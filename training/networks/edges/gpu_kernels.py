@@ -1,8 +1,8 @@
-"""Triton kernels on edges for a GPU: what surrounds the matrix products of `training.networks.edge_device`.
+"""Triton kernels on edges for a GPU: what surrounds the matrix products of `training.networks.edges.gpu`.
 
-The twins of `training.networks.edge_kernels`, with a block of edges a program in place of a tile: ``own``, ``other``
-[N, C] per row; ``source`` and ``target`` int64 [E], the rows that an edge comes from and leads to; ``z``, ``y`` and
-``g`` [E, C] in single or half precision, calculated with in single precision. What enters the first norm,
+The twins of `training.networks.edges.cpu_kernels`, with a block of edges a program in place of a tile: ``own``,
+``other`` [N, C] per row; ``source`` and ``target`` int64 [E], the rows that an edge comes from and leads to; ``z``,
+``y`` and ``g`` [E, C] in single or half precision, calculated with in single precision. What enters the first norm,
 own[target] + other[source], is never written (``GATHERED``); nor is the gradient of the mean over a row's edges, which
 is ``g`` [N, C] divided by the row's degree (``POOLED``). ``norm`` [2, C] holds gain and bias. Arguments have no types:
 Triton looks annotations up among its own names.

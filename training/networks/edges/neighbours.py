@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from coffea_mljec.models.kernels.neighbours import edge_offsets, nearest_neighbours
-from training.networks.segments import rows_of
+from training.networks.rows.segments import rows_of
 
 __all__ = ["Edges", "edges_in_numba", "edges_in_torch", "edges_in_triton", "find_edges", "has_triton"]
 
@@ -88,7 +88,7 @@ def edges_in_triton(points: Tensor, offsets: Tensor, k: int, before: Edges | Non
     """
     from triton import next_power_of_2
 
-    from training.networks import edge_triton
+    from training.networks.edges import gpu_kernels
 
     points = points.contiguous()
     jet = rows_of(offsets, len(points))
@@ -104,7 +104,7 @@ def edges_in_triton(points: Tensor, offsets: Tensor, k: int, before: Edges | Non
     if not len(points):
         return edges
     columns = min(max(next_power_of_2(points.shape[1]), 2), 16)
-    edge_triton.nearest[(len(points),)](
+    gpu_kernels.nearest[(len(points),)](
         points, offsets, jet, edges.starts, k, edges.source, WIDTH=points.shape[1], BLOCK_C=columns,
         BLOCK_P=max(next_power_of_2(edges.largest or 1), 16), LARGEST=torch.finfo(torch.float32).max,
         num_warps=1,

@@ -1,4 +1,4 @@
-"""The layers on edges on a GPU: `training.networks.edge_pass` with all edges at once, in Triton kernels.
+"""The layers on edges on a GPU: `training.networks.edges.cpu` with all edges at once, in Triton kernels.
 
 torch's own operators pass over the edges twice as often; here a norm costs one pass for its sums and one for what
 leaves it, in half precision where that is asked for: sums, statistics and gradients of parameters stay in single
@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from training.networks.neighbours import Edges
+from training.networks.edges.neighbours import Edges
 
-__all__ = ["DevicePass", "device_means"]
+__all__ = ["EdgesOnGPU", "means_on_gpu"]
 
 #: Numbers of a block that a program holds at a time.
 _BLOCK = 4096
@@ -24,7 +24,7 @@ _BLOCK = 4096
 _STEPS = 32
 
 
-class DevicePass(torch.autograd.Function):
+class EdgesOnGPU(torch.autograd.Function):
     """Mean over each row's edges of norm, ReLU, dense, norm, ReLU, ...; norms with the statistics of these edges."""
 
     @staticmethod
@@ -39,7 +39,7 @@ class DevicePass(torch.autograd.Function):
         ctx
             Of torch.
         edges, epsilon, own, other, *parameters
-            As of `EdgePass.forward`.
+            As of `EdgesOnCPU.forward`.
         half : torch.dtype or None
             Precision of what is kept of every edge and of the products; None: single.
         """
@@ -96,7 +96,7 @@ class DevicePass(torch.autograd.Function):
         )  # fmt: skip
 
 
-def device_means(
+def means_on_gpu(
     edges: Edges,
     own: Tensor,
     other: Tensor,
@@ -104,7 +104,7 @@ def device_means(
     weights: Sequence[Tensor],
     half: torch.dtype | None,
 ) -> Tensor:
-    """Return the means [N, C] with norms that are known; see `training.networks.edge_pass.edge_means`.
+    """Return the means [N, C] with norms that are known; see `training.networks.edges.cpu.means_on_cpu`.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def device_means(
     affine : sequence of Tensor [2, C]
         Gain and bias of every norm, its statistics included.
     half : torch.dtype or None
-        See `DevicePass`.
+        See `EdgesOnGPU`.
     """
     kernels, kind = _Kernels(edges, own.contiguous(), other.contiguous()), half or own.dtype
     z: Tensor | None = None
@@ -147,30 +147,30 @@ class _Kernels:
 
     def norm(self, z: Tensor | None, gain: Tensor, bias: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
         """Return a norm as gain and bias, and mean and variance of what enters it, [2, C] each."""
-        from training.networks import edge_triton
+        from training.networks.edges import gpu_kernels
 
         parts, sums, blocks = self._sums(len(gain))
         n = len(self.edges.source)
-        edge_triton.forward_sums[(parts,)](*self._of_edges(z), n, sums, **blocks, GATHERED=z is None)
+        gpu_kernels.forward_sums[(parts,)](*self._of_edges(z), n, sums, **blocks, GATHERED=z is None)
         norm, statistics = gain.new_empty(2, 2, len(gain))
         grid, blocks = self._finishing(len(gain))
-        edge_triton.finish_norm[grid](sums, parts, n, gain, bias, epsilon, norm, statistics, **blocks)
+        gpu_kernels.finish_norm[grid](sums, parts, n, gain, bias, epsilon, norm, statistics, **blocks)
         return norm, statistics
 
     def gradient(
         self, z: Tensor | None, norm: Tensor, statistics: Tensor, epsilon: float, g: Tensor, pooled: bool
     ) -> tuple[Tensor, Tensor]:
         """Return the gradients of a norm's gain and bias, slope and level of the gradient before it, [2, C] each."""
-        from training.networks import edge_triton
+        from training.networks.edges import gpu_kernels
 
         parts, sums, blocks = self._sums(norm.shape[1])
         n = len(self.edges.source)
-        edge_triton.gradient_sums[(parts,)](
+        gpu_kernels.gradient_sums[(parts,)](
             *self._of_edges(z), self.edges.starts, n, norm, g, sums, **blocks, GATHERED=z is None, POOLED=pooled
         )
         of_norm, tilt = norm.new_empty(2, *norm.shape)
         grid, blocks = self._finishing(norm.shape[1])
-        edge_triton.finish_gradient[grid](sums, parts, n, norm, statistics, epsilon, of_norm, tilt, **blocks)
+        gpu_kernels.finish_gradient[grid](sums, parts, n, norm, statistics, epsilon, of_norm, tilt, **blocks)
         return of_norm, tilt
 
     def _finishing(self, width: int) -> tuple[tuple[int], dict[str, int]]:
@@ -178,49 +178,49 @@ class _Kernels:
 
     def activate(self, z: Tensor | None, norm: Tensor, kind: torch.dtype) -> Tensor:
         """Return what leaves norm and ReLU, [E, C]."""
-        from training.networks import edge_triton
+        from training.networks.edges import gpu_kernels
 
         size, blocks = self._blocks(norm.shape[1])
         n = len(self.edges.source)
         y = self.own.new_empty(n, norm.shape[1], dtype=kind)
-        edge_triton.activate[(-(-n // size),)](
+        gpu_kernels.activate[(-(-n // size),)](
             *self._of_edges(z), n, norm, y, **blocks, BLOCK_E=size, GATHERED=z is None
         )
         return y
 
     def mean(self, z: Tensor | None, norm: Tensor) -> Tensor:
         """Return the mean over every row's edges of what leaves norm and ReLU, [N, C]."""
-        from training.networks import edge_triton
+        from training.networks.edges import gpu_kernels
 
         size, blocks = self._blocks(norm.shape[1])
         size = max(size // 4, 1)
         n = len(self.own)
         out = self.own.new_empty(n, norm.shape[1])
-        edge_triton.mean[(-(-n // size),)](
+        gpu_kernels.mean[(-(-n // size),)](
             *self._of_edges(z), self.edges.starts, n, norm, out, **blocks, BLOCK_R=size, GATHERED=z is None
         )
         return out
 
     def norm_gradient(self, z: Tensor, norm: Tensor, tilt: Tensor, g: Tensor, pooled: bool) -> Tensor:
         """Return the gradient before the norm [E, C], in place of g where that is of edges."""
-        from training.networks import edge_triton
+        from training.networks.edges import gpu_kernels
 
         size, blocks = self._blocks(norm.shape[1])
         out = torch.empty_like(z) if pooled else g
-        edge_triton.norm_gradient[(-(-len(z) // size),)](
+        gpu_kernels.norm_gradient[(-(-len(z) // size),)](
             z, self.target, self.edges.starts, len(z), norm, tilt, g, out, **blocks, BLOCK_E=size, POOLED=pooled
         )
         return out
 
     def scatter(self, norm: Tensor, tilt: Tensor, g: Tensor, pooled: bool) -> tuple[Tensor, Tensor]:
         """Return the gradients of own and other, [N, C]."""
-        from training.networks import edge_triton
+        from training.networks.edges import gpu_kernels
 
         size, blocks = self._blocks(norm.shape[1])
         size = max(size // 4, 1)
         n = len(self.own)
         own, other = torch.empty_like(self.own), torch.zeros_like(self.other)
-        edge_triton.scatter[(-(-n // size),)](
+        gpu_kernels.scatter[(-(-n // size),)](
             self.own, self.other, self.edges.source, self.edges.starts, n, norm, tilt, g, own, other,
             **blocks, BLOCK_R=size, POOLED=pooled,
         )  # fmt: skip

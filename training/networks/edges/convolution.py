@@ -10,11 +10,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from training.networks.edge_device import DevicePass, device_means
-from training.networks.edge_pass import EdgePass, edge_means
+from training.networks.edges.cpu import EdgesOnCPU, means_on_cpu
+from training.networks.edges.gpu import EdgesOnGPU, means_on_gpu
+from training.networks.edges.neighbours import Edges, has_triton
 from training.networks.layers import BatchNorm, he_normal
-from training.networks.neighbours import Edges, has_triton
-from training.networks.segments import segment_sums
+from training.networks.rows.segments import segment_sums
 
 __all__ = ["EdgeConv"]
 
@@ -37,7 +37,7 @@ class EdgeConv(nn.Module):
     Attributes
     ----------
     edge_kind : torch.dtype or None
-        On a GPU, the precision of edges and of the products on them (see `DevicePass`); None: single.
+        On a GPU, the precision of edges and of the products on them (see `EdgesOnGPU`); None: single.
     """
 
     edge_kind: torch.dtype | None = None
@@ -79,25 +79,25 @@ class EdgeConv(nn.Module):
         """Return the same as `plain` by numba's kernels; at least 2 edges."""
         norms, weights = self._norms, self._weights
         if self.training:
-            means, *statistics = EdgePass.apply(edges, tuple(norm.eps for norm in norms), own, other, *self._parts())
+            means, *statistics = EdgesOnCPU.apply(edges, tuple(norm.eps for norm in norms), own, other, *self._parts())
             self._update(statistics, len(edges.source))
             return means
         if torch.is_grad_enabled():
             return self.plain(own, other, edges)
-        return edge_means(edges, own, other, [norm.affine_of_running() for norm in norms], weights)
+        return means_on_cpu(edges, own, other, [norm.affine_of_running() for norm in norms], weights)
 
     def on_device(self, own: Tensor, other: Tensor, edges: Edges) -> Tensor:
         """Return the same as `plain` by Triton's kernels; at least 2 edges."""
         norms, weights = self._norms, self._weights
         if self.training:
-            means, *statistics = DevicePass.apply(
+            means, *statistics = EdgesOnGPU.apply(
                 edges, tuple(norm.eps for norm in norms), self.edge_kind, own, other, *self._parts()
             )
             self._update(statistics, len(edges.source))
             return means
         if torch.is_grad_enabled():
             return self.plain(own, other, edges)
-        return device_means(edges, own, other, [norm.line_of_running() for norm in norms], weights, self.edge_kind)
+        return means_on_gpu(edges, own, other, [norm.line_of_running() for norm in norms], weights, self.edge_kind)
 
     @property
     def _norms(self) -> list[BatchNorm]:

@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from training.networks import edge_kernels, row_kernels
+from training.networks import norm_kernels
 from training.networks.norm import gradient_of_norm, norm_of_sums
+from training.networks.rows import kernels
 from training.networks.threads import side_by_side
 
-__all__ = ["RowPass"]
+__all__ = ["NormReLU"]
 
 
-class RowPass(torch.autograd.Function):
+class NormReLU(torch.autograd.Function):
     """``max(0, norm(z))`` with the norm's statistics of these rows, or the sums of that over each jet's rows."""
 
     @staticmethod
@@ -55,15 +56,15 @@ class RowPass(torch.autograd.Function):
 
         def measure(share: slice) -> NDArray[np.float64]:
             sums = np.zeros((2, rows.shape[1]))
-            edge_kernels.add_sums(rows[share], sums[0], sums[1])
+            norm_kernels.add_sums(rows[share], sums[0], sums[1])
             return sums
 
         def activate(share: slice) -> None:
             if ends is None:
-                edge_kernels.activate(rows[share], norm.gain, norm.bias, result[share])
+                norm_kernels.activate(rows[share], norm.gain, norm.bias, result[share])
             else:
                 of_jets = ends[share.start : share.stop + 1]
-                row_kernels.activate_and_sum(rows, weights, of_jets, norm.gain, norm.bias, result[share])
+                kernels.activate_and_sum(rows, weights, of_jets, norm.gain, norm.bias, result[share])
 
         with side_by_side() as run:
             norm = norm_of_sums(sum(run(measure, _shares(len(rows)))), len(rows), gain, bias, epsilon)
@@ -87,16 +88,16 @@ class RowPass(torch.autograd.Function):
             sums = np.zeros((2, rows.shape[1]))
             if ends is None:
                 part = (rows[share], norm.gain, norm.bias, above[share], g[share])
-                row_kernels.open_gradient(*part, sums[0], sums[1])
+                norm_kernels.open_gradient(*part, sums[0], sums[1])
                 return sums
             of_jets = ends[share.start : share.stop + 1]
             mine = slice(int(of_jets[0]), int(of_jets[-1]))
-            row_kernels.spread_gradient(above[share], ctx.weights, of_jets, g)
-            edge_kernels.relu_gradient(rows[mine], norm.gain, norm.bias, g[mine], sums[0], sums[1])
+            kernels.spread_gradient(above[share], ctx.weights, of_jets, g)
+            norm_kernels.relu_gradient(rows[mine], norm.gain, norm.bias, g[mine], sums[0], sums[1])
             return sums
 
         def through_norm(slope: NDArray[Any], level: NDArray[Any]) -> Callable[[slice], None]:
-            return lambda share: edge_kernels.norm_gradient(rows[share], norm.gain, slope, level, g[share])
+            return lambda share: norm_kernels.norm_gradient(rows[share], norm.gain, slope, level, g[share])
 
         with side_by_side() as run:
             sums = sum(run(close, _shares(len(above))))

@@ -1,7 +1,7 @@
-"""numba kernels on flat rows: what surrounds the matrix products of `training.networks.row_pass`.
+"""numba kernels on flat rows: sums over each jet's rows, and their gradient, for `training.networks.rows`.
 
-Arrays: ``z``, ``g`` [N, C] per row, ``offsets`` int64 [n + 1] the rows of each jet, ``above`` the gradient that comes
-in, [N, C] or, where rows are summed with K weights each, [n, K C]. Otherwise as in `training.networks.edge_kernels`.
+Arrays: ``z``, ``g`` [N, C] per row, ``offsets`` int64 [n + 1] the rows of each jet, ``above`` [n, K C] the gradient
+that comes in where rows are summed with K weights each.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from coffea_mljec.numerics.jit import njit
-from training.networks.edge_kernels import SHORT
 
-__all__ = ["activate_and_sum", "open_gradient", "spread_gradient"]
+__all__ = ["activate_and_sum", "spread_gradient"]
 
 
 @njit()
@@ -50,24 +49,3 @@ def spread_gradient(above: Any, weights: Any, offsets: Any, g: Any) -> None:
                 weight = weights[e, k]
                 for c in range(width):
                     g[e, c] += weight * above[j, k * width + c]
-
-
-@njit()
-def open_gradient(z: Any, gain: Any, bias: Any, above: Any, g: Any, total: Any, products: Any) -> None:
-    """Set g to ``above`` where the ReLU is open, 0 elsewhere; add the sums of g and of g z."""
-    n, width = z.shape
-    zero = z.dtype.type(0)
-    some, some_products = np.zeros(width, z.dtype), np.zeros(width, z.dtype)
-    for first in range(0, n, SHORT):
-        some[:] = 0
-        some_products[:] = 0
-        for e in range(first, min(first + SHORT, n)):
-            for c in range(width):
-                g[e, c] = above[e, c] if z[e, c] * gain[c] + bias[c] > zero else zero
-            # In a loop of its own: with all arrays in one, the compiler gives up on vectors.
-            for c in range(width):
-                some[c] += g[e, c]
-                some_products[c] += g[e, c] * z[e, c]
-        for c in range(width):
-            total[c] += some[c]
-            products[c] += some_products[c]

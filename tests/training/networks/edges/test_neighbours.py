@@ -12,7 +12,7 @@ from coffea_mljec.models.kernels.neighbours import edge_offsets, nearest_neighbo
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
 
-from training.networks.neighbours import edges_in_torch, find_edges  # noqa: E402
+from training.networks.edges.neighbours import edges_in_torch, find_edges  # noqa: E402
 
 
 def plain(points: np.ndarray, offsets: np.ndarray, k: int) -> list[list[int]]:
@@ -90,7 +90,7 @@ def test_memory_of_the_search_in_torch_is_bounded(monkeypatch: pytest.MonkeyPatc
     points = np.random.default_rng(5).normal(size=(90, 2)).astype(np.float32)
     offsets = np.concatenate([[0], np.cumsum([20, 0, 3, 30, 1, 36])]).astype(np.int64)
     source, _ = nearest_neighbours(points, offsets, 5)
-    monkeypatch.setattr("training.networks.neighbours._PAIRS", 1300)
+    monkeypatch.setattr("training.networks.edges.neighbours._PAIRS", 1300)
     edges = edges_in_torch(torch.from_numpy(points), torch.from_numpy(offsets), 5)
     assert torch.equal(edges.source, torch.from_numpy(source))
 

@@ -15,8 +15,8 @@ from torch.autograd.function import once_differentiable
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.numerics.jit import njit
-from training.networks.row_kernels import spread_gradient
-from training.networks.segments import rows_of, segment_sums
+from training.networks.rows.kernels import spread_gradient
+from training.networks.rows.segments import rows_of, segment_sums
 from training.networks.standardisation import Standardisation
 
 __all__ = ["jet_sums", "pool_weights", "share_columns", "to_rows"]

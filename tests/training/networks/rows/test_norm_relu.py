@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
 
 from training.networks.layers import Block  # noqa: E402
-from training.networks.row_pass import RowPass  # noqa: E402
+from training.networks.rows.norm_relu import NormReLU  # noqa: E402
 
 COUNTS = (3, 0, 1, 40, 0, 17, 2, 0)
 OFFSETS = torch.from_numpy(np.concatenate([[0], np.cumsum(COUNTS)]).astype(np.int64))
@@ -48,14 +48,14 @@ def test_gradients_are_those_of_finite_differences(ways: int) -> None:
     torch.manual_seed(1)
     z, gain, bias = (torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((N, 3), (3,), (3,)))
     pool = (torch.rand(N, ways, dtype=torch.float64), OFFSETS) if ways else None
-    assert torch.autograd.gradcheck(lambda *a: RowPass.apply(*a, 1e-3, pool)[0], (z, gain, bias))
+    assert torch.autograd.gradcheck(lambda *a: NormReLU.apply(*a, 1e-3, pool)[0], (z, gain, bias))
 
 
 def test_rows_far_from_zero_keep_their_precision() -> None:
     """Mean 300, deviation 1: sums in single precision over all rows would lose the variance."""
     torch.manual_seed(2)
     z = 300 + torch.randn(200_000, 1)
-    _, mean, variance = RowPass.apply(z, torch.ones(1), torch.zeros(1), 1e-3, None)
+    _, mean, variance = NormReLU.apply(z, torch.ones(1), torch.zeros(1), 1e-3, None)
     assert float(mean) == pytest.approx(float(z.double().mean()), abs=1e-4)
     assert float(variance) == pytest.approx(float(z.double().var(correction=0)), rel=0.01)
 
@@ -63,6 +63,6 @@ def test_rows_far_from_zero_keep_their_precision() -> None:
 def test_a_nan_stays_one() -> None:
     z = torch.randn(10, 2)
     z[3, 1] = torch.nan
-    out = RowPass.apply(z, torch.ones(2), torch.zeros(2), 1e-3, None)[0]
+    out = NormReLU.apply(z, torch.ones(2), torch.zeros(2), 1e-3, None)[0]
     assert torch.isnan(out[:, 1]).all()
     assert torch.isfinite(out[:, 0]).all()

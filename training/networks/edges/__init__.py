@@ -1,0 +1,1 @@
+"""The layers on edges of a ParticleNet: which rows are neighbours, and their convolution on a CPU and on a GPU."""
