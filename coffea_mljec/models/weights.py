@@ -165,10 +165,11 @@ def add_jet_sums(
 ) -> None:
     """`coffea_mljec.models.kernels.rows.through` with offsets."""
     widest = max([x.shape[1], *(padded_width(int(width)) for width in layers.widths[1:])])
-    room = np.empty((3, min(TILE, len(x)) * widest), np.float32)
+    here, there, value = np.empty((3, min(TILE, len(x)) * widest), np.float32)
+    # One-dimensional: reshaping takes numba a while to compile.
     through(
-        np.ascontiguousarray(x), offsets, columns.index, columns.scale, layers.widths, layers.weights, layers.biases,
-        floor, room, out, at,
+        np.ascontiguousarray(x).reshape(-1), x.shape[1], offsets, columns.index, columns.scale, layers.widths,
+        layers.weights, layers.biases, floor, here, there, value, out.reshape(-1), out.shape[1], at,
     )  # fmt: skip
 
 

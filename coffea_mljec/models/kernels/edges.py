@@ -16,7 +16,6 @@ from coffea_mljec.numerics.jit import njit
 __all__ = ["convolve", "mean_of_jets"]
 
 
-@njit()
 def convolve(nodes: Any, source: Any, starts: Any, widths: Any, weights: Any, biases: Any, tile: int) -> Any:
     """Return ``relu(shortcut + mean_j psi(relu(own_i + other_j)))`` for every row i, over its neighbours j.
 
@@ -39,14 +38,23 @@ def convolve(nodes: Any, source: Any, starts: Any, widths: Any, weights: Any, bi
     -------
     float32 array, shape (N, widths[-1])
     """
+    room = min(tile, int(starts[-1])) * int(widths.max())
+    here, there = np.empty(room, nodes.dtype), np.empty(room, nodes.dtype)
+    out = np.empty((len(starts) - 1, int(widths[-1])), nodes.dtype)
+    _convolve(
+        nodes.reshape(-1), nodes.shape[1], source, starts, widths, weights, biases, tile, here, there, out.reshape(-1)
+    )
+    return out
+
+
+@njit()
+def _convolve(
+    said: Any, width: int, source: Any, starts: Any, widths: Any, weights: Any, biases: Any, tile: int, here: Any,
+    there: Any, out: Any,
+) -> None:  # fmt: skip
+    """As `convolve`, with one-dimensional arrays and room for a tile: numba takes longer to compile what makes them."""
     n = len(starts) - 1
     n_first, n_last = widths[0], widths[-1]
-    width = nodes.shape[1]
-    said = nodes.reshape(nodes.size)
-    out = np.empty(n * n_last, nodes.dtype)
-    edges_kept = min(tile, starts[n])
-    here = np.empty(edges_kept * np.max(widths), nodes.dtype)
-    there = np.empty(edges_kept * np.max(widths), nodes.dtype)
     first = 0
     while first < n:
         begin = starts[first]
@@ -63,12 +71,11 @@ def convolve(nodes: Any, source: Any, starts: Any, widths: Any, weights: Any, bi
         for i in range(first, last):
             at = (starts[i] - begin) * n_last
             heard = starts[i + 1] - starts[i]
-            share = nodes.dtype.type(1.0 / heard)
+            share = said.dtype.type(1.0 / heard)
             shortcut = i * width + 2 * n_first
             for c in range(0, n_last, LANES):
                 mean_relu(here, at + c, n_last, heard, share, said, shortcut + c, out, i * n_last + c)
         first = last
-    return out.reshape(n, n_last)
 
 
 @njit()
@@ -80,6 +87,7 @@ def mean_of_jets(rows: Any, offsets: Any, out: Any) -> None:
         for i in range(offsets[j], offsets[j + 1]):
             for c in range(rows.shape[1]):
                 out[j, c] += rows[i, c]
-        size = max(offsets[j + 1] - offsets[j], 1)
+        size = offsets[j + 1] - offsets[j]
+        size = size if size > 1 else 1
         for c in range(rows.shape[1]):
             out[j, c] /= size

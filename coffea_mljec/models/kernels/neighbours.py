@@ -59,7 +59,11 @@ def nearest_neighbours(
         )
     starts = edge_offsets(offsets, k)
     source = np.empty(int(starts[-1]), np.int64)
-    _fill(np.ascontiguousarray(points), offsets, starts, k, ranked, source)
+    largest = int(np.diff(offsets).max(initial=0))
+    # `LANES` rows of a jet side by side, and no more than that: what lies beyond the last row is never looked at.
+    places = -(-largest // LANES) * LANES
+    columns, square, best = (np.empty(rows * places, points.dtype) for rows in (points.shape[1], largest, k))
+    _fill(np.ascontiguousarray(points), offsets, starts, k, ranked, columns, square, best, source)
     return source, starts
 
 
@@ -72,15 +76,11 @@ def edge_offsets(offsets: npt.NDArray[np.int64], k: int) -> npt.NDArray[np.int64
 
 
 @njit()
-def _fill(points: Any, offsets: Any, starts: Any, k: int, ranked: bool, source: Any) -> None:
-    largest = 0
-    for j in range(len(offsets) - 1):
-        largest = max(largest, offsets[j + 1] - offsets[j])
-    # `LANES` rows of a jet side by side, and no more than that: what lies beyond the last row is never looked at.
-    places = (largest + LANES - 1) // LANES * LANES
-    columns = np.zeros(points.shape[1] * places, points.dtype)
-    square = np.empty(largest * places, points.dtype)
-    best = np.empty(k * places, points.dtype)
+def _fill(
+    points: Any, offsets: Any, starts: Any, k: int, ranked: bool, columns: Any, square: Any, best: Any, source: Any
+) -> None:
+    """Set ``source``; ``columns``, ``square`` and ``best`` are room for the largest jet, made by the caller: allocating
+    takes numba as long to compile as the search."""
     for j in range(len(offsets) - 1):
         first = offsets[j]
         size = offsets[j + 1] - first
@@ -129,10 +129,11 @@ def _kth_smallest(square: Any, size: int, stride: int, k: int, best: Any) -> Non
         for i in range(0, stride, LANES):
             at = other * stride + i
             # From the largest that may change down to the second; the first has nothing below it but itself.
-            for place in range(min(k - 1, other), 0, -1):
+            for place in range(k - 1 if k - 1 < other else other, 0, -1):
                 merge(square, at, best, place * stride + i, (place - 1) * stride + i)
             for lane in range(i, i + LANES):
-                best[lane] = min(best[lane], square[other * stride + lane])
+                value = square[other * stride + lane]
+                best[lane] = value if value < best[lane] else best[lane]
 
 
 @njit()

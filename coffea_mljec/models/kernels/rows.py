@@ -93,15 +93,17 @@ def layers(
 
 @njit()
 def through(
-    x: Any, offsets: Any, index: Any, scale: Any, widths: Any, weights: Any, biases: Any, floor: float, room: Any,
-    out: Any, at: int,
+    rows: Any, n_features: int, offsets: Any, index: Any, scale: Any, widths: Any, weights: Any, biases: Any,
+    floor: float, here: Any, there: Any, value: Any, total: Any, stride: int, at: int,
 ) -> None:  # fmt: skip
-    """Add the sum over each jet's rows of what the layers make of a row to the columns from ``at`` on of ``out``; or,
-    without offsets, set the rows of ``out`` to what the layers make of each.
+    """Add the sum over each jet's rows of what the layers make of a row to the columns from ``at`` on of ``total``; or,
+    without offsets, set the rows of ``total`` to what the layers make of each.
 
     Parameters
     ----------
-    x : contiguous float32 array, shape (N, F)
+    rows : one-dimensional float32 array
+        Row r is ``rows[r * n_features:][:n_features]``; N of them.
+    n_features : int
     offsets : int64 array, shape (n + 1,)
         Jet j has the rows ``offsets[j]:offsets[j + 1]``; the last offset is N. Or empty.
     index, scale : ndarray
@@ -110,16 +112,14 @@ def through(
         As of `coffea_mljec.models.weights.Layers`.
     floor : float32
         Of the last layer; 0 for a ReLU.
-    room : float32 array, shape (3, any)
-        For `TILE` rows of the widest input or output of a layer.
-    out : contiguous float32 array, shape (n, at least ``at`` + `width_of` the last layer)
-        (N, `width_of` the last layer) without offsets.
+    here, there, value : one-dimensional float32 array
+        Room for `TILE` rows of the widest input or output of a layer.
+    total : one-dimensional float32 array
+        Jet j is ``total[j * stride:][:stride]``; without offsets, row r with a stride of `width_of` the last layer.
+    stride, at : int
     """
-    n_rows, n_features = x.shape
-    rows = x.reshape(x.size)
-    here, there, value = room[0], room[1], room[2]
+    n_rows = len(rows) // n_features
     width = width_of(widths[-1])
-    total = out.reshape(out.size)
     jet = 0
     for first in range(0, n_rows, TILE):
         n = n_rows - first
@@ -141,5 +141,5 @@ def through(
             end = offsets[jet + 1]
             end = end if end < first + n else first + n
             for c in range(0, width, LANES):
-                add_rows(here, (row - first) * width + c, width, end - row, total, jet * out.shape[1] + at + c)
+                add_rows(here, (row - first) * width + c, width, end - row, total, jet * stride + at + c)
             row = end

@@ -14,10 +14,9 @@ torch = pytest.importorskip("torch", reason="torch is not installed: pip install
 os.environ["TRITON_INTERPRET"] = "1"
 pytest.importorskip("triton", reason="triton comes with torch's builds for GPUs: pip install triton")
 
+from tests.training.networks.jets import COUNTS, offsets_of  # noqa: E402
 from training.networks.edges.convolution import EdgeConv  # noqa: E402
 from training.networks.edges.neighbours import edges_in_numba, edges_in_triton  # noqa: E402
-
-from .jets import COUNTS, offsets_of  # noqa: E402
 
 MANY = (*COUNTS, 30, 17, 18)
 
