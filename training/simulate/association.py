@@ -94,7 +94,9 @@ def associate(
             pull_xy, pull_z = d0 / tracks[i, _D0_ERR], distance / tracks[i, _DZ_ERR]
             # The adaptive fit: half a weight at a chi2 of about 5 (2.5^2 less the track's own pull), none at 4^2.
             chi2 = pull_xy**2 + (pull_z / detector.vertex_pull) ** 2
-            unused = detector.vertex_unused if best == 0 else detector.vertex_unused_pileup
+            unused = detector.vertex_unused_pileup
+            if best == 0:
+                unused = detector.vertex_unused_soft if tracks[i, 0] < 0.5 else detector.vertex_unused
             if chi2 < 16.0 and rng.random() > unused:
                 code = 7 if chi2 < 5.0 else 6
             elif distance < 0.1 and pull_z < 5.0 and tracks[i, _DZ_ERR] < 0.05:

@@ -33,7 +33,7 @@ def hadron_sigma(energy: float, eta: float, detector: Detector) -> float:
     if eta <= detector.barrel_eta:
         worse = 1.0 + detector.hadron_growth * eta * eta
         constant, stochastic = worse * detector.hadron_constant, worse * detector.hadron_stochastic
-        noise = worse * detector.hadron_noise
+        noise = (1.0 + detector.hadron_noise_growth * eta * eta) * detector.hadron_noise
     elif eta <= detector.tracker_eta:
         constant, stochastic = detector.hadron_constant_endcap, detector.hadron_stochastic_endcap
         noise = detector.hadron_noise_endcap
@@ -44,9 +44,15 @@ def hadron_sigma(energy: float, eta: float, detector: Detector) -> float:
 
 
 @njit()
-def _uncracked(rng: np.random.Generator, eta: float, detector: Detector) -> float:
-    """Draw the fraction of its energy that a particle at ``eta`` >= 0 does not lose between two calorimeters."""
-    lost = detector.crack_loss * math.exp(-abs(eta - detector.crack_eta) / detector.crack_width)
+def _uncracked(rng: np.random.Generator, eta: float, light: bool, detector: Detector) -> float:
+    """Draw the fraction of its energy that a particle at ``eta`` >= 0 does not lose between two calorimeters.
+
+    ``light`` particles, electrons and photons, meet the crack of the ECAL, hadrons that of the HCAL.
+    """
+    if light:
+        lost = detector.ecal_crack_loss * math.exp(-abs(eta - detector.ecal_crack_eta) / detector.ecal_crack_width)
+    else:
+        lost = detector.crack_loss * math.exp(-abs(eta - detector.crack_eta) / detector.crack_width)
     lost += detector.edge_loss * math.exp(-abs(eta - detector.hf_eta) / detector.edge_width)
     return 1.0 - min(lost, 0.5) * 2.0 * rng.random() if lost > 0.01 else 1.0
 
@@ -107,7 +113,7 @@ def deposit(
         e = energy[i]
         root = math.sqrt(e)
         light = kind[i] <= ELECTRON
-        whole = _uncracked(rng, eta, detector)
+        whole = _uncracked(rng, eta, light, detector)
         if eta >= detector.hf_eta:
             if light:
                 sigma = math.hypot(detector.hf_em_constant * e, detector.hf_em_stochastic * root)
@@ -125,7 +131,7 @@ def deposit(
         forward = eta > detector.barrel_eta
         response = whole
         if eta > detector.tracker_eta:
-            response *= detector.gap_response
+            response *= detector.gap_em_response if light else detector.gap_response
         elif forward and not light:
             response *= detector.endcap_response
         if light:
@@ -137,7 +143,8 @@ def deposit(
             em[i] = _fluctuate(rng, e * response, sigma)
             continue
         if forward:
-            response *= 1.0 + detector.endcap_rise * math.log(max(e, 1.0) / detector.endcap_pivot)
+            rise = detector.gap_rise if eta > detector.tracker_eta else detector.endcap_rise
+            response *= 1.0 + rise * math.log(max(e, 1.0) / detector.endcap_pivot)
         response *= hadron_response(e, detector) * detector.response_scale
         seen = _fluctuate(rng, e, hadron_sigma(e, eta, detector)) * response
         if rng.random() < detector.ecal_mip_probability:

@@ -37,6 +37,17 @@ def test_separated_vertices() -> None:
     assert set(quality[500:][~removed]) == {5}
 
 
+def test_soft_tracks_of_the_primary_vertex_are_seldom_used_in_it() -> None:
+    none = np.zeros(2000)
+    quality, from_pv, _, _ = run(none, none, [9.0], pt=0.49)
+    assert set(quality) == {5, 7}
+    assert (quality == 5).mean() == pytest.approx(DETECTOR.vertex_unused_soft, abs=0.03)
+    assert (from_pv >= 2).all()
+    # CHS removes pileup's all the same.
+    _, from_pv, _, _ = run(none + 3.0, none + 1.0, [4.0], pt=0.49, vertex_efficiency=1.0, vertex_unused_pileup=0.0)
+    assert not from_pv.any()
+
+
 def test_association_quality_follows_the_cuts_of_cmssw() -> None:
     none = np.zeros(200)
     # Two pulls beyond the fit's cut: a small weight; beyond four: unused, but close in z.

@@ -8,7 +8,8 @@ import pytest
 from training.simulate.calorimeter import deposit, hadron_response, hadron_sigma
 from training.simulate.detector import DETECTOR
 
-BARREL = 1.0 + 1.44 * DETECTOR.hadron_growth  # at |eta| 1.2
+#: Factors at |eta| 1.2 on the constant and stochastic terms, and on the noise.
+BARREL, NOISE = 1.0 + 1.44 * DETECTOR.hadron_growth, 1.0 + 1.44 * DETECTOR.hadron_noise_growth
 
 
 def deposits(kind: int, energy: float, eta: float = 0.3, n: int = 20_000, **changes: float) -> tuple[float, float]:
@@ -44,12 +45,14 @@ def test_mean_deposit_of_hadrons(energy: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("eta", "scale", "where"), [(0.0, 1.0, ""), (1.2, BARREL, ""), (2.0, 1.0, "_endcap"), (2.7, 1.0, "_gap")]
+    ("eta", "scale", "louder", "where"),
+    [(0.0, 1.0, 1.0, ""), (1.2, BARREL, NOISE, ""), (2.0, 1.0, 1.0, "_endcap"), (2.7, 1.0, 1.0, "_gap")],
 )
-def test_sigma_of_hadrons_against_its_formula(eta: float, scale: float, where: str) -> None:
+def test_sigma_of_hadrons_against_its_formula(eta: float, scale: float, louder: float, where: str) -> None:
     constant, stochastic, noise = (
-        scale * getattr(DETECTOR, f"hadron_{term}{where}") for term in ("constant", "stochastic", "noise")
+        getattr(DETECTOR, f"hadron_{term}{where}") for term in ("constant", "stochastic", "noise")
     )
+    constant, stochastic, noise = scale * constant, scale * stochastic, louder * noise
     energy = np.array([0.5, 8.0, 300.0])
     sigma = [hadron_sigma(e, eta, DETECTOR) for e in energy]
     twin = np.sqrt((constant * energy) ** 2 + stochastic**2 * energy + noise**2)
@@ -64,10 +67,18 @@ def test_energy_is_lost_between_calorimeters(eta: float, name: str) -> None:
     assert sum(deposits(5, 100.0, 0.3)) == pytest.approx(sum(deposits(5, 100.0, 0.3, crack_loss=0.0)), rel=5e-3)
 
 
-def test_photons_that_do_not_convert_are_seen_whole() -> None:
-    em, had = deposits(1, 40.0, conversion_loss=0.0)
+@pytest.mark.parametrize("eta", [0.3, DETECTOR.crack_eta, 2.0, 2.6])
+def test_photons_that_do_not_convert_are_seen_whole(eta: float) -> None:
+    # At the crack between the HCAL's barrel and endcap too, which lies behind the ECAL.
+    em, had = deposits(1, 40.0, eta, conversion_loss=0.0, edge_loss=0.0, gap_em_response=1.0)
     assert had == 0.0
     assert em == pytest.approx(40.0, rel=2e-3)
+
+
+def test_photons_lose_energy_between_the_parts_of_the_ecal_and_in_the_material() -> None:
+    whole = deposits(1, 40.0, DETECTOR.ecal_crack_eta, ecal_crack_loss=0.0)[0]
+    lost = deposits(1, 40.0, DETECTOR.ecal_crack_eta)[0]
+    assert lost / whole == pytest.approx(1.0 - DETECTOR.ecal_crack_loss, abs=0.01)
     assert deposits(1, 2.0)[0] < 1.95
 
 

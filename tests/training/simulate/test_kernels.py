@@ -121,12 +121,15 @@ def test_fluctuations_keep_mean_and_width(energy: float, sigma: float) -> None:
     assert _fluctuate(rng, 0.0, 1.0) == _fluctuate(rng, -1.0, 1.0) == 0.0
 
 
+@pytest.mark.parametrize("light", [True, False])
 @pytest.mark.parametrize("eta", [0.0, 1.2, 1.3, 1.5, 2.9, 2.964, 4.0])
-def test_losses_between_calorimeters(eta: float) -> None:
+def test_losses_between_calorimeters(eta: float, light: bool) -> None:
     rng = np.random.default_rng(5)
-    lost = DETECTOR.crack_loss * np.exp(-abs(eta - DETECTOR.crack_eta) / DETECTOR.crack_width)
+    which = "ecal_crack" if light else "crack"
+    loss, place, width = (getattr(DETECTOR, f"{which}_{part}") for part in ("loss", "eta", "width"))
+    lost = loss * np.exp(-abs(eta - place) / width)
     lost += DETECTOR.edge_loss * np.exp(-abs(eta - DETECTOR.hf_eta) / DETECTOR.edge_width)
-    drawn = np.array([_uncracked(rng, eta, DETECTOR) for _ in range(5000)])
+    drawn = np.array([_uncracked(rng, eta, light, DETECTOR) for _ in range(5000)])
     if lost <= 0.01:
         assert (drawn == 1.0).all()
         return
