@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import coffea_mljec as mljec
-from coffea_mljec import workers
+from coffea_mljec import defaults, workers
 from coffea_mljec.met import Type1MET
 from coffea_mljec.nano import quiet_coffea
 from coffea_mljec.payloads import read_text
@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("--pt", type=float, nargs="+", help="edges of the pT bins (GeV)")
     parser.add_argument("--eta", type=float, nargs="+", help="edges of the |eta| bins; the first one is the reference")
     parser.add_argument("--estimator", choices=("rms", "quantile", "core"), help=ESTIMATOR)
-    parser.add_argument("--replicas", type=int, default=20)
+    parser.add_argument("--replicas", type=int, default=defaults.IN_SITU_REPLICAS)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--min-events", type=int, default=100, help="cells with fewer events are not printed")
     parser.add_argument("-o", "--output", type=Path, help="a JSON file for all numbers")
@@ -122,8 +122,8 @@ def main() -> None:
     if arguments.output is not None:
         arguments.output.write_text(json.dumps(summary.to_dict(), indent=1, allow_nan=False) + "\n")
     if arguments.report is not None:
-        part: dict[str, Any] = {"dijets" if arguments.what == "dijet" else "balance": summary}
-        write_report(None, arguments.report, formats=("png",), **part)
+        name = "dijets" if arguments.what == "dijet" else "balance"
+        write_report({name: summary}, arguments.report, formats=("png",))
 
 
 if __name__ == "__main__":

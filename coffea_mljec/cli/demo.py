@@ -18,6 +18,8 @@ from coffea_mljec.workers import ExecutorKind, executor, run
 __all__ = ["demo"]
 
 SAMPLE = "mljec_sample.root"
+ENERGY = 13.0
+"""TeV, of the sample."""
 CORRECTED = "corrected_jets.root"
 
 
@@ -56,7 +58,8 @@ def demo(
         with executor(kind, workers, desc="Validating") as where:
             outcome = run(where, {"mljec_sample": [str(sample)]}, judge, chunk_size=chunk_size)
         corrected = write_friend(sample, folder / CORRECTED, network, force=True)
-    report = write_report(outcome.result, folder, standard.name, clouds=clouds)
+    summary = judge.summary(outcome.result, standard=standard.name)
+    report = write_report({"response": summary}, folder, energy=ENERGY, clouds=clouds)
     print_report(report)
     _say_where(folder, report, corrected.path, corrected.jets)
 

@@ -57,8 +57,14 @@ def report(
     met: Annotated[str | None, typer.Option(help="Missing momentum for the balance; none without it.")] = None,
     plots: Annotated[bool, typer.Option(help="Draw the figures (needs matplotlib and mplhep).")] = True,
     label: Annotated[
-        str, typer.Option(help="Above the figures: whose jets these are. The first word is bold.")
-    ] = "coffea-mljec simulation",
+        str | None,
+        typer.Option(
+            help="Above the figures: whose jets these are. The first word is bold. Default: what the files say."
+        ),
+    ] = None,
+    energy: Annotated[
+        float | None, typer.Option(metavar="TEV", help="Centre-of-mass energy, above the figures.")
+    ] = None,
     title: Annotated[str, typer.Option(help="Of the page.")] = "Jet energy corrections compared",
     running: Running,
 ) -> None:
@@ -83,14 +89,14 @@ def report(
         some = nano.events(0, min(_EVENTS_FOR_DISPLAY, nano.entries))
         simulation = gen_collection in some.fields
         clouds = find_clouds(some, providers, collection, gen_collection)
-    options: dict[str, Any] = {"weight": weight, "replicas": replicas}
+    shared: dict[str, Any] = {"weight": weight, "replicas": replicas}
     judges: dict[str, Any] = {}
     if simulation:
-        judges["response"] = ResponseProcessor(providers, collection, gen_collection, **options)
+        judges["response"] = ResponseProcessor(providers, collection, gen_collection, **shared)
     if dijets:
-        judges["dijets"] = DijetProcessor(providers, collection, gen_collection, **options)
+        judges["dijets"] = DijetProcessor(providers, collection, gen_collection, **shared)
     if balance is not None:
-        judges["balance"] = BalanceProcessor(providers, balance.value, collection, gen_collection, met=met, **options)
+        judges["balance"] = BalanceProcessor(providers, balance.value, collection, gen_collection, met=met, **shared)
     found: dict[str, Any] = {}
     skipped: set[Any] = set()
     with running.executor("chunk", "Measuring") as run:
@@ -103,15 +109,19 @@ def report(
             outcome = process(run, plan, judge, skip_bad=running.skip_bad)
             found[name] = outcome.result
             skipped |= set(outcome.skipped)
+    standard_name = AsStored.name if path is None else path.name
+    options: dict[str, dict[str, Any]] = {
+        "response": {"standard": standard_name},
+        "dijets": {"coarse": True},
+        "balance": {"coarse": True},
+    }
     written = write_report(
-        found.get("response"),
+        {name: judge.summary(found[name], **options[name]) for name, judge in judges.items()},
         folder,
-        AsStored.name if path is None else path.name,
         formats=("png", "pdf") if plots else (),
         label=label,
+        energy=energy,
         title=title,
-        dijets=judges["dijets"].summary(found["dijets"]) if dijets else None,
-        balance=judges["balance"].summary(found["balance"]) if balance is not None else None,
         clouds=clouds,
         made={
             "command": shlex.join(["mljec", *sys.argv[1:]]),

@@ -80,7 +80,8 @@ def validate(
         checkpoints = Checkpoints(folder / "checkpoints", resume=resume)
         outcome = process(run, plan, judge, skip_bad=running.skip_bad, checkpoints=checkpoints)
     name_of_standard = AsStored.name if standard_provider is None else standard_provider.name
-    report = write_report(outcome.result, folder, name_of_standard, formats=("png", "pdf") if plots else ())
+    summary = judge.summary(outcome.result, standard=name_of_standard)
+    report = write_report({"response": summary}, folder, formats=("png", "pdf") if plots else ())
     checkpoints.clear()
     print_report(report)
     if outcome.resumed:

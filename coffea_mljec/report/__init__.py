@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from coffea_mljec.report.files import Report, write_report
-from coffea_mljec.validation.response.jet_display import Cloud, find_clouds
+from coffea_mljec.validation.response.clouds import Cloud, find_clouds
 
 __all__ = ["Cloud", "Report", "find_clouds", "write_report"]

@@ -5,36 +5,35 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.report.page import page
-from coffea_mljec.report.sections import about, sections
-from coffea_mljec.validation.balance.figures import draw_balance
-from coffea_mljec.validation.balance.summary import BalanceSummary
-from coffea_mljec.validation.common.measured import added_histograms
-from coffea_mljec.validation.common.style import LABEL, style
-from coffea_mljec.validation.dijet.figures import draw_dijets
-from coffea_mljec.validation.dijet.summary import DijetSummary
-from coffea_mljec.validation.response.figures import draw
-from coffea_mljec.validation.response.jet_display import Cloud, draw_cloud
-from coffea_mljec.validation.response.summary import Summary, summarise
-from coffea_mljec.validation.response.table import markdown
-from coffea_mljec.validation.response.trend_figures import draw_trends
+from coffea_mljec.support.atomic import whole_file, write_bytes, write_text
+from coffea_mljec.validation.common.caption import Caption
+from coffea_mljec.validation.common.measurement import MeasurementSummary
+from coffea_mljec.validation.common.section import Drawing, Picture, Section
+from coffea_mljec.validation.common.style import style
+from coffea_mljec.validation.registry import MEASUREMENTS
+from coffea_mljec.validation.response.clouds import Cloud
+from coffea_mljec.validation.response.jet_display import cloud_section, draw_clouds
+from coffea_mljec.validation.response.summary import Summary
 
-__all__ = ["TITLE", "Report", "write_report"]
+__all__ = ["FORMATS", "TITLE", "Report", "write_report"]
 
 TITLE = "Jet energy corrections compared"
+FORMATS = ("png", "pdf", "svg")
+"""Of the figures."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """Where the report lies, and the numbers themselves; `summary` and `table` are None without a response."""
+    """Where the report lies, and the numbers of the response; `summary` and `table` are None without one."""
 
     summary: Summary | None
     numbers: Path
@@ -44,15 +43,13 @@ class Report:
 
 
 def write_report(
-    accumulated: Mapping[str, Mapping[str, Any]] | None,
+    results: Mapping[str, MeasurementSummary],
     out_dir: str | os.PathLike[str],
-    standard: str = "standard",
     *,
     formats: Sequence[str] = ("png", "pdf"),
-    label: str = LABEL,
+    label: str | None = None,
+    energy: float | None = None,
     title: str = TITLE,
-    dijets: DijetSummary | None = None,
-    balance: BalanceSummary | None = None,
     clouds: Sequence[Cloud] = (),
     made: Mapping[str, str] | None = None,
 ) -> Report:
@@ -60,23 +57,21 @@ def write_report(
 
     Parameters
     ----------
-    accumulated : mapping or None
-        Dataset -> output of `ResponseProcessor`, accumulated over chunks. All datasets are added up. None on data.
+    results : mapping of str to MeasurementSummary
+        Name of a measurement (`coffea_mljec.validation.registry.MEASUREMENTS`) -> its summary.
     out_dir : path
         Created if it does not exist.
-    standard : str
-        The provider that the others are compared to.
     formats : sequence of str
-        Of the plots: ``"png"``, ``"pdf"``, ``"svg"``; none for no plots (matplotlib is then not needed), also on the
-        page.
-    label : str
-        Written above each plot: whose jets these are. The first word is set bold.
+        Of the plots, out of `FORMATS`; none for no plots (matplotlib is then not needed), also on the page.
+    label : str, optional
+        Written above each plot: whose jets these are. The first word is set bold. By default what the events say of
+        themselves: this project's simulation, or simulation or data of NanoAOD.
+    energy : float, optional
+        Centre-of-mass energy in TeV, for the plots; by default what the datasets' metadata say (``sqrt_s``).
     title : str
         Of the page.
-    dijets : DijetSummary, optional
-    balance : BalanceSummary, optional
     clouds : sequence of Cloud
-        Jets to display, from `coffea_mljec.validation.response.jet_display.find_clouds`.
+        Jets to display, from `coffea_mljec.validation.response.clouds.find_clouds`.
     made : mapping of str to str, optional
         How the report was made, for the end of the page; the package's version is added.
 
@@ -87,67 +82,105 @@ def write_report(
     Raises
     ------
     InputError
-        If there is nothing to report, or the standard or a format is unknown.
+        If there is nothing to report, or a measurement or a format is unknown.
     """
-    unknown = sorted(set(formats) - {"png", "pdf", "svg"})
-    if unknown:
-        raise InputError(f"unknown plot formats {unknown}; choose from png, pdf, svg.")
-    if not accumulated and dijets is None and balance is None:
-        raise InputError(
-            "nothing to report: no response, no dijets, no balance. Did the run see any events, and were files skipped?"
-        )
-    summary = summarise(accumulated, standard) if accumulated else None
+    _check(results, formats)
     made = {**(made or {}), "made with": f"coffea-mljec {version('coffea-mljec')}, coffea {version('coffea')}"}
     folder = Path(out_dir)
     (folder / "plots" if formats else folder).mkdir(parents=True, exist_ok=True)
 
-    numbers, table, whole = folder / "numbers.json", folder / "table.md", folder / "report.html"
-    found: dict[str, Any] = {} if summary is None else summary.to_dict()
-    found |= {} if dijets is None else {"dijets": dijets.to_dict()}
-    found |= {} if balance is None else {"balance": balance.to_dict()}
-    found |= {"jets": [cloud.to_dict() for cloud in clouds], "made": made}
-    text = json.dumps(found, indent=1, allow_nan=False)
-    _write(numbers, lambda part: part.write_text(text + "\n", encoding="utf-8"))
-    if summary is not None:
-        words = markdown(summary)
-        _write(table, lambda part: part.write_text(words, encoding="utf-8"))
-    pictures: dict[str, bytes] = {}
+    numbers = folder / "numbers.json"
+    write_text(numbers, json.dumps(_numbers(results, clouds, made), indent=1, allow_nan=False) + "\n")
+    table = _write_tables(results, folder / "table.md")
+    captions = {name: summary.caption(label, energy) for name, summary in results.items()}
+    drawings = _drawings(results, captions, clouds)
+    pictures, plots = _write_figures(drawings, folder / "plots", formats) if formats else ({}, [])
+    parts = [replace(part, pictures=tuple(pictures.get(part.anchor, ()))) for part in _sections(results, clouds)]
+    whole = folder / "report.html"
+    write_text(whole, page(title, _about(results), parts, made))
+    summary = results.get("response")
+    return Report(summary if isinstance(summary, Summary) else None, numbers, table, whole, plots)
+
+
+def _check(results: Mapping[str, MeasurementSummary], formats: Sequence[str]) -> None:
+    unknown = sorted(set(formats) - set(FORMATS))
+    if unknown:
+        raise InputError(f"unknown plot formats {unknown}; choose from {', '.join(FORMATS)}.")
+    strange = sorted(set(results) - set(MEASUREMENTS))
+    if strange:
+        raise InputError(f"unknown measurements {strange}; there are {', '.join(MEASUREMENTS)}.")
+    if not results:
+        raise InputError(
+            f"nothing to report: {', '.join(f'no {name}' for name in MEASUREMENTS)}. Did the run see any events, and "
+            "were files skipped?"
+        )
+
+
+def _numbers(
+    results: Mapping[str, MeasurementSummary], clouds: Sequence[Cloud], made: Mapping[str, str]
+) -> dict[str, Any]:
+    """The response's numbers by themselves, those of others under their name."""
+    found: dict[str, Any] = {name: summary.to_dict() for name, summary in results.items()}
+    response = found.pop("response", {})
+    return response | found | {"jets": [cloud.to_dict() for cloud in clouds], "made": dict(made)}
+
+
+def _write_tables(results: Mapping[str, MeasurementSummary], path: Path) -> Path | None:
+    """The tables of those measurements that have them in markdown."""
+    writers = {name: measurement.markdown for name, measurement in MEASUREMENTS.items() if name in results}
+    texts = [writer(results[name]) for name, writer in writers.items() if writer is not None]
+    if not texts:
+        return None
+    write_text(path, "\n".join(texts))
+    return path
+
+
+def _drawings(
+    results: Mapping[str, MeasurementSummary], captions: Mapping[str, Caption], clouds: Sequence[Cloud]
+) -> Iterator[Drawing]:
+    """All figures, one after another; each is to be saved before the next is asked for."""
+    for name, measurement in MEASUREMENTS.items():
+        if name in results:
+            yield from measurement.draw(results[name], captions[name])
+    yield from draw_clouds(clouds, next(iter(captions.values())).whose)
+
+
+def _write_figures(
+    drawings: Iterator[Drawing], folder: Path, formats: Sequence[str]
+) -> tuple[dict[str, list[Picture]], list[Path]]:
+    """The figures of each section as PNG for the page, and the files of all formats."""
+    pictures: dict[str, list[Picture]] = defaultdict(list)
     plots: list[Path] = []
-    if formats:
-
-        def save(name: str, figure: Any) -> None:
+    with style():
+        for drawing in drawings:
             image = io.BytesIO()
-            figure.savefig(image, format="png")
-            pictures[name] = image.getvalue()
+            drawing.figure.savefig(image, format="png")
+            pictures[drawing.section].append(Picture(drawing.name, image.getvalue(), drawing.caption, drawing.wide))
             for extension in formats:
-                path = folder / "plots" / f"{name}.{extension}"
+                path = folder / f"{drawing.name}.{extension}"
                 if extension == "png":
-                    _write(path, lambda part: part.write_bytes(image.getvalue()))
+                    write_bytes(path, image.getvalue())
                 else:
-                    _write(path, partial(figure.savefig, format=extension))
+                    with whole_file(path) as temporary:
+                        drawing.figure.savefig(temporary, format=extension)
                 plots.append(path)
-
-        with style():
-            if accumulated and summary is not None:
-                draw(summary, added_histograms(accumulated, summary.datasets, "response"), save, label)
-                draw_trends(summary, save, label)
-            if dijets is not None:
-                draw_dijets(dijets, save, label)
-            if balance is not None:
-                draw_balance(balance, save, label)
-            for number, cloud in enumerate(clouds, start=1):
-                save(f"jet_{number}", draw_cloud(cloud, label))
-    parts = sections(summary, dijets, balance, clouds, pictures)
-    html = page(title, about(summary, dijets, balance), parts, made)
-    _write(whole, lambda part: part.write_text(html, encoding="utf-8"))
-    return Report(summary, numbers, None if summary is None else table, whole, plots)
+    return pictures, plots
 
 
-def _write(path: Path, writer: Callable[[Path], Any]) -> None:
-    """Write to a temporary name beside `path`, then rename: nobody ever sees half a file."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        writer(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+def _sections(results: Mapping[str, MeasurementSummary], clouds: Sequence[Cloud]) -> list[Section]:
+    """The parts of the page, in reading order."""
+    parts = [
+        part
+        for name, measurement in MEASUREMENTS.items()
+        if name in results
+        for part in measurement.sections(results[name])
+    ]
+    parts.append(cloud_section(clouds))
+    return sorted(parts, key=lambda part: part.last)
+
+
+def _about(results: Mapping[str, MeasurementSummary]) -> str:
+    """A few sentences at the head of the page: what was compared, on how much."""
+    providers = next(iter(results.values())).providers
+    about = (measurement.about(results[name]) for name, measurement in MEASUREMENTS.items() if name in results)
+    return " ".join([f"Compared: {', '.join(providers)}.", *about])

@@ -13,10 +13,12 @@ import pytest
 from coffea_mljec.report import Cloud
 from coffea_mljec.validation.balance.summary import BalanceCell, BalancePoint, BalanceSummary
 from coffea_mljec.validation.common.measured import NO_GENERATOR, Measured
-from coffea_mljec.validation.dijet.summary import AlphaPoint, DijetCell, DijetSummary, Distribution
+from coffea_mljec.validation.dijet.cells import AlphaPoint, DijetCell, Distribution
+from coffea_mljec.validation.dijet.summary import DijetSummary
 from tests.validation.conftest import Toy
 
 PROVIDERS = ["standard", "model"]
+SAMPLE = {"origin": {"NanoAOD simulation": 5000}, "jets": {"AK4 PUPPI": 5000}, "sqrt_s": {"13.6 TeV": 5000}}
 
 
 @pytest.fixture(scope="session")
@@ -49,8 +51,8 @@ def dijets(data: bool = False) -> DijetSummary:
                         Distribution(provider, pair, eta, pt, edges, counts, None if data else counts[::-1])
                     )
     return DijetSummary(
-        PROVIDERS, ["toy"], 30, {"events": 5000}, {"events": 5000, "two_jets": 4000}, "quantiles", [0.0, 1.3],
-        eta_edges, pt_edges, cells, distributions,
+        PROVIDERS, ["toy"], 30, {"events": 5000}, SAMPLE, {"events": 5000, "two_jets": 4000}, "quantiles",
+        eta_edges, pt_edges, [0.0, 1.3], cells, distributions,
     )  # fmt: skip
 
 
@@ -65,8 +67,8 @@ def balance() -> BalanceSummary:
         for pt in ([30.0, 60.0], [60.0, 120.0])
     ]  # fmt: skip
     return BalanceSummary(
-        "Z boson", "PuppiMET", PROVIDERS, ["toy"], 30, {"events": 900}, {"events": 900, "pair": 800}, "quantile",
-        [0.0, 1.3], [30.0, 60.0, 120.0], cells,
+        PROVIDERS, ["toy"], 30, {"events": 900}, SAMPLE, {"events": 900, "pair": 800}, "quantile",
+        [0.0, 1.3], [30.0, 60.0, 120.0], "Z boson", "PuppiMET", cells,
     )  # fmt: skip
 
 

@@ -12,10 +12,12 @@ import pytest
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.report import write_report
-from coffea_mljec.validation.balance.figures import balance_table, draw_balance
+from coffea_mljec.validation.balance.figures import draw_balance
+from coffea_mljec.validation.balance.sections import balance_table
 from coffea_mljec.validation.common.measured import Measured
 from coffea_mljec.validation.common.style import style
-from coffea_mljec.validation.dijet.figures import dijet_table, draw_dijets
+from coffea_mljec.validation.dijet.figures import draw_dijets
+from coffea_mljec.validation.dijet.sections import dijet_table
 from coffea_mljec.validation.response.summary import summarise
 from coffea_mljec.validation.response.trend import Trend
 from coffea_mljec.validation.response.trend_figures import draw_trends
@@ -23,10 +25,8 @@ from tests.report.conftest import balance, dijets
 
 
 def drawn(draw: Any, summary: Any) -> dict[str, Any]:
-    figures: dict[str, Any] = {}
     with style():
-        draw(summary, figures.__setitem__, "coffea-mljec simulation")
-    return figures
+        return {drawing.name: drawing.figure for drawing in draw(summary, summary.caption())}
 
 
 def heights(axes: Any, number: int) -> list[float]:
@@ -98,7 +98,7 @@ def test_trends_draw_what_the_summary_holds(toy: Any) -> None:
 
 
 def test_a_report_of_dijets_alone(tmp_path: Path) -> None:
-    report = write_report(None, tmp_path, dijets=dijets(data=True), formats=())
+    report = write_report({"dijets": dijets(data=True)}, tmp_path, formats=())
     assert report.summary is None
     assert report.table is None
     numbers = json.loads(report.numbers.read_text())

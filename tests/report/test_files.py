@@ -11,13 +11,14 @@ import pytest
 
 from coffea_mljec.errors import InputError, MLJECError
 from coffea_mljec.report import write_report
+from coffea_mljec.validation import summarise
 
 
 def test_writes_numbers_tables_and_plots(toy: Any, tmp_path: Path) -> None:
     import matplotlib
 
     before = dict(matplotlib.rcParams)
-    report = write_report(toy.accumulated, tmp_path / "new" / "folder", formats=("png",))
+    report = write_report({"response": summarise(toy.accumulated)}, tmp_path / "new" / "folder", formats=("png",))
     assert dict(matplotlib.rcParams) == before
     assert json.loads(report.numbers.read_text())["providers"] == ["standard", "model"]
     assert report.table.read_text().startswith("**By flavour")
@@ -29,11 +30,18 @@ def test_writes_numbers_tables_and_plots(toy: Any, tmp_path: Path) -> None:
     assert written == {report.numbers, report.table, report.page, *report.plots}
 
 
-def test_nothing_filled_makes_empty_plots_and_tables(toy: Any, tmp_path: Path) -> None:
-    report = write_report(toy.make({"standard": "standard"}, keep=0), tmp_path, formats=("pdf",))
+def test_nothing_filled_makes_no_plots_and_no_rows(toy: Any, tmp_path: Path) -> None:
+    report = write_report(
+        {"response": summarise(toy.make({"standard": "standard"}, keep=0))}, tmp_path, formats=("pdf",)
+    )
+    assert report.plots == []
+    assert "Left out: 12 of 12 rows, with too few jets." in report.table.read_text()
+
+
+def test_plots_in_other_formats(toy: Any, tmp_path: Path) -> None:
+    report = write_report({"response": summarise(toy.accumulated)}, tmp_path, formats=("pdf",))
     assert len(report.plots) == 8
     assert all(path.read_bytes().startswith(b"%PDF-") for path in report.plots)
-    assert "too few" in report.table.read_text()
 
 
 def test_without_plots_matplotlib_is_not_needed(toy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,15 +53,15 @@ def test_without_plots_matplotlib_is_not_needed(toy: Any, tmp_path: Path, monkey
         return imported(name, *arguments, **options)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    assert write_report(toy.accumulated, tmp_path, formats=()).plots == []
+    assert write_report({"response": summarise(toy.accumulated)}, tmp_path, formats=()).plots == []
     with pytest.raises(MLJECError, match=r"pip install 'coffea-mljec\[plot\]'"):
-        write_report(toy.accumulated, tmp_path)
+        write_report({"response": summarise(toy.accumulated)}, tmp_path)
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_half_one(
     toy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_report(toy.accumulated, tmp_path, formats=())
+    write_report({"response": summarise(toy.accumulated)}, tmp_path, formats=())
     old = (tmp_path / "numbers.json").read_bytes()
 
     def fail(self: Path, text: str, **options: Any) -> None:
@@ -62,12 +70,12 @@ def test_a_failed_write_leaves_the_old_file_and_no_half_one(
 
     monkeypatch.setattr(Path, "write_text", fail)
     with pytest.raises(RuntimeError, match="disk full"):
-        write_report(toy.accumulated, tmp_path, formats=())
+        write_report({"response": summarise(toy.accumulated)}, tmp_path, formats=())
     assert (tmp_path / "numbers.json").read_bytes() == old
     assert sorted(path.name for path in tmp_path.iterdir()) == ["numbers.json", "report.html", "table.md"]
 
 
 def test_unknown_format_is_refused_before_anything_is_written(toy: Any, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"unknown plot formats \['jpg'\]; choose from png, pdf, svg"):
-        write_report(toy.accumulated, tmp_path / "none", formats=("jpg",))
+        write_report({"response": summarise(toy.accumulated)}, tmp_path / "none", formats=("jpg",))
     assert not (tmp_path / "none").exists()

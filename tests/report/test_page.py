@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from coffea_mljec.report import write_report
-from coffea_mljec.report.page import Picture, Section, page
+from coffea_mljec.report.page import page
+from coffea_mljec.validation import summarise
+from coffea_mljec.validation.common.section import Picture, Section
 from coffea_mljec.validation.common.table import Table
 from tests.report.conftest import balance, cloud, dijets
 
@@ -58,8 +60,8 @@ def read(text: str) -> Reader:
 def whole(toy: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("report")
     return write_report(
-        toy.accumulated, folder, formats=("png",), dijets=dijets(), balance=balance(), clouds=[cloud()],
-        made={"command": "mljec report a.root <b>"}, title="A & B",
+        {"response": summarise(toy.accumulated), "dijets": dijets(), "balance": balance()}, folder,
+        formats=("png",), clouds=[cloud()], made={"command": "mljec report a.root <b>"}, title="A & B",
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from coffea_mljec.defaults import REPLICAS
 from coffea_mljec.errors import InputError
 from coffea_mljec.support.atomic import whole_file, write_text
+from coffea_mljec.validation.common.style import LABEL, style
 from coffea_mljec.validation.response.figures import draw
 from coffea_mljec.validation.response.summary import Measured, Summary
 from training.evaluate.figures_of_merit import card_metrics, provider_numbers, region_numbers
@@ -28,8 +29,9 @@ from training.learning.sampling import SamplingSettings
 
 __all__ = ["evaluate"]
 
-LABEL = "coffea-mljec simulation"
 
+#: What a summary holds for figures alone.
+_FOR_FIGURES = ("coarse", "distributions")
 #: Summaries of which the curves in fine bins are kept.
 _WITH_CURVES = ("after", "mix")
 
@@ -105,7 +107,7 @@ def evaluate(
         read_evaluated_jets(productions, providers | again, cache, max_files, progress, workers), again
     )
     replica_weights = replicas_of(jets, replicas)
-    response, summaries = _summaries(jets, closed(jets, payloads), replica_weights)
+    summaries = _summaries(jets, closed(jets, payloads), replica_weights)
     test_losses = losses(jets, jets.pt, replica_weights, SamplingSettings())
     losses_again = losses(jets, pt_again, replica_weights, SamplingSettings())
     times = time_per_jet(jets.files[0], providers)
@@ -130,7 +132,7 @@ def evaluate(
         "variants": others,
     }
     _write(output, content, summaries)
-    draw(summaries["after"], response, _saver(output), LABEL)
+    _draw(summaries["after"], output)
     return output
 
 
@@ -144,12 +146,11 @@ def _refuse_shared(productions: Sequence[Path], closure_from: Sequence[Path]) ->
 
 def _summaries(
     jets: EvaluatedJets, after: Mapping[str, NDArray[np.float64]], replica_weights: NDArray[np.uint8]
-) -> tuple[Any, dict[str, Summary]]:
-    """Return the histogram of responses after the closure, and the summaries that `report` takes."""
+) -> dict[str, Summary]:
+    """Return the summaries that `report` takes."""
     physical, mix = spectrum_weights(jets), closure_weights(jets)
-    filled = fill(jets, after, replica_weights)
-    return filled["response"], {
-        "after": summary_of(filled, STANDARD),
+    return {
+        "after": summary_of(fill(jets, after, replica_weights), STANDARD),
         "before": summary_of(fill(jets, jets.pt, replica_weights), STANDARD),
         "spectrum": summary_of(fill(jets, after, replica_weights, physical), STANDARD),
         "mix": summary_of(fill(jets, after, replica_weights, mix), STANDARD),
@@ -169,7 +170,8 @@ def _write(output: Path, content: Mapping[str, Any], summaries: Mapping[str, Sum
 def _compact(summary: Summary, curves: bool) -> dict[str, Any]:
     """Return a summary as plain data; the curves in fine bins, most of it, only if asked for."""
     data = summary.to_dict()
-    return data if curves else {name: part for name, part in data.items() if name != "curves"}
+    dropped = _FOR_FIGURES if curves else ("curves", *_FOR_FIGURES)
+    return {name: part for name, part in data.items() if name not in dropped}
 
 
 def _rounded(value: Any) -> Any:
@@ -185,10 +187,9 @@ def _rounded(value: Any) -> Any:
     return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
-def _saver(folder: Path) -> Callable[[str, Any], None]:
-    def save(name: str, figure: Any) -> None:
-        with whole_file(folder / f"{name}.png") as temporary:
-            # A report is kept in the repository: fewer points an inch than the default.
-            figure.savefig(temporary, format="png", dpi=65)
-
-    return save
+def _draw(summary: Summary, folder: Path) -> None:
+    with style():
+        for drawing in draw(summary, summary.caption(LABEL)):
+            with whole_file(folder / f"{drawing.name}.png") as temporary:
+                # A report is kept in the repository: fewer points an inch than the default.
+                drawing.figure.savefig(temporary, format="png", dpi=65)

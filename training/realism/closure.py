@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from coffea_mljec.validation.response.figures import COLOURS, MARKERS
+from coffea_mljec.validation.common.style import COLOURS, MARKERS
 from training.realism.drawing import centres, head, panels, pt_axis
 from training.realism.jets import SimulatedJets
 from training.realism.row import Part, Row

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coffea_mljec.validation.response.figures import LABEL
+from coffea_mljec.validation.common.style import LABEL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coffea_mljec.validation.common.binning import FINE_EDGES, INTERVALS, PT_EDGES, REGIONS, SIX_FLAVOURS, pt_slice
-from coffea_mljec.validation.response.figures import COLOURS, MARKERS
+from coffea_mljec.validation.common.style import COLOURS, MARKERS
 from training.realism.drawing import centres, head, panels, pt_axis
 from training.realism.jets import SimulatedJets
 from training.realism.row import Part, Row

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.payloads import Payload
-from coffea_mljec.validation.response.figures import COLOURS
+from coffea_mljec.validation.common.style import COLOURS
 from training.realism.drawing import TARGET, head, panels
 from training.realism.jets import SimulatedJets
 from training.realism.row import Part, Row

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from coffea_mljec.errors import InputError
 from coffea_mljec.payloads import Payload
 from coffea_mljec.support.atomic import whole_file, write_text
-from coffea_mljec.validation.response.figures import style
+from coffea_mljec.validation.common.style import style
 from training.realism.closure import closure
 from training.realism.composition import composition
 from training.realism.constants import adjusted_constants

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from coffea_mljec.validation.response.figures import COLOURS
+from coffea_mljec.validation.common.style import COLOURS
 from training.realism.drawing import TARGET, head, panels, pt_axis, text_inside
 from training.realism.jets import SimulatedJets
 from training.realism.row import Part, Row

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from coffea_mljec.validation.common.binning import REGIONS, SIX_FLAVOURS
-from coffea_mljec.validation.response.figures import COLOURS
+from coffea_mljec.validation.common.style import COLOURS
 from training.realism.drawing import head, panels, pt_axis
 from training.realism.flavours import CODES
 from training.realism.jets import THINNED, SimulatedJets

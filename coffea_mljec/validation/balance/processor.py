@@ -23,27 +23,18 @@ import awkward as ak
 import hist
 import numpy as np
 import numpy.typing as npt
-from coffea import processor
 
 from coffea_mljec import defaults
 from coffea_mljec.errors import InputError, MissingBranchError
-from coffea_mljec.nano.jagged import flat_column, offsets_of
+from coffea_mljec.nano.jagged import flat_column
 from coffea_mljec.numerics.geometry import delta_r2
 from coffea_mljec.numerics.jit import njit
 from coffea_mljec.validation.balance.reference import REFERENCES, Reference, find_reference
 from coffea_mljec.validation.balance.summary import BalanceSummary, summarise_balance
 from coffea_mljec.validation.common.binning import steps
-from coffea_mljec.validation.common.events import (
-    Chunk,
-    JetCorrector,
-    check_events,
-    check_providers,
-    checked_edges,
-    corrected_pt,
-    generator_pt,
-    open_chunk,
-)
+from coffea_mljec.validation.common.events import Chunk, FlatDirections, JetCorrector
 from coffea_mljec.validation.common.filling import fill
+from coffea_mljec.validation.common.in_situ import BACK_TO_BACK, ETA_LIMIT, InSituProcessor
 from coffea_mljec.validation.common.pairing import leading_jets, separation
 
 __all__ = [
@@ -73,11 +64,9 @@ BALANCE_EDGES: _Floats = steps((-1.0, 0.3, 0.1), (0.3, 0.6, 0.02), (0.6, 1.4, 0.
 
 QUANTITIES = ("pt_balance", "mpf", "gen_balance", "response")
 
-_BACK_TO_BACK = 2.7
 _SECOND_PT, _SECOND_SHARE = 15.0, 0.3
 _OVERLAP = 0.4
 _PROPAGATED_PT = 15.0
-_ETA_LIMIT = 5.2
 
 
 class METCorrector(Protocol):
@@ -88,7 +77,7 @@ class METCorrector(Protocol):
         ...
 
 
-class BalanceProcessor(processor.ProcessorABC):
+class BalanceProcessor(InSituProcessor):
     """Fills histograms of the balance of jets against a Z boson or a photon, for any providers, on data or simulation.
 
     Parameters
@@ -138,70 +127,35 @@ class BalanceProcessor(processor.ProcessorABC):
         pt_edges: Sequence[float] = BALANCE_PT,
         eta_edges: Sequence[float] = BALANCE_ETA,
     ) -> None:
-        check_providers(providers, replicas)
+        super().__init__(providers, collection, gen_collection, weight, replicas, max_dr, pt_edges, eta_edges)
         if reference not in REFERENCES:
             raise InputError(f"unknown reference {reference!r}; choose one of {', '.join(REFERENCES)}.")
         if isinstance(met, Mapping) and (lacking := sorted(set(providers) - set(met))):
             raise InputError(f"met names nothing for the providers {lacking}: give one METCorrector for each.")
-        self.providers = dict(providers)
         self.reference = reference
-        self.collection = collection
-        self.gen_collection = gen_collection
         self.met = dict(met) if isinstance(met, Mapping) else met
-        self.weight = weight
-        self.replicas = replicas
-        self.max_dr = max_dr
         self.lepton_pt = lepton_pt
         self.photon_pt = photon_pt
-        self.pt_edges = checked_edges("pt_edges", pt_edges)
-        self.eta_edges = checked_edges("eta_edges", eta_edges)
 
-    def process(self, events: ak.Array) -> dict[str, dict[str, Any]]:
-        """Measure one chunk.
-
-        Parameters
-        ----------
-        events : NanoEvents
-            Eager or virtual, of data or simulation.
-
-        Returns
-        -------
-        dict
-            See the notes of the class.
-
-        Raises
-        ------
-        InputError
-            If `events` is no array of events or has no such jets; if its weights are not finite; if a provider returns
-            another number of jets.
-        MissingBranchError
-            If event numbers, the leptons or photons, the MET or the weight's branch are missing.
-        """
-        check_events(events, self.collection, self.weight)
+    def _measure(self, events: ak.Array, chunk: Chunk) -> dict[str, Any]:
         if isinstance(self.met, str) and self.met not in ak.fields(events):
             raise MissingBranchError(
                 f"the MPF needs {self.met}, which the events do not have; name another MET "
                 f"({[name for name in ak.fields(events) if 'MET' in name] or 'there is none'}) or give met=None."
             )
-        chunk = open_chunk(events, self.weight, self.replicas)
         reference = find_reference(events, self.reference, self.lepton_pt, self.photon_pt)
         jets = _Jets.of(events, self.collection, reference, len(chunk))
-        simulated = self.gen_collection in ak.fields(events)
-        pt_gen = generator_pt(events, self.collection, self.gen_collection, self.max_dr) if simulated else None
-        balance = self._histogram()
+        pt_gen = self._generator_pt(events)
+        balance = self._empty()
         selected = {}
-        corrected = corrected_pt(self.providers, events, self.collection, jets.offsets)
-        for name, found in corrected.items():
+        for name, found in self._corrected(events, jets.where.offsets).items():
             usable = jets.free & np.isfinite(found.pt) & (found.pt > 0.0)
             rows = self._select(found.pt, jets, usable, reference)
             selected[name] = len(rows["at"])
             self._fill(balance, name, rows, found.pt, pt_gen, reference, self._met(events, name, found.pt, jets), chunk)
-        counts = {"events": len(chunk), "with_reference": len(reference.event), "simulated": simulated * len(chunk)}
-        return {chunk.dataset: {"balance": balance, "counts": counts, "selected": selected}}
-
-    def postprocess(self, accumulator: dict[str, Any]) -> dict[str, Any]:
-        """Return the accumulated chunks as they are; `summary` reads them."""
-        return accumulator
+        simulated = 0 if pt_gen is None else len(chunk)
+        counts = {"events": len(chunk), "with_reference": len(reference.event), "simulated": simulated}
+        return {"balance": balance, "counts": counts, "selected": selected}
 
     def summary(
         self,
@@ -209,10 +163,13 @@ class BalanceProcessor(processor.ProcessorABC):
         datasets: Iterable[str] | None = None,
         *,
         estimator: str = "quantile",
+        coarse: bool = False,
     ) -> BalanceSummary:
         """Turn what was accumulated into balances: see `summarise_balance`."""
         met = self.met if isinstance(self.met, str) or self.met is None else "type 1 of each provider"
-        return summarise_balance(accumulated, datasets, reference=self.reference, met=met, estimator=estimator)
+        return summarise_balance(
+            accumulated, datasets, reference=self.reference, met=met, estimator=estimator, coarse=coarse
+        )
 
     def _met(self, events: ak.Array, name: str, pt: _Floats, jets: _Jets) -> tuple[_Floats, _Floats] | None:
         """Return x and y of the MET that belongs to a provider's jets, of every event."""
@@ -223,27 +180,27 @@ class BalanceProcessor(processor.ProcessorABC):
         x, y = size * np.cos(angle), size * np.sin(angle)
         if isinstance(self.met, str):
             moved = np.where(jets.free & (pt > _PROPAGATED_PT), jets.pt_stored - pt, 0.0)
-            x = x + np.bincount(jets.event, moved * np.cos(jets.phi), len(x))
-            y = y + np.bincount(jets.event, moved * np.sin(jets.phi), len(y))
+            x = x + np.bincount(jets.event, moved * np.cos(jets.where.phi), len(x))
+            y = y + np.bincount(jets.event, moved * np.sin(jets.where.phi), len(y))
         return x, y
 
     def _select(
         self, pt: _Floats, jets: _Jets, usable: npt.NDArray[np.bool_], reference: Reference
     ) -> dict[str, npt.NDArray[Any]]:
         """Select events; return the row in the reference (``at``), of the leading jet, and their bins."""
-        first, second, _ = leading_jets(pt, jets.offsets, usable)
+        first, second, _ = leading_jets(pt, jets.where.offsets, usable)
         at = np.flatnonzero(first[reference.event] >= 0)
         one, two = first[reference.event[at]], second[reference.event[at]]
         pt_ref = reference.pt[at]
         second_pt = np.where(two >= 0, np.append(pt, 0.0)[two], 0.0)
-        eta_bin = np.digitize(np.abs(jets.eta[one]), self.eta_edges) - 1
+        eta_bin = np.digitize(np.abs(jets.where.eta[one]), self.eta_edges) - 1
         pt_bin = np.digitize(pt_ref, self.pt_edges) - 1
         kept = (
             (eta_bin < len(self.eta_edges) - 1)
             & (eta_bin >= 0)
             & (pt_bin < len(self.pt_edges) - 1)
             & (pt_bin >= 0)
-            & (separation(jets.phi[one], reference.phi[at]) > _BACK_TO_BACK)
+            & (separation(jets.where.phi[one], reference.phi[at]) > BACK_TO_BACK)
             & (second_pt < np.maximum(_SECOND_PT, _SECOND_SHARE * pt_ref))
         )
         return {
@@ -274,16 +231,12 @@ class BalanceProcessor(processor.ProcessorABC):
             where |= {"quantity": quantity, "provider": name}
             fill(histogram, value[kept], where, event[kept], chunk.weights, chunk.replica_weights)
 
-    def _histogram(self) -> hist.Hist[Any]:
-        return hist.Hist(
-            hist.axis.Integer(0, self.replicas + 1, name="replica", label="bootstrap replica", flow=False),
+    def _empty(self) -> hist.Hist[Any]:
+        return self._histogram(
             hist.axis.Variable(BALANCE_EDGES, name="balance", label="balance"),
-            hist.axis.Variable(self.pt_edges, name="pt", label="reference's pT (GeV)", flow=False),
-            hist.axis.Variable(self.eta_edges, name="abs_eta", label="jet's |eta|", flow=False),
+            *self._cell_axes("reference's pT (GeV)", "jet's |eta|"),
             hist.axis.Variable(BALANCE_ALPHA, name="alpha", label="second jet's pT / pt_ref", underflow=False),
             hist.axis.StrCategory(list(QUANTITIES), name="quantity", label="quantity", overflow=False),
-            hist.axis.StrCategory(list(self.providers), name="provider", label="provider", overflow=False),
-            storage="int64" if self.weight is None else "double",
         )
 
 
@@ -293,32 +246,30 @@ class _Jets:
 
     Attributes
     ----------
-    offsets, event : int64 arrays [n_events + 1] and [n_jets]
-    eta, phi, pt_stored : float64 arrays [n_jets]
-        `pt_stored` (GeV) as the file has it.
+    where : FlatDirections
+    event : int64 array [n_jets]
+    pt_stored : float64 array [n_jets]
+        In GeV, as the file has it.
     free : bool array [n_jets]
         Those that overlap no lepton or photon of the reference.
     """
 
-    offsets: _Ints
+    where: FlatDirections
     event: _Ints
-    eta: _Floats
-    phi: _Floats
     pt_stored: _Floats
     free: npt.NDArray[np.bool_]
 
     @classmethod
     def of(cls, events: ak.Array, collection: str, reference: Reference, n_events: int) -> _Jets:
-        jets = events[collection]
-        offsets = offsets_of(jets, collection)
-        eta, phi, pt = (
-            flat_column(jets[name], f"{collection}.{name}").astype(np.float64) for name in ("eta", "phi", "pt")
-        )
+        where = FlatDirections.of(events, collection)
+        pt = flat_column(events[collection]["pt"], f"{collection}.pt").astype(np.float64)
         place = np.full(n_events, -1, np.int64)
         place[reference.event] = np.arange(len(reference.event))
-        near = _overlapping(eta, phi, offsets, place, reference.eta_parts, reference.phi_parts, _OVERLAP**2)
-        event = np.repeat(np.arange(n_events), np.diff(offsets))
-        return cls(offsets, event, eta, phi, pt, ~near & (np.abs(eta) < _ETA_LIMIT))
+        near = _overlapping(
+            where.eta, where.phi, where.offsets, place, reference.eta_parts, reference.phi_parts, _OVERLAP**2
+        )
+        event = np.repeat(np.arange(n_events), np.diff(where.offsets))
+        return cls(where, event, pt, ~near & (np.abs(where.eta) < ETA_LIMIT))
 
 
 @njit()

@@ -2,7 +2,7 @@
 
 Medians by default: a balance has tails, and so has the response of photons and leptons, which moves means. The ratio of
 the reconstructed to the generator balance is formed of both medians, and extrapolated by a straight line in alpha, the
-cut on the second jet's pT over the reference's, through the ratios of all cuts above `MIN_SECOND_PT` GeV / pt_ref,
+cut on the second jet's pT over the reference's, through the ratios of all cuts above `in_situ.LOWEST_PT` GeV / pt_ref,
 weighted by the number of events. Every step is done in every bootstrap replica: points of one line share events, and
 both balances are those of the same events.
 """
@@ -10,42 +10,23 @@ both balances are those of the same events.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.numerics.quantiles import quantiles
-from coffea_mljec.validation.common.measured import (
-    NO_GENERATOR,
-    Measured,
-    added_counts,
-    added_histograms,
-    chosen_datasets,
-    measured,
-)
-from coffea_mljec.validation.common.statistics import line_at_zero
+from coffea_mljec.validation.common.accumulated import Accumulated
+from coffea_mljec.validation.common.in_situ import LOWEST_PT, Binned, InSituSummary, extrapolated
+from coffea_mljec.validation.common.measured import NO_GENERATOR, Measured, generated, measured
+from coffea_mljec.validation.common.merging import merged_axis, starts_of_merged
 from coffea_mljec.validation.common.widths import GAUSSIAN_IQR, location_and_width
 
-__all__ = [
-    "MIN_EVENTS",
-    "MIN_POINTS",
-    "MIN_SECOND_PT",
-    "BalanceCell",
-    "BalancePoint",
-    "BalanceSummary",
-    "summarise_balance",
-]
+__all__ = ["MIN_EVENTS", "BalanceCell", "BalancePoint", "BalanceSummary", "summarise_balance"]
 
 MIN_EVENTS = 50
 """Events below which a location is not given."""
-
-MIN_SECOND_PT = 15.0
-"""GeV: NanoAOD holds no jets below."""
-
-MIN_POINTS = 3
 
 _Floats = npt.NDArray[np.float64]
 
@@ -101,24 +82,21 @@ class BalanceCell:
 
 
 @dataclass(frozen=True)
-class BalanceSummary:
-    """All numbers of a balance measurement; `to_dict` is JSON-serialisable."""
+class BalanceSummary(InSituSummary):
+    """All numbers of a balance measurement.
+
+    Attributes
+    ----------
+    reference : str
+        What the jets are weighed against.
+    met : str or None
+        Which MET the MPF was made from; None for no MPF.
+    cells : list of BalanceCell
+    """
 
     reference: str
     met: str | None
-    providers: list[str]
-    datasets: list[str]
-    replicas: int
-    counts: dict[str, int]
-    selected: dict[str, int]
-    estimator: str
-    eta_edges: list[float]
-    pt_edges: list[float]
     cells: list[BalanceCell]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain dicts, lists, strings, ints, floats and None."""
-        return asdict(self)
 
 
 def summarise_balance(
@@ -128,6 +106,7 @@ def summarise_balance(
     reference: str,
     met: str | None,
     estimator: str = "quantile",
+    coarse: bool = False,
 ) -> BalanceSummary:
     """Turn what `BalanceProcessor` accumulated into balances.
 
@@ -143,40 +122,36 @@ def summarise_balance(
         Which MET the MPF was made from; None for no MPF.
     estimator : {"quantile", "core", "rms"}
         Location of a distribution: its median, that of its Gaussian core, or its mean.
+    coarse : bool
+        Join neighbouring bins of pT that hold too few events, as a small sample needs.
 
     Raises
     ------
     InputError
         If a dataset is missing, histograms do not add up, or the estimator is unknown.
     """
-    names = chosen_datasets(accumulated, datasets)
-    histogram = added_histograms(accumulated, names, "balance")
+    found = Accumulated(accumulated, datasets)
+    histogram = found.histogram("balance")
+    if coarse:
+        histogram = merged_axis(histogram, "pt", starts_of_merged(_events(histogram), MIN_EVENTS))
     axes = {axis.name: axis for axis in histogram.axes}
-    counts = added_counts(accumulated[name]["counts"] for name in names)
+    bins, simulated = Binned(histogram), found.counts("counts")["simulated"] > 0
     cells = []
     for p, provider in enumerate(axes["provider"]):
         # [eta, pt, quantity, alpha, replica, balance]
         content = np.transpose(histogram.view(flow=True)[..., p], (3, 2, 5, 4, 0, 1))
-        for e, eta in enumerate(pairwise(axes["abs_eta"].edges.tolist())):
-            for t, pt in enumerate(pairwise(axes["pt"].edges.tolist())):
-                part = dict(zip(axes["quantity"], content[e, t], strict=True))
-                if part["pt_balance"][:, 0].any():
-                    edges = axes["balance"].edges, axes["alpha"].edges
-                    found = _Cell(part, *edges, pt[0], met, counts["simulated"] > 0, estimator)
-                    cells.append(found.summed_up(provider, list(eta), list(pt)))
-    return BalanceSummary(
-        reference=reference,
-        met=met,
-        providers=list(axes["provider"]),
-        datasets=names,
-        replicas=int(axes["replica"].size) - 1,
-        counts=counts,
-        selected=added_counts(accumulated[name]["selected"] for name in names),
-        estimator=estimator,
-        eta_edges=axes["abs_eta"].edges.tolist(),
-        pt_edges=axes["pt"].edges.tolist(),
-        cells=cells,
-    )
+        for e, eta, t, pt in bins.cells():
+            part = dict(zip(axes["quantity"], content[e, t], strict=True))
+            if part["pt_balance"][:, 0].any():
+                edges = axes["balance"].edges, axes["alpha"].edges
+                cells.append(_Cell(part, *edges, pt[0], met, simulated, estimator).summed_up(provider, eta, pt))
+    return BalanceSummary(**bins.shared(found, estimator), reference=reference, met=met, cells=cells)
+
+
+def _events(histogram: Any) -> npt.NDArray[np.int64]:
+    """Events of the first provider in bins of |eta| and pT."""
+    content = histogram.view(flow=True)[0, ..., histogram.axes["quantity"].index("pt_balance"), 0]
+    return np.rint(content.sum(axis=(0, 3)).T).astype(np.int64)
 
 
 class _Cell:
@@ -196,7 +171,7 @@ class _Cell:
         self.estimator = estimator
         self.edges = edges
         # Cuts below the softest jets that there are would cut nothing.
-        self.cuts = [(k, float(a)) for k, a in enumerate(alpha_edges[1:]) if a * pt_low >= MIN_SECOND_PT]
+        self.cuts = [(k, float(a)) for k, a in enumerate(alpha_edges[1:]) if a * pt_low >= LOWEST_PT]
         self.absent = {} if met is not None else {"mpf": "no MET"}
         if not simulated:
             self.absent |= {"gen_balance": NO_GENERATOR, "response": NO_GENERATOR}
@@ -222,11 +197,7 @@ class _Cell:
 
     def ratio_extrapolated(self) -> Measured:
         """The ratio at alpha = 0."""
-        numbers = np.array([self.number("gen_balance", slice(k + 1)) for k, _ in self.cuts], np.float64)
-        if len(self.cuts) < MIN_POINTS or numbers[0] < MIN_EVENTS:
-            return measured(np.full(1, np.nan))
-        ratios = np.stack([self.ratio(slice(k + 1)) for k, _ in self.cuts])
-        return measured(line_at_zero(np.array([alpha for _, alpha in self.cuts]), ratios, numbers))
+        return extrapolated(self.cuts, lambda bins: self.number("gen_balance", bins), self.ratio, MIN_EVENTS)
 
     def summed_up(self, provider: str, eta: list[float], pt: list[float]) -> BalanceCell:
         """Everything that a summary says of the cell."""
@@ -235,7 +206,6 @@ class _Cell:
         with np.errstate(divide="ignore", invalid="ignore"):
             width = (quartile[:, 2] - quartile[:, 0]) / (GAUSSIAN_IQR * quartile[:, 1])
         known = "gen_balance" not in self.absent
-        none = Measured(None, None, NO_GENERATOR)
         enough = self.number("gen_balance", whole) >= MIN_EVENTS
         return BalanceCell(
             provider=provider,
@@ -246,8 +216,8 @@ class _Cell:
             mpf=self.measured("mpf", whole),
             gen_balance=self.measured("gen_balance", whole),
             response=self.measured("response", whole),
-            ratio=measured(self.ratio(whole), enough) if known else none,
-            ratio_extrapolated=self.ratio_extrapolated() if known else none,
+            ratio=measured(self.ratio(whole), enough) if known else generated(None),
+            ratio_extrapolated=self.ratio_extrapolated() if known else generated(None),
             width=measured(width, self.number("pt_balance", whole) >= MIN_EVENTS),
             alpha=[
                 BalancePoint(

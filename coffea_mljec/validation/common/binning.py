@@ -30,6 +30,7 @@ __all__ = [
     "flavour_index",
     "jet_histogram",
     "pt_slice",
+    "replica_histogram",
     "response_histogram",
     "steps",
 ]
@@ -96,7 +97,7 @@ for _code, _name in _CODES.items():
 def flavour_code(
     hadron_flavour: npt.NDArray[np.integer], parton_flavour: npt.NDArray[np.integer]
 ) -> npt.NDArray[np.int64]:
-    """PDG id without sign: the hadron flavour if it is not 0, else |parton flavour| (DESIGN section 4)."""
+    """PDG id without sign: the hadron flavour if it is not 0, else |parton flavour|."""
     hadron = np.abs(np.asarray(hadron_flavour).astype(np.int64))
     return np.where(hadron != 0, hadron, np.abs(np.asarray(parton_flavour).astype(np.int64)))
 
@@ -116,31 +117,39 @@ def flavour_index(
     return _INDEX_OF_CODE[np.where(known, code, 0)]
 
 
-def response_histogram(providers: Sequence[str], replicas: int, weighted: bool) -> hist.Hist[Any]:
-    """An empty histogram of the response.
+def replica_histogram(axes: Iterable[Any], providers: Sequence[str], replicas: int, weighted: bool) -> hist.Hist[Any]:
+    """An empty histogram for a sample and its bootstrap replicas, one for each provider.
 
     Parameters
     ----------
+    axes : iterable of hist axes
+        Between the axes ``replica`` and ``provider``; that of the value that is measured comes first.
     providers : sequence of str
         Categories of the ``provider`` axis.
     replicas : int
-        Replica 0 is the sample itself, 1 to `replicas` are bootstrap resamples.
+        Replica 0 is the sample itself, 1 to `replicas` are bootstrap resamples. The axis is the first one, which is
+        contiguous in memory: all replicas of an entry lie side by side.
     weighted : bool
         Sums of weights (Double) rather than exact counts (Int64).
+    """
+    return hist.Hist(
+        hist.axis.Integer(0, replicas + 1, name="replica", label="bootstrap replica", flow=False),
+        *axes,
+        hist.axis.StrCategory(list(providers), name="provider", label="provider", overflow=False),
+        storage="double" if weighted else "int64",
+    )
+
+
+def response_histogram(providers: Sequence[str], replicas: int, weighted: bool) -> hist.Hist[Any]:
+    """An empty histogram of the response (see `replica_histogram`).
 
     Returns
     -------
     hist.Hist
-        Axes ``replica``, ``response``, ``pt_gen``, ``abs_eta_gen``, ``flavour``, ``provider``. The first axis is the
-        one that is contiguous in memory: all replicas of a jet lie side by side.
+        Axes ``replica``, ``response``, ``pt_gen``, ``abs_eta_gen``, ``flavour``, ``provider``.
     """
-    return hist.Hist(
-        hist.axis.Integer(0, replicas + 1, name="replica", label="bootstrap replica", flow=False),
-        hist.axis.Variable(RESPONSE_EDGES, name="response", label="corrected pT / generator pT"),
-        *_jet_axes(),
-        hist.axis.StrCategory(list(providers), name="provider", label="provider", overflow=False),
-        storage="double" if weighted else "int64",
-    )
+    value = hist.axis.Variable(RESPONSE_EDGES, name="response", label="corrected pT / generator pT")
+    return replica_histogram((value, *_jet_axes()), providers, replicas, weighted)
 
 
 def jet_histogram() -> hist.Hist[Any]:

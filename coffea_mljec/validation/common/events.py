@@ -12,13 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.errors import InputError, MissingBranchError
+from coffea_mljec.nano.algorithm import radius, scheme_of
 from coffea_mljec.nano.jagged import flat_column, offsets_of
+from coffea_mljec.nano.names import SIMULATION_MARK
 from coffea_mljec.numerics.matching import match_flat
 from coffea_mljec.validation.common.replicas import poisson_weights, seed_of
 
 __all__ = [
     "Chunk",
     "CorrectedPt",
+    "FlatDirections",
     "JetCorrector",
     "check_events",
     "check_providers",
@@ -28,9 +31,11 @@ __all__ = [
     "generator_pt",
     "generator_rows",
     "open_chunk",
+    "sample_of",
 ]
 
 _IDENTITY = ("run", "luminosityBlock", "event")
+_TELLING = ("Rho", SIMULATION_MARK[0])
 
 
 class JetCorrector(Protocol):
@@ -74,6 +79,22 @@ class CorrectedPt:
     def counted(self, rows: npt.NDArray[Any]) -> dict[int, int]:
         """Return how often each status occurs among these jets."""
         return dict(Counter(self.status[rows].tolist()))
+
+
+@dataclass(frozen=True)
+class FlatDirections:
+    """Where the jets of a chunk are: offsets int64 [n_events + 1], eta and phi float64 [n_jets]."""
+
+    offsets: npt.NDArray[np.int64]
+    eta: npt.NDArray[np.float64]
+    phi: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, events: ak.Array, collection: str) -> FlatDirections:
+        """Read the collection's directions."""
+        jets = events[collection]
+        eta, phi = (flat_column(jets[name], f"{collection}.{name}").astype(np.float64) for name in ("eta", "phi"))
+        return cls(offsets_of(jets, collection), eta, phi)
 
 
 def check_providers(providers: Mapping[str, JetCorrector], replicas: int) -> None:
@@ -133,6 +154,40 @@ def open_chunk(events: ak.Array, weight: str | None, replicas: int) -> Chunk:
             raise InputError(f"{weight} is not finite in {np.count_nonzero(~np.isfinite(weights))} events; mask them.")
     drawn = poisson_weights(run, block, event, replicas=replicas, seed=seed_of(dataset))
     return Chunk(dataset, (run, block, event), weights, drawn)
+
+
+def sample_of(events: ak.Array, collection: str, gen_collection: str) -> dict[str, dict[str, int]]:
+    """What the events are, as far as they tell, in counters that add up: for the labels of figures.
+
+    Parameters
+    ----------
+    events : NanoEvents
+        ``metadata["sqrt_s"]``, if the dataset has it, is the centre-of-mass energy in TeV.
+    collection, gen_collection : str
+        Of jets and generator jets; events without the latter are taken for data.
+
+    Returns
+    -------
+    dict
+        ``"origin"`` (this project's simulation, or simulation or data of NanoAOD), ``"jets"`` (algorithm and pileup
+        scheme) and ``"sqrt_s"``, each with the number of events.
+    """
+    fields = {
+        name: tuple(ak.fields(events[name])) for name in ak.fields(events) if name in _TELLING or name == collection
+    }
+    table, mark = SIMULATION_MARK
+    size = radius(collection)
+    scheme = scheme_of(collection, fields)
+    kind = "simulation" if gen_collection in ak.fields(events) else "data"
+    origin = "coffea-mljec simulation" if mark in fields.get(table, ()) else f"NanoAOD {kind}"
+    found = {"origin": {origin: len(events)}}
+    if size is not None:
+        jets = f"AK{10 * size:g}" + ("" if scheme is None else f" {scheme.upper()}")
+        found["jets"] = {jets: len(events)}
+    energy = (getattr(events, "metadata", None) or {}).get("sqrt_s")
+    if energy is not None:
+        found["sqrt_s"] = {f"{float(energy):g} TeV": len(events)}
+    return found
 
 
 def corrected_pt(

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.errors import MLJECError
+from coffea_mljec.validation.common.caption import Caption
 from coffea_mljec.validation.common.measured import Measured
 
 if TYPE_CHECKING:
@@ -19,25 +20,40 @@ if TYPE_CHECKING:
 __all__ = [
     "COLOURS",
     "LABEL",
+    "LINES",
     "MARKERS",
     "PT_TICKS",
+    "REGION_TEXT",
+    "colour",
+    "filled_range",
+    "from_zero",
     "head",
+    "heads",
     "inside",
+    "legend",
+    "line",
+    "marker",
     "new_figure",
     "points",
     "pt_axis",
     "style",
+    "too_few",
     "unity",
+    "with_ratio",
     "y_range",
 ]
 
 LABEL = "coffea-mljec simulation"
-"""Whose jets are shown; the first word is set as mplhep sets the experiment's name, the others as its status."""
+"""Of this project's simulation; mplhep sets the first word as the experiment's name, the others as its status."""
 
-# Black and the six colours that CMS recommends (Petroff, arXiv:2107.02270), told apart by colour-blind readers too; the
-# markers say the same again.
-COLOURS = ("#000000", "#e42536", "#5790fc", "#f89c20", "#964a8b", "#9c9ca1", "#7a21dd")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+# Black and colours that CMS recommends (Petroff, arXiv:2107.02270), told apart by colour-blind readers too; markers and
+# lines say the same again. Ten markers beside nine colours: no pair of them comes twice among the first ninety.
+COLOURS = ("#000000", "#e42536", "#5790fc", "#f89c20", "#964a8b", "#9c9ca1", "#7a21dd", "#a96b59", "#92dadd")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "*", ">")
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+
+REGION_TEXT = {"central": r"$|\eta_{\mathrm{gen}}| < 2.5$", "forward": r"$2.5 < |\eta_{\mathrm{gen}}| < 5$", "all": ""}
+"""Regions of `binning.REGIONS` as figures write them."""
 
 PT_TICKS = (20, 50, 100, 200, 500, 1000, 2000)
 
@@ -102,6 +118,33 @@ def new_figure(
     return figure, figure.subplots(rows, columns, **options)
 
 
+def with_ratio(label: str, right: str, heights: tuple[float, float] = (2.4, 1.0)) -> tuple[Figure, Axes, Axes]:
+    """A figure of two panels above one another with one x axis, the lower one for a ratio; both logarithmic in x."""
+    figure, (axes, ratio) = new_figure(
+        2, 1, (7.5, 7.5), (1.0, 0.25, 0.85, 0.45), sharex=True, height_ratios=heights, hspace=0.08
+    )
+    head(axes, label, right)
+    for part in (axes, ratio):
+        part.set_xscale("log")
+    unity(ratio)
+    return figure, axes, ratio
+
+
+def colour(index: int) -> str:
+    """The colour of the provider or flavour of this number."""
+    return COLOURS[index % len(COLOURS)]
+
+
+def marker(index: int) -> str:
+    """Its marker."""
+    return MARKERS[index % len(MARKERS)]
+
+
+def line(index: int) -> Any:
+    """The line of its histogram, which has no markers."""
+    return LINES[index % len(LINES)]
+
+
 def points(
     axes: Axes,
     edges: Sequence[float],
@@ -110,10 +153,10 @@ def points(
     name: str | None,
     *,
     widths: bool = True,
-    line: bool = False,
+    joined: bool = False,
     hollow: bool = False,
 ) -> npt.NDArray[np.float64]:
-    """Draw numbers in bins with their errors; return those that have a value.
+    """Draw numbers in bins with their errors; return those that have a value. Without any, the legend has no entry.
 
     Parameters
     ----------
@@ -125,7 +168,7 @@ def points(
         Of the colour and the marker.
     name : str or None
         In the legend.
-    widths, line, hollow : bool
+    widths, joined, hollow : bool
         Horizontal bars over the bins; a line from point to point; open markers, for the second of a pair.
     """
     low, high = np.asarray(edges[:-1], float), np.asarray(edges[1:], float)
@@ -133,14 +176,16 @@ def points(
     values = np.array([np.nan if m.value is None else m.value for m in measured])
     errors = np.array([0.0 if m.error is None else m.error for m in measured])
     known = np.isfinite(values)
+    if not known.any():
+        return values[known]
     axes.errorbar(
         centres[known],
         values[known],
         yerr=errors[known],
         xerr=(centres[known] - low[known], high[known] - centres[known]) if widths else None,
-        fmt=MARKERS[index % len(MARKERS)] + ("-" if line else ""),
-        color=COLOURS[index % len(COLOURS)],
-        markerfacecolor="white" if hollow else COLOURS[index % len(COLOURS)],
+        fmt=marker(index) + ("-" if joined else ""),
+        color=colour(index),
+        markerfacecolor="white" if hollow else colour(index),
         markersize=5.5,
         elinewidth=1.2,
         linewidth=1.0,
@@ -149,14 +194,38 @@ def points(
     return values[known]
 
 
-def pt_axis(axes: Axes, edges: Sequence[float], label: str) -> None:
-    """A logarithmic axis over the edges (GeV) with ticks that people read."""
+def filled_range(edges: Sequence[float], *curves: Sequence[Measured]) -> tuple[float, float]:
+    """From the first to the last bin in which any curve has a value; all bins if none has."""
+    filled = [k for k in range(len(edges) - 1) if any(curve[k].value is not None for curve in curves)]
+    return (edges[filled[0]], edges[filled[-1] + 1]) if filled else (edges[0], edges[-1])
+
+
+def pt_axis(axes: Axes, limits: tuple[float, float], label: str) -> None:
+    """A logarithmic axis from the lowest to the highest edge that is filled (GeV), with ticks that people read."""
     axes.set_xscale("log")
-    low, high = max(edges[0], 1.0), edges[-1]
+    low, high = max(limits[0], 1.0), limits[1]
     axes.set_xlim(low, high)
     ticks = [tick for tick in (5, 10, *PT_TICKS) if low <= tick <= high]
+    if len(ticks) < 3:
+        ticks = sorted({*ticks, *(tick for tick in (30, 70, 150, 300, 700, 1500) if low <= tick <= high)})
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.tick_params(axis="x", which="minor", labelbottom=False)
     axes.set_xlabel(label)
+
+
+def legend(axes: Axes, most: int = 4, **options: Any) -> None:
+    """A legend of what is drawn, in the upper right corner; in two columns if it has more than `most` entries."""
+    handles, names = axes.get_legend_handles_labels()
+    if not handles:
+        return
+    many = len(names) > most
+    chosen = {"loc": "upper right", "ncols": 2 if many else 1, "fontsize": 12 if many else 14} | options
+    axes.legend(handles, names, columnspacing=1.0, handletextpad=0.4, **chosen)
+
+
+def too_few(axes: Axes, what: str = "too few jets") -> None:
+    """Say in the middle of a panel why nothing is drawn there."""
+    axes.text(0.5, 0.5, what, transform=axes.transAxes, fontsize=14, color="0.5", ha="center", va="center")
 
 
 def head(axes: Axes, label: str, right: str = "") -> None:
@@ -176,6 +245,15 @@ def head(axes: Axes, label: str, right: str = "") -> None:
     )
 
 
+def heads(row: Sequence[Axes], caption: Caption) -> None:
+    """The label above the first panel of a row, what is shown above the last."""
+    if len(row) == 1:
+        head(row[0], caption.whose, caption.right)
+        return
+    head(row[0], caption.whose)
+    head(row[-1], "", caption.right)
+
+
 def inside(axes: Axes, text: str) -> None:
     """Write into the upper left corner."""
     axes.text(0.05, 0.95, text, transform=axes.transAxes, fontsize=14, va="top")
@@ -184,6 +262,12 @@ def inside(axes: Axes, text: str) -> None:
 def unity(axes: Axes) -> None:
     """A thin line at 1, behind everything."""
     axes.axhline(1.0, color="0.6", linewidth=1.0, linestyle="--", zorder=0)
+
+
+def from_zero(axes: Axes, drawn: Sequence[npt.NDArray[np.float64]], headroom: float = 1.35) -> None:
+    """Limits from zero, with room for a legend above the highest value."""
+    highest = max((float(np.max(values)) for values in drawn if len(values)), default=0.4)
+    axes.set_ylim(0.0, headroom * highest)
 
 
 def y_range(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import awkward as ak
 
+from coffea_mljec.status import STATUS_TYPE
+
 __all__ = ["Uncorrected"]
 
 
@@ -27,7 +29,7 @@ class Uncorrected:
     def apply(self, events: ak.Array, collection: str = "Jet") -> ak.Array:
         """Return the collection with an ``mljec_status`` of 0: nothing was corrected."""
         jets = events[collection]
-        status = ak.values_astype(ak.zeros_like(jets["pt"]), "uint8")
+        status = ak.values_astype(ak.zeros_like(jets["pt"]), STATUS_TYPE)
         if self.raw:
             jets = ak.with_field(jets, jets["pt"] * (1 - jets["rawFactor"]), "pt")
         return ak.with_field(jets, status, "mljec_status")

@@ -21,7 +21,7 @@ Selected are events whose two leading jets are back to back, delta phi > 2.7, wi
 max(25 GeV, 0.25 pt_avg). What a third jet below that still does to the balance is taken out by measuring with ever
 harder cuts on alpha = pt_3 / pt_avg and extrapolating to alpha = 0 (`coffea_mljec.validation.dijet.summary`).
 
-Sources: DESIGN section 4; CMS, arXiv:1607.03663, section 8 (asymmetry, extrapolation, forward jets against central
+Sources: CMS, arXiv:1607.03663, section 8 (asymmetry, extrapolation, forward jets against central
 ones); ATLAS, arXiv:2007.02645 (the topology's cuts).
 """
 
@@ -34,23 +34,14 @@ import awkward as ak
 import hist
 import numpy as np
 import numpy.typing as npt
-from coffea import processor
 
 from coffea_mljec import defaults
-from coffea_mljec.nano.jagged import flat_column, offsets_of
 from coffea_mljec.validation.common.binning import RESPONSE_EDGES, steps
-from coffea_mljec.validation.common.events import (
-    Chunk,
-    JetCorrector,
-    check_events,
-    check_providers,
-    checked_edges,
-    corrected_pt,
-    generator_pt,
-    open_chunk,
-)
+from coffea_mljec.validation.common.events import Chunk, FlatDirections, JetCorrector
 from coffea_mljec.validation.common.filling import fill
+from coffea_mljec.validation.common.in_situ import BACK_TO_BACK, ETA_LIMIT, InSituProcessor
 from coffea_mljec.validation.common.pairing import leading_jets, separation, swapped
+from coffea_mljec.validation.dijet.resolution import THIRD_PT, THIRD_SHARE
 from coffea_mljec.validation.dijet.summary import DijetSummary, summarise_dijets
 
 __all__ = ["ALPHA_EDGES", "ASYMMETRY_EDGES", "DIJET_ETA", "DIJET_PT", "PAIRS", "DijetProcessor"]
@@ -73,12 +64,8 @@ ASYMMETRY_EDGES: _Floats = np.concatenate([-_HALF[:0:-1], _HALF])
 PAIRS = ("same", "reference")
 """Both jets in one |eta| range; or the reference in the first range and the probe in another."""
 
-_BACK_TO_BACK = 2.7
-_THIRD_PT, _THIRD_SHARE = 25.0, 0.25
-_ETA_LIMIT = 5.2
 
-
-class DijetProcessor(processor.ProcessorABC):
+class DijetProcessor(InSituProcessor):
     """Fills histograms of the dijet asymmetry of any providers, on data or simulation.
 
     Each provider's own jets decide which are the two leading ones and whether the event is selected. On simulation the
@@ -121,55 +108,19 @@ class DijetProcessor(processor.ProcessorABC):
         pt_edges: Sequence[float] = DIJET_PT,
         eta_edges: Sequence[float] = DIJET_ETA,
     ) -> None:
-        check_providers(providers, replicas)
-        self.providers = dict(providers)
-        self.collection = collection
-        self.gen_collection = gen_collection
-        self.weight = weight
-        self.replicas = replicas
-        self.max_dr = max_dr
-        self.pt_edges = checked_edges("pt_edges", pt_edges)
-        self.eta_edges = checked_edges("eta_edges", eta_edges)
+        super().__init__(providers, collection, gen_collection, weight, replicas, max_dr, pt_edges, eta_edges)
 
-    def process(self, events: ak.Array) -> dict[str, dict[str, Any]]:
-        """Measure one chunk.
-
-        Parameters
-        ----------
-        events : NanoEvents
-            Eager or virtual, of data or simulation.
-
-        Returns
-        -------
-        dict
-            See the notes of the class.
-
-        Raises
-        ------
-        InputError
-            If `events` is no array of events or has no such jets; if its weights are not finite; if a provider returns
-            another number of jets.
-        MissingBranchError
-            If event numbers or the weight's branch are missing.
-        """
-        check_events(events, self.collection, self.weight)
-        chunk = open_chunk(events, self.weight, self.replicas)
-        jets = events[self.collection]
-        offsets = offsets_of(jets, self.collection)
-        eta, phi = (flat_column(jets[name], f"{self.collection}.{name}").astype(np.float64) for name in ("eta", "phi"))
-        pt_gen = None
-        if self.gen_collection in ak.fields(events):
-            pt_gen = generator_pt(events, self.collection, self.gen_collection, self.max_dr)
+    def _measure(self, events: ak.Array, chunk: Chunk) -> dict[str, Any]:
+        jets = FlatDirections.of(events, self.collection)
+        pt_gen = self._generator_pt(events)
         swap = swapped(*chunk.identity)
         out: dict[str, Any] = {"reco": self._asymmetry(), "counts": {"events": len(chunk)}, "selected": {}}
         if pt_gen is not None:
             out |= {"gen": self._asymmetry(), "truth": self._response()}
             out["counts"]["without_generator_jet"] = 0
-        for position, (name, found) in enumerate(
-            corrected_pt(self.providers, events, self.collection, offsets).items()
-        ):
-            usable = np.isfinite(found.pt) & (found.pt > 0.0) & (np.abs(eta) < _ETA_LIMIT)
-            everywhere = self._pairs(found.pt, eta, phi, offsets, usable, swap)
+        for position, (name, found) in enumerate(self._corrected(events, jets.offsets).items()):
+            usable = np.isfinite(found.pt) & (found.pt > 0.0) & (np.abs(jets.eta) < ETA_LIMIT)
+            everywhere = self._pairs(found.pt, jets, usable, swap)
             inside = (everywhere["pt"] >= 0) & (everywhere["pt"] < len(self.pt_edges) - 1)
             pairs = {key: values[inside] for key, values in everywhere.items()}
             out["selected"][name] = len(pairs["event"])
@@ -181,41 +132,37 @@ class DijetProcessor(processor.ProcessorABC):
                 matched = {key: values[complete] for key, values in pairs.items()}
                 _fill_asymmetry(out["gen"], name, matched, pt_gen, chunk)
                 # At any pt_avg: a cut on the corrected pT would keep the lucky ones of the jets beside an edge.
-                self._fill_truth(out["truth"], name, everywhere, found.pt, pt_gen, eta, chunk)
-        return {chunk.dataset: out}
+                self._fill_truth(out["truth"], name, everywhere, found.pt, pt_gen, jets.eta, chunk)
+        return out
 
-    def postprocess(self, accumulator: dict[str, Any]) -> dict[str, Any]:
-        """Return the accumulated chunks as they are; `summary` reads them."""
-        return accumulator
-
-    @staticmethod
     def summary(
+        self,
         accumulated: Mapping[str, Mapping[str, Any]],
         datasets: Iterable[str] | None = None,
         *,
         generator: Mapping[str, Mapping[str, Any]] | None = None,
         estimator: str = "quantile",
+        coarse: bool = False,
     ) -> DijetSummary:
         """Turn what was accumulated into resolutions: see `summarise_dijets`."""
-        return summarise_dijets(accumulated, datasets, generator=generator, estimator=estimator)
+        return summarise_dijets(accumulated, datasets, generator=generator, estimator=estimator, coarse=coarse)
 
     def _pairs(
-        self, pt: _Floats, eta: _Floats, phi: _Floats, offsets: npt.NDArray[np.int64],
-        usable: npt.NDArray[np.bool_], swap: npt.NDArray[np.bool_],
-    ) -> dict[str, npt.NDArray[Any]]:  # fmt: skip
+        self, pt: _Floats, jets: FlatDirections, usable: npt.NDArray[np.bool_], swap: npt.NDArray[np.bool_]
+    ) -> dict[str, npt.NDArray[Any]]:
         """Select events at any pt_avg; return rows of reference and probe and their bins, one entry an event."""
-        first, second, third = leading_jets(pt, offsets, usable)
+        first, second, third = leading_jets(pt, jets.offsets, usable)
         event = np.flatnonzero(second >= 0)
         one, two, three = first[event], second[event], third[event]
         average = 0.5 * (pt[one] + pt[two])
         third_pt = np.where(three >= 0, pt[three], 0.0) if len(pt) else np.zeros(0)
-        bins = np.digitize(np.abs(eta), self.eta_edges) - 1
+        bins = np.digitize(np.abs(jets.eta), self.eta_edges) - 1
         n_eta = len(self.eta_edges) - 1
         in_bins = (bins[one] >= 0) & (bins[one] < n_eta) & (bins[two] >= 0) & (bins[two] < n_eta)
         kept = (
             in_bins
-            & (separation(phi[one], phi[two]) > _BACK_TO_BACK)
-            & (third_pt < np.maximum(_THIRD_PT, _THIRD_SHARE * average))
+            & (separation(jets.phi[one], jets.phi[two]) > BACK_TO_BACK)
+            & (third_pt < np.maximum(THIRD_PT, THIRD_SHARE * average))
             & ((bins[one] == bins[two]) | (bins[one] == 0) | (bins[two] == 0))
         )
         event, one, two, average = event[kept], one[kept], two[kept], average[kept]
@@ -241,30 +188,16 @@ class DijetProcessor(processor.ProcessorABC):
         fill(histogram, pt[rows] / pt_gen[rows], where, event, chunk.weights, chunk.replica_weights)
 
     def _asymmetry(self) -> hist.Hist[Any]:
-        return hist.Hist(
-            hist.axis.Integer(0, self.replicas + 1, name="replica", label="bootstrap replica", flow=False),
+        return self._histogram(
             hist.axis.Variable(ASYMMETRY_EDGES, name="asymmetry", label="(pt_ref - pt_probe) / pt_avg"),
-            *self._jet_axes("pt_avg (GeV)"),
+            *self._cell_axes("pt_avg (GeV)"),
             hist.axis.Variable(ALPHA_EDGES, name="alpha", label="third jet's pT / pt_avg", underflow=False),
             hist.axis.StrCategory(list(PAIRS), name="pair", label="pair", overflow=False),
-            hist.axis.StrCategory(list(self.providers), name="provider", label="provider", overflow=False),
-            storage="int64" if self.weight is None else "double",
         )
 
     def _response(self) -> hist.Hist[Any]:
-        return hist.Hist(
-            hist.axis.Integer(0, self.replicas + 1, name="replica", label="bootstrap replica", flow=False),
-            hist.axis.Variable(RESPONSE_EDGES, name="response", label="corrected pT / generator pT"),
-            *self._jet_axes("generator pT (GeV)"),
-            hist.axis.StrCategory(list(self.providers), name="provider", label="provider", overflow=False),
-            storage="int64" if self.weight is None else "double",
-        )
-
-    def _jet_axes(self, label: str) -> tuple[Any, Any]:
-        return (
-            hist.axis.Variable(self.pt_edges, name="pt", label=label, flow=False),
-            hist.axis.Variable(self.eta_edges, name="abs_eta", label="|eta|", flow=False),
-        )
+        value = hist.axis.Variable(RESPONSE_EDGES, name="response", label="corrected pT / generator pT")
+        return self._histogram(value, *self._cell_axes("generator pT (GeV)"))
 
 
 def _fill_asymmetry(

@@ -1,174 +1,198 @@
-"""Plots of a summary. Nothing needs a display, and matplotlib's global settings are left as they were."""
+"""Figures of the response against pT, by flavour, and its distributions; nothing needs a display."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import hist
 import numpy as np
-import numpy.typing as npt
 
-from coffea_mljec.validation.common.binning import INTERVALS, REGIONS, RESPONSE_EDGES, SIX_FLAVOURS, pt_slice
+from coffea_mljec.validation.common.binning import REGIONS, SIX_FLAVOURS
+from coffea_mljec.validation.common.caption import Caption
+from coffea_mljec.validation.common.section import Drawing
 from coffea_mljec.validation.common.style import (
-    COLOURS,
-    LABEL,
-    MARKERS,
+    REGION_TEXT,
+    colour,
+    filled_range,
+    from_zero,
     head,
+    heads,
     inside,
+    legend,
+    line,
     new_figure,
     points,
     pt_axis,
-    style,
+    too_few,
     unity,
+    with_ratio,
     y_range,
 )
-from coffea_mljec.validation.response.summary import Measured, Summary
+from coffea_mljec.validation.response.curves import MIN_JETS_CURVE, Curve
+from coffea_mljec.validation.response.distributions import Distribution
+from coffea_mljec.validation.response.summary import Summary
+from coffea_mljec.validation.response.trend_figures import draw_trends
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "LABEL", "MARKERS", "draw", "style"]
+__all__ = ["draw"]
 
-_REGION_TEXT = {"central": r"$|\eta_{\mathrm{gen}}| < 2.5$", "forward": r"$2.5 < |\eta_{\mathrm{gen}}| < 5$"}
+_IN_WORDS = {
+    "central": "|eta| of the generator jet below 2.5",
+    "forward": "|eta| of the generator jet from 2.5 to 5",
+}
 _PT_LABEL = r"$p_{\mathrm{T}}^{\mathrm{gen}}$ (GeV)"
 _RESPONSE_LABEL = r"$p_{\mathrm{T}} \,/\, p_{\mathrm{T}}^{\mathrm{gen}}$"
-_SHOWN_EDGES = np.round(np.arange(0.2, 1.81, 0.02), 6)
+_COLUMNS = 3
+_WIDTH = 0.02
 
 
-def draw(
-    summary: Summary,
-    response: hist.Hist[Any],
-    save: Callable[[str, Figure], Any],
-    label: str = LABEL,
-) -> None:
-    """Draw all plots of a validation, one after another.
+def draw(summary: Summary, caption: Caption) -> Iterator[Drawing]:
+    """Draw ``median_<region>``, ``resolution_<region>``, ``flavours_<region>``, ``response_<region>`` and the trends.
+
+    Figures without a single point are left out.
 
     Parameters
     ----------
     summary : Summary
         From `coffea_mljec.validation.response.summary.summarise`.
-    response : hist.Hist
-        The histogram behind it, added up over the datasets; only the distributions need it.
-    save : callable of (name, figure)
-        Called for ``median_<region>``, ``resolution_<region>``, ``flavours_<region>`` and ``response_<region>``. A
-        figure must be saved in here, where the style is in force: matplotlib reads some of it only while it renders.
-    label : str
-        Written above each plot: whose jets these are.
+    caption : Caption
+        Above each figure.
 
-    Raises
+    Yields
     ------
-    MLJECError
-        If matplotlib is not installed.
+    Drawing
+        To be saved while `coffea_mljec.validation.common.style.style` is in force.
     """
-    with style():
-        for region in REGIONS:
-            save(f"median_{region}", _median(summary, region, label))
-            save(f"resolution_{region}", _resolution(summary, region, label))
-            save(f"flavours_{region}", _flavours(summary, region, label))
-            save(f"response_{region}", _distributions(summary, response, region, label))
+    for region in REGIONS:
+        where = _IN_WORDS[region]
+        curves = [summary.drawn(provider, region, "all") for provider in summary.providers]
+        if any(_known(curve) for curve in curves):
+            words = f"Median response against generator pT, all flavours; {where}."
+            yield Drawing(f"median_{region}", "pt", words, _median(curves, region, caption))
+            words = f"Resolution against generator pT and its ratio to the standard's, all flavours; {where}."
+            yield Drawing(f"resolution_{region}", "pt", words, _resolution(summary, curves, region, caption))
+        by_flavour = {
+            provider: [summary.drawn(provider, region, flavour) for flavour in SIX_FLAVOURS]
+            for provider in summary.providers
+        }
+        if any(_known(curve) for part in by_flavour.values() for curve in part):
+            words = f"Median response by flavour, one panel a correction; {where}."
+            figure = _flavours(by_flavour, region, caption)
+            yield Drawing(f"flavours_{region}", "flavours", words, figure, wide=True)
+        shown = [d for d in summary.distributions if d.region == region and d.jets >= MIN_JETS_CURVE]
+        if shown:
+            words = f"Distribution of the response in intervals of generator pT; {where}."
+            figure = _distributions(summary, shown, region, caption)
+            yield Drawing(f"response_{region}", "distributions", words, figure, wide=True)
+    yield from draw_trends(summary, caption)
 
 
-def _median(summary: Summary, region: str, label: str) -> Figure:
-    figure, axes = new_figure(1, 1, (7.5, 6.0), (1.0, 0.25, 0.85, 0.4))
-    head(axes, label, _REGION_TEXT[region])
+def _known(curve: Curve) -> bool:
+    return any(number.value is not None for number in curve.median)
+
+
+def _median(curves: Sequence[Curve], region: str, caption: Caption) -> Figure:
+    figure, axes = new_figure(1, 1, (7.5, 6.0), (1.0, 0.25, 0.85, 0.45))
+    head(axes, caption.whose, caption.right)
+    axes.set_xscale("log")
     unity(axes)
-    drawn = [
-        _points(axes, summary, index, summary.curve(provider, region, "all").median)
-        for index, provider in enumerate(summary.providers)
-    ]
-    _pt_axis(axes, summary)
+    drawn = [points(axes, c.edges, c.median, index, c.provider) for index, c in enumerate(curves)]
+    pt_axis(axes, _limits(curves), _PT_LABEL)
     axes.set_ylabel("Median response")
-    y_range(axes, drawn, floor=0.02, include=1.0)
-    _legend(axes)
+    y_range(axes, drawn, floor=0.02, include=1.0, headroom=0.6)
+    inside(axes, REGION_TEXT[region])
+    legend(axes)
     return figure
 
 
-def _resolution(summary: Summary, region: str, label: str) -> Figure:
-    figure, (axes, ratio) = new_figure(2, 1, (7.5, 7.5), (1.0, 0.25, 0.85, 0.4), sharex=True, height_ratios=(2.4, 1.0))
-    figure.subplots_adjust(hspace=0.08)
-    head(axes, label, _REGION_TEXT[region])
-    curves = [summary.curve(provider, region, "all") for provider in summary.providers]
-    drawn = [_points(axes, summary, index, curve.resolution) for index, curve in enumerate(curves)]
+def _resolution(summary: Summary, curves: Sequence[Curve], region: str, caption: Caption) -> Figure:
+    figure, axes, ratio = with_ratio(caption.whose, caption.right)
+    drawn = [points(axes, c.edges, c.resolution, index, c.provider) for index, c in enumerate(curves)]
     axes.set_ylabel(r"$(Q_{75} - Q_{25}) \,/\, Q_{50}$")
-    highest = max((float(np.max(values)) for values in drawn if len(values)), default=0.4)
-    axes.set_ylim(0.0, 1.35 * highest)
-    _legend(axes)
-    unity(ratio)
+    from_zero(axes, drawn, 1.5)
+    inside(axes, REGION_TEXT[region])
+    legend(axes)
     against = [
-        _points(ratio, summary, index, curve.ratio)
-        for index, curve in enumerate(curves)
-        if curve.provider != summary.standard
+        points(ratio, c.edges, c.ratio, index, None) for index, c in enumerate(curves) if c.provider != summary.standard
     ]
     ratio.set_ylabel(f"Ratio to\n{summary.standard}", fontsize=14)
     y_range(ratio, against, floor=0.05, include=1.0, headroom=0.15)
-    _pt_axis(ratio, summary)
+    pt_axis(ratio, _limits(curves), _PT_LABEL)
     return figure
 
 
-def _flavours(summary: Summary, region: str, label: str) -> Figure:
-    count = len(summary.providers)
-    figure, grid = new_figure(1, count, (5.6 * count + 1.0, 5.6), (1.0, 0.25, 0.85, 0.4), sharey=True, squeeze=False)
-    figure.subplots_adjust(wspace=0.06)
+def _flavours(curves: dict[str, list[Curve]], region: str, caption: Caption) -> Figure:
+    columns = min(len(curves), _COLUMNS)
+    rows = -(-len(curves) // columns)
+    size = (5.6 * columns + 1.25, 4.7 * rows + 1.3)
+    figure, grid = new_figure(
+        rows, columns, size, (1.0, 0.25, 0.85, 0.45), sharey=True, sharex=True, squeeze=False, wspace=0.06, hspace=0.08
+    )
+    limits = _limits([curve for part in curves.values() for curve in part])
     drawn = []
-    for column, provider in enumerate(summary.providers):
-        axes = grid[0, column]
-        head(axes, label if column == 0 else "", _REGION_TEXT[region] if column == count - 1 else "")
+    for axes, (provider, part) in zip(grid.flat, curves.items(), strict=False):
+        axes.set_xscale("log")
         unity(axes)
-        for index, flavour in enumerate(SIX_FLAVOURS):
-            curve = summary.curve(provider, region, flavour)
-            drawn.append(_points(axes, summary, index + 1, curve.median, name=flavour, line=True))
-        inside(axes, provider)
-        _pt_axis(axes, summary)
-    grid[0, 0].set_ylabel("Median response")
-    y_range(grid[0, 0], drawn, floor=0.02, include=1.0)
-    _legend(grid[0, -1], columns=3)
+        for index, curve in enumerate(part):
+            drawn.append(points(axes, curve.edges, curve.median, index + 1, curve.flavour, widths=False, joined=True))
+        inside(axes, f"{provider}\n{REGION_TEXT[region]}")
+        if not any(_known(curve) for curve in part):
+            too_few(axes)
+    for axes in grid.flat:
+        pt_axis(axes, limits, _PT_LABEL)
+        axes.label_outer()
+    for axes in grid.flat[len(curves) :]:
+        axes.set_axis_off()
+    y_range(grid[0, 0], drawn, floor=0.02, include=1.0, headroom=0.65)
+    for row in grid[:, 0]:
+        row.set_ylabel("Median response")
+    heads(grid[0], caption)
+    legend(grid[0, columns - 1], ncols=3, fontsize=14)
     return figure
 
 
-def _distributions(summary: Summary, response: hist.Hist[Any], region: str, label: str) -> Figure:
-    shown = [name for name in INTERVALS if name != ">30"]
-    figure, grid = new_figure(2, 3, (13.5, 8.4), (0.9, 0.2, 0.8, 0.4))
-    figure.subplots_adjust(wspace=0.2, hspace=0.28)
-    content = response.view(flow=True)[0]
-    columns = [RESPONSE_EDGES.searchsorted(edge - 1e-9) for edge in _SHOWN_EDGES]
-    for axes, interval in zip(grid.flat, [*shown, None], strict=True):
-        if interval is None:
-            axes.set_axis_off()
-            axes.legend(*grid.flat[0].get_legend_handles_labels(), loc="center", fontsize=15)
-            continue
-        first = axes is grid.flat[0]
-        head(axes, label if first else "", _REGION_TEXT[region] if axes is grid.flat[2] else "")
-        inner = content[1:-1, pt_slice(*INTERVALS[interval]), REGIONS.index(region)].sum(axis=(1, 2))
-        for index, provider in enumerate(summary.providers):
-            counts = np.add.reduceat(inner[: columns[-1], index], columns[:-1])
-            total = content[:, pt_slice(*INTERVALS[interval]), REGIONS.index(region), :, index].sum()
-            density = counts / (np.diff(_SHOWN_EDGES) * total) if total > 0 else counts * 0.0
-            axes.stairs(density, _SHOWN_EDGES, color=COLOURS[index % 7], linewidth=1.5, label=provider)
-        jets = summary.cell(summary.standard, region, interval, "all").jets
-        inside(axes, f"{interval.replace('-', ' to ').replace('>', '> ')} GeV\n{jets} jets")
+def _distributions(summary: Summary, shown: Sequence[Distribution], region: str, caption: Caption) -> Figure:
+    intervals = list(dict.fromkeys(d.interval for d in shown))
+    columns = min(len(intervals), _COLUMNS)
+    rows = -(-len(intervals) // columns)
+    figure, grid = new_figure(
+        rows, columns, (4.3 * columns + 1.1, 3.9 * rows + 0.9), (0.95, 0.2, 0.8, 0.45), squeeze=False,
+        wspace=0.2, hspace=0.3,
+    )  # fmt: skip
+    for axes, interval in zip(grid.flat, intervals, strict=False):
+        mine = [d for d in shown if d.interval == interval]
+        for distribution in mine:
+            index = summary.providers.index(distribution.provider)
+            edges, density = _joined(distribution)
+            axes.stairs(
+                density, edges, color=colour(index), linestyle=line(index), linewidth=1.5, label=distribution.provider
+            )
+        words = interval.replace("-", " to ").replace(">", "> ")
+        inside(axes, f"{words} GeV\n{mine[0].jets:,} jets")
         axes.axvline(1.0, color="0.6", linewidth=1.0, linestyle="--", zorder=0)
-        axes.set_xlim(_SHOWN_EDGES[0], _SHOWN_EDGES[-1])
-        axes.set_ylim(0.0, None if jets == 0 else 1.25 * axes.get_ylim()[1])
+        axes.set_xlim(0.2, 1.8)
+        axes.set_ylim(0.0, 1.45 * axes.get_ylim()[1])
         axes.set_xlabel(_RESPONSE_LABEL)
+    inside(grid.flat[0], f"\n\n{REGION_TEXT[region]}")
+    for axes in grid.flat[len(intervals) :]:
+        axes.set_axis_off()
     for axes in grid[:, 0]:
         axes.set_ylabel("Probability density")
+    heads(grid[0], caption)
+    legend(grid[0, columns - 1], most=5, fontsize=11)
     return figure
 
 
-def _points(
-    axes: Axes, summary: Summary, index: int, measured: list[Measured], name: str | None = None, line: bool = False
-) -> npt.NDArray[np.float64]:
-    """Draw a curve over the fine bins, whose axis is logarithmic."""
-    axes.set_xscale("log")
-    name = summary.providers[index] if name is None else name
-    return points(axes, summary.fine_edges, measured, index, name, widths=not line, line=line)
+def _joined(distribution: Distribution) -> tuple[Any, Any]:
+    """Edges and density in bins that suit the number of jets: 0.02 wide, or two or four of these together."""
+    density = np.asarray(distribution.density)
+    highest = float(density.max()) * _WIDTH * distribution.jets
+    step = 1 if highest >= 150 else 2 if highest >= 25 else 4
+    return np.asarray(distribution.edges)[::step], density.reshape(-1, step).mean(axis=1)
 
 
-def _pt_axis(axes: Axes, summary: Summary) -> None:
-    pt_axis(axes, summary.fine_edges, _PT_LABEL)
-
-
-def _legend(axes: Axes, columns: int = 1) -> None:
-    axes.legend(loc="upper right", ncols=columns, columnspacing=1.0, handletextpad=0.4)
+def _limits(curves: Sequence[Curve]) -> tuple[float, float]:
+    limits = [filled_range(c.edges, c.median) for c in curves if _known(c)]
+    return min(low for low, _ in limits), max(high for _, high in limits)

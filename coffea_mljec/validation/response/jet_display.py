@@ -2,253 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from coffea_mljec.errors import MissingBranchError
-from coffea_mljec.nano import FlatJets, flatten
-from coffea_mljec.nano.algorithm import radius
-from coffea_mljec.nano.jagged import flat_column, offsets_of
-from coffea_mljec.numerics.geometry import delta_phi
-from coffea_mljec.numerics.matching import match_flat
-from coffea_mljec.validation.common.binning import FLAVOUR_GROUPS, FLAVOURS, flavour_index
-from coffea_mljec.validation.common.style import COLOURS, head, new_figure
+from coffea_mljec.validation.common.section import Drawing, Section
+from coffea_mljec.validation.common.style import colour, head, marker, new_figure
+from coffea_mljec.validation.common.table import Table
+from coffea_mljec.validation.response.clouds import KINDS, Cloud
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["SHOWN", "Cloud", "draw_cloud", "find_clouds"]
+__all__ = ["cloud_section", "draw_cloud", "draw_clouds"]
 
-SHOWN = ("uds", "g", "b")
-"""Flavour groups of which one jet each is shown, where there is truth."""
-
-_TYPICAL_PT = 100.0
-_CENTRAL = 2.0
-_MATCHING = 0.2
-_KINDS = {
-    "charged hadron": (211, 321, 2212),
-    "photon": (22,),
-    "neutral hadron": (130, 111, 310, 2112),
-    "electron": (11,),
-    "muon": (13,),
-    "forward calorimeter": (1, 2),
-}
 _COLOUR_OF = dict(
-    zip([*_KINDS, "other"], ("#e42536", "#f89c20", "#5790fc", "#964a8b", "#7a21dd", "#9c9ca1", "#000000"), strict=True)
+    zip([*KINDS, "other"], ("#e42536", "#f89c20", "#5790fc", "#964a8b", "#7a21dd", "#9c9ca1", "#000000"), strict=True)
 )
 
 
-@dataclass(frozen=True)
-class Cloud:
-    """One jet and its particles; `to_dict` is JSON-serialisable.
-
-    Attributes
-    ----------
-    run, luminosity_block, event, jet : int
-        Which jet: `jet` counts in the collection of the event.
-    flavour : str or None
-        Group of `coffea_mljec.validation.common.binning.FLAVOUR_GROUPS`; None without truth.
-    radius : float or None
-        Of the jet algorithm.
-    eta, phi, pt_raw : float
-        Of the jet before corrections (GeV).
-    pt_gen : float or None
-        Of the matched generator jet (GeV).
-    pt : dict of str to float
-        What each provider makes of the jet (GeV).
-    kinds, particle_pt, delta_eta, delta_phi : lists
-        Of the particles, highest pT first, relative to the jet's axis.
-    vertices : list of (delta eta, delta phi, mass)
-        Secondary vertices (GeV), if the file links any.
-    """
-
-    run: int
-    luminosity_block: int
-    event: int
-    jet: int
-    flavour: str | None
-    radius: float | None
-    eta: float
-    phi: float
-    pt_raw: float
-    pt_gen: float | None
-    pt: dict[str, float]
-    kinds: list[str]
-    particle_pt: list[float]
-    delta_eta: list[float]
-    delta_phi: list[float]
-    vertices: list[list[float]]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain dicts, lists, strings, ints, floats and None."""
-        return asdict(self)
+def draw_clouds(clouds: Sequence[Cloud], label: str) -> Iterator[Drawing]:
+    """Draw ``jet_<number>`` a jet; to be saved while the style is in force."""
+    words = "Particles of one jet (area: share of the pT), and the pT that each correction gives it."
+    for number, cloud in enumerate(clouds, start=1):
+        yield Drawing(f"jet_{number}", "jets", words, draw_cloud(cloud, label), wide=True)
 
 
-def find_clouds(
-    events: Any, providers: Mapping[str, Any], collection: str = "Jet", gen_collection: str = "GenJet"
-) -> list[Cloud]:
-    """Choose typical jets by rule, not by taste, and collect what a display of them needs.
-
-    With generator jets one jet of each group of `SHOWN` is taken: the central one (|eta| < 2) with all its constituents
-    whose generator pT is nearest to 100 GeV. On data it is the jet whose raw pT is nearest.
-
-    Parameters
-    ----------
-    events : NanoEvents
-        Eager or virtual; a few hundred are enough.
-    providers : mapping of str to provider
-        Name -> object with ``apply(events, collection)``.
-    collection, gen_collection : str
-
-    Returns
-    -------
-    list of Cloud
-        Empty where the file links no constituents to these jets.
-    """
-    flat = _with_particles(events, collection)
-    if flat is None:
-        return []
-    chosen = _chosen(events, collection, gen_collection, flat)
-    if not chosen:
-        return []
-    event_of = np.repeat(np.arange(len(flat.jet_offsets) - 1), np.diff(flat.jet_offsets))
-    kept = np.unique(event_of[[row for row, _, _ in chosen]])
-    mask = np.zeros(len(flat.jet_offsets) - 1, bool)
-    mask[kept] = True
-    # Whole events, so that the links still count the file's jets; the rows of their jets, in the same order.
-    rows = np.flatnonzero(mask[event_of])
-    few = events[mask]
-    pt = {name: flat_column(each.apply(few, collection)["pt"], f"{name}'s pt") for name, each in providers.items()}
-    return [
-        _cloud(events, flat, radius(collection), event_of, row, flavour, pt_gen, {
-            name: float(values[np.searchsorted(rows, row)]) for name, values in pt.items()
-        })
-        for row, flavour, pt_gen in chosen
-    ]  # fmt: skip
+def cloud_section(clouds: Sequence[Cloud]) -> Section:
+    """The part of the page on single jets."""
+    words = "Chosen by rule: central jets with all their particles, nearest to 100 GeV, one of a kind."
+    return Section("jets", "Single jets", words, (), (_table(clouds),) if clouds else ())
 
 
-def _with_particles(events: Any, collection: str) -> FlatJets | None:
-    """The jets with their particles, and with vertices where the file has them; None where it has no particles."""
-    particles: dict[str, tuple[str, ...]] = {"charged": (), "neutral": ()}
-    for wanted in (particles | {"sv": ("eta", "phi", "mass")}, particles):
-        try:
-            return flatten(events, collection, constituents=wanted, user="the event display")
-        except MissingBranchError:
-            continue
-    return None
-
-
-def _chosen(
-    events: Any, collection: str, gen_collection: str, flat: FlatJets
-) -> list[tuple[int, str | None, float | None]]:
-    """Rows of the jets to show, with flavour and generator pT where there is truth."""
-    good = (flat.flags == 0) & (np.abs(flat.jet["eta"]) < _CENTRAL)
-    if gen_collection not in events.fields:
-        rows = np.flatnonzero(good)
-        if not len(rows):
-            return []
-        return [(int(rows[_nearest(flat.jet["pt_raw"][rows])]), None, None)]
-    rows, pt_gen, flavour = _truth(events, collection, gen_collection, flat)
-    kept = good[rows]
-    rows, pt_gen, flavour = rows[kept], pt_gen[kept], flavour[kept]
-    found: list[tuple[int, str | None, float | None]] = []
-    for group in SHOWN:
-        members = [FLAVOURS.index(name) for name in FLAVOUR_GROUPS[group]]
-        candidates = np.flatnonzero(np.isin(flavour, members))
-        if len(candidates):
-            best = candidates[_nearest(pt_gen[candidates])]
-            found.append((int(rows[best]), group, float(pt_gen[best])))
-    return found
-
-
-def _truth(
-    events: Any, collection: str, gen_collection: str, flat: FlatJets
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Rows of the matched jets, the pT of their generator jets, and their flavours."""
-    jets, gen = events[collection], events[gen_collection]
-    gen_offsets = offsets_of(gen, gen_collection)
-    gen_eta, gen_phi, gen_pt = (flat_column(gen[name], f"{gen_collection}.{name}") for name in ("eta", "phi", "pt"))
-    eta, phi = (np.asarray(flat.jet[name], np.float64) for name in ("eta", "phi"))
-    partner = match_flat(eta, phi, flat.jet_offsets, gen_eta, gen_phi, gen_offsets, _MATCHING)
-    rows = np.flatnonzero(partner >= 0)
-    flavours = [
-        flat_column(jets[name], f"{collection}.{name}")[rows] if name in jets.fields else np.zeros(len(rows), np.int64)
-        for name in ("hadronFlavour", "partonFlavour")
-    ]
-    return rows, gen_pt[partner[rows]].astype(np.float64), flavour_index(*flavours)
-
-
-def _nearest(pt: npt.NDArray[Any]) -> int:
-    return int(np.argmin(np.abs(np.log(pt / _TYPICAL_PT))))
-
-
-def _cloud(
-    events: Any,
-    flat: FlatJets,
-    jet_radius: float | None,
-    event_of: npt.NDArray[np.int64],
-    row: int,
-    flavour: str | None,
-    pt_gen: float | None,
-    pt: dict[str, float],
-) -> Cloud:
-    event = int(event_of[row])
-    axis = (float(flat.jet["eta"][row]), float(flat.jet["phi"][row]))
-    columns: dict[str, npt.NDArray[Any]] = {}
-    for quantity in ("pt", "eta", "phi", "pdg_id"):
-        columns[quantity] = np.concatenate(
-            [
-                part.columns[quantity][part.index[part.offsets[row] : part.offsets[row + 1]]]
-                for part in (flat.collections["charged"], flat.collections["neutral"])
-            ]
-        )
-    order = np.argsort(-columns["pt"], kind="stable")
-    vertices: list[list[float]] = []
-    if "sv" in flat.collections:
-        sv = flat.collections["sv"]
-        for k in sv.index[sv.offsets[row] : sv.offsets[row + 1]]:
-            offset = delta_phi(float(sv.columns["phi"][k]), axis[1])
-            vertices.append([float(sv.columns["eta"][k]) - axis[0], float(offset), float(sv.columns["mass"][k])])
-    turned = [float(delta_phi(float(phi), axis[1])) for phi in columns["phi"][order]]
-    return Cloud(
-        run=int(events["run"][event]),
-        luminosity_block=int(events["luminosityBlock"][event]),
-        event=int(events["event"][event]),
-        jet=row - int(flat.jet_offsets[event]),
-        flavour=flavour,
-        radius=jet_radius,
-        eta=axis[0],
-        phi=axis[1],
-        pt_raw=float(flat.jet["pt_raw"][row]),
-        pt_gen=pt_gen,
-        pt=pt,
-        kinds=[_kind(int(code)) for code in columns["pdg_id"][order]],
-        particle_pt=[float(value) for value in columns["pt"][order]],
-        delta_eta=[float(value) - axis[0] for value in columns["eta"][order]],
-        delta_phi=turned,
-        vertices=vertices,
-    )
-
-
-def _kind(pdg_id: int) -> str:
-    return next((name for name, codes in _KINDS.items() if abs(pdg_id) in codes), "other")
+def _table(clouds: Sequence[Cloud]) -> Table:
+    rows = []
+    for cloud in clouds:
+        for number, (provider, pt) in enumerate({"raw": cloud.pt_raw, **cloud.pt}.items()):
+            event = f"{cloud.run}:{cloud.luminosity_block}:{cloud.event}, jet {cloud.jet}"
+            start = (event, cloud.flavour or "data") if number == 0 else ("", "")
+            truth = "" if cloud.pt_gen is None else f"{cloud.pt_gen:.1f}"
+            ratio = "" if cloud.pt_gen is None else f"{pt / cloud.pt_gen:.3f}"
+            rows.append((*start, provider, f"{pt:.1f}", truth, ratio))
+    return Table("", ("event", "flavour", "correction", "pT/GeV", "generator/GeV", "response"), tuple(rows))
 
 
 def draw_cloud(cloud: Cloud, label: str) -> Figure:
     """Draw the particles on the left, the providers' pT beside the generator's on the right; inside `style()`."""
-    figure, (left, right) = new_figure(
-        1, 2, (13.5, 5.75), (1.0, 0.3, 0.85, 0.45), wspace=0.95, width_ratios=(1.0, 1.05)
-    )
+    figure, (left, right) = new_figure(1, 2, (13.5, 6.0), (1.0, 0.3, 0.85, 0.7), wspace=0.95, width_ratios=(1.0, 1.05))
     head(left, label, f"{len(cloud.kinds)} particles")
     _particles(left, cloud)
     name = {None: "jet of data", "uds": "light-quark jet", "g": "gluon jet"}.get(cloud.flavour, f"{cloud.flavour} jet")
-    right.text(0.0, 1.02, f"{name}, $\\eta$ = {cloud.eta:.2f}", transform=right.transAxes, fontsize=14)
-    head(right, "", f"{cloud.run}:{cloud.luminosity_block}:{cloud.event}, jet {cloud.jet}")
+    where = f"{cloud.run}:{cloud.luminosity_block}:{cloud.event}, jet {cloud.jet}"
+    right.text(0.0, 1.02, f"{name}, $\\eta$ = {cloud.eta:.2f}\n{where}", transform=right.transAxes, fontsize=14)
     _momenta(right, cloud)
     return figure
 
@@ -259,12 +66,12 @@ def _particles(axes: Axes, cloud: Cloud) -> None:
     cone = cloud.radius or 0.4
     share = np.asarray(cloud.particle_pt) / max(sum(cloud.particle_pt), 1e-6)
     eta, phi, kinds = np.asarray(cloud.delta_eta), np.asarray(cloud.delta_phi), np.asarray(cloud.kinds)
-    for kind, colour in _COLOUR_OF.items():
+    for kind, shade in _COLOUR_OF.items():
         mine = kinds == kind
         if mine.any():
             area = 18.0 + 2500.0 * share[mine]
-            axes.scatter(eta[mine], phi[mine], s=area, color=colour, alpha=0.65, linewidths=0.6, edgecolors="white")
-            axes.scatter([], [], s=60.0, color=colour, alpha=0.65, label=f"{kind}, {100 * share[mine].sum():.0f} %")
+            axes.scatter(eta[mine], phi[mine], s=area, color=shade, alpha=0.65, linewidths=0.6, edgecolors="white")
+            axes.scatter([], [], s=60.0, color=shade, alpha=0.65, label=f"{kind}, {100 * share[mine].sum():.0f} %")
     for d_eta, d_phi, mass in cloud.vertices:
         axes.scatter([d_eta], [d_phi], s=170.0, marker="*", facecolors="none", edgecolors="black")
         axes.scatter([], [], s=90.0, marker="*", facecolors="none", edgecolors="black", label=f"vertex, {mass:.1f} GeV")
@@ -283,9 +90,9 @@ def _momenta(axes: Axes, cloud: Cloud) -> None:
     truth = {} if cloud.pt_gen is None else {"generator": cloud.pt_gen}
     shown = {**truth, "raw": cloud.pt_raw, **cloud.pt}
     places = np.arange(len(shown))[::-1]
-    colours = ["0.3"] * len(truth) + ["0.5"] + [COLOURS[k % len(COLOURS)] for k in range(len(cloud.pt))]
-    for place, (name, pt), colour in zip(places, shown.items(), colours, strict=True):
-        axes.plot([pt], [place], "D" if name in truth else "o", color=colour, markersize=11)
+    styles = [("0.3", "D")] * len(truth) + [("0.5", "o")] + [(colour(k), marker(k)) for k in range(len(cloud.pt))]
+    for place, (name, pt), (shade, symbol) in zip(places, shown.items(), styles, strict=True):
+        axes.plot([pt], [place], symbol, color=shade, markersize=11)
         away = "" if cloud.pt_gen is None or name in truth else f" ({100 * (pt / cloud.pt_gen - 1):+.1f} %)"
         words = f"{pt:.1f} GeV{away}"
         axes.annotate(words, (pt, place), (0, 12), textcoords="offset points", ha="center", fontsize=14)

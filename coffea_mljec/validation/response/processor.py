@@ -9,7 +9,6 @@ from typing import Any
 import awkward as ak
 import numpy as np
 import numpy.typing as npt
-from coffea import processor
 
 from coffea_mljec import defaults
 from coffea_mljec.errors import InputError, MissingBranchError
@@ -22,17 +21,9 @@ from coffea_mljec.validation.common.binning import (
     jet_histogram,
     response_histogram,
 )
-from coffea_mljec.validation.common.events import (
-    Chunk,
-    JetCorrector,
-    check_events,
-    check_providers,
-    collections_like,
-    corrected_pt,
-    generator_rows,
-    open_chunk,
-)
+from coffea_mljec.validation.common.events import Chunk, JetCorrector, collections_like, generator_rows
 from coffea_mljec.validation.common.filling import base_cells, count, fill, fill_jets, fill_responses
+from coffea_mljec.validation.common.measurement import MeasurementProcessor
 from coffea_mljec.validation.response.summary import Summary, summarise
 from coffea_mljec.validation.response.trend import TREND_EDGES, event_value, trend_histogram, trend_jets
 
@@ -62,7 +53,7 @@ class Judged:
         return Judged(self.rows[keep], self.event[keep], self.pt_gen[keep], self.abs_eta_gen[keep], self.flavour[keep])
 
 
-class ResponseProcessor(processor.ProcessorABC):
+class ResponseProcessor(MeasurementProcessor):
     """Fills histograms of the response of any providers, for simulated events.
 
     Jets are matched to generator jets once, one to one, nearest first, by direction (no correction changes it), so that
@@ -110,46 +101,19 @@ class ResponseProcessor(processor.ProcessorABC):
         max_dr: float = 0.2,
         pt_gen_min: float = 20.0,
     ) -> None:
-        check_providers(providers, replicas)
+        super().__init__(providers, collection, gen_collection, weight, replicas, max_dr)
         if pt_gen_min < PT_EDGES[0]:
             raise InputError(
                 f"pt_gen_min must be at least {PT_EDGES[0]:g} GeV, where the bins start; got {pt_gen_min:g}."
             )
-        self.providers = dict(providers)
-        self.collection = collection
-        self.gen_collection = gen_collection
-        self.weight = weight
-        self.replicas = replicas
-        self.max_dr = max_dr
         self.pt_gen_min = pt_gen_min
 
-    def process(self, events: ak.Array) -> dict[str, dict[str, Any]]:
-        """Judge the providers on one chunk.
-
-        Parameters
-        ----------
-        events : NanoEvents
-            Eager or virtual, of simulation.
-
-        Returns
-        -------
-        dict
-            See the notes of the class.
-
-        Raises
-        ------
-        InputError
-            If `events` is no array of events, has no such collections (data have no generator jets), or its weights
-            are not finite; if a provider returns another number of jets.
-        MissingBranchError
-            If event numbers, flavours or the weight's branch are missing.
-        """
+    def _measure(self, events: ak.Array, chunk: Chunk) -> dict[str, Any]:
         self._check(events)
-        chunk = open_chunk(events, self.weight, self.replicas)
         jet_offsets = offsets_of(events[self.collection], self.collection)
         judged, counts = self.judge(events, jet_offsets)
 
-        corrected = corrected_pt(self.providers, events, self.collection, jet_offsets)
+        corrected = self._corrected(events, jet_offsets)
         finite = {name: np.isfinite(found.pt[judged.rows]) for name, found in corrected.items()}
         judged = judged[np.logical_and.reduce(list(finite.values()))]
 
@@ -165,24 +129,21 @@ class ResponseProcessor(processor.ProcessorABC):
         counts["judged"] = len(judged.rows)
         counts["unknown_flavour"] = int(np.count_nonzero(judged.flavour == FLAVOURS.index("unknown")))
         return {
-            chunk.dataset: {
-                "response": response,
-                "jets": jets,
-                "trends": trends,
-                "trend_jets": trend_counts,
-                "counts": counts,
-                "non_finite": {name: int(np.count_nonzero(~values)) for name, values in finite.items()},
-                "status": {name: found.counted(judged.rows) for name, found in corrected.items()},
-            }
+            "response": response,
+            "jets": jets,
+            "trends": trends,
+            "trend_jets": trend_counts,
+            "counts": counts,
+            "non_finite": {name: int(np.count_nonzero(~values)) for name, values in finite.items()},
+            "status": {name: found.counted(judged.rows) for name, found in corrected.items()},
         }
 
-    def postprocess(self, accumulator: dict[str, Any]) -> dict[str, Any]:
-        """Return the accumulated chunks as they are; `response.summary.summarise` reads them."""
-        return accumulator
-
-    @staticmethod
     def summary(
-        accumulated: Mapping[str, Mapping[str, Any]], standard: str = "standard", datasets: Iterable[str] | None = None
+        self,
+        accumulated: Mapping[str, Mapping[str, Any]],
+        datasets: Iterable[str] | None = None,
+        *,
+        standard: str = "standard",
     ) -> Summary:
         """Turn what was accumulated into numbers: see `coffea_mljec.validation.response.summary.summarise`."""
         return summarise(accumulated, standard, datasets)
@@ -208,8 +169,7 @@ class ResponseProcessor(processor.ProcessorABC):
             histograms[variable], counts[variable] = histogram, counted
         return histograms, counts
 
-    def _check(self, events: Any) -> None:
-        check_events(events, self.collection, self.weight)
+    def _check(self, events: ak.Array) -> None:
         fields = ak.fields(events)
         if self.gen_collection not in fields:
             raise InputError(

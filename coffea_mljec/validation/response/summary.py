@@ -1,6 +1,6 @@
 """From accumulated histograms to numbers: medians, resolutions, closure, beta, alpha, each with its error.
 
-Formulas: DESIGN section 4, after the reference thesis's definitions.
+Formulas:
 
 - s = (Q75 - Q25) / Q50 of the response; closure = |Q50 - 1|; beta = 1 - s_model / s_standard;
 - SAE = sum over u, d, s, c, b, g of |median_f - mean of the six medians|; alpha = 1 - SAE_model / SAE_standard.
@@ -24,96 +24,61 @@ When a number is "too few"
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+import hist
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.status import Status
-from coffea_mljec.validation.common.binning import (
-    FINE_EDGES,
-    FLAVOUR_GROUPS,
-    INTERVALS,
-    REGIONS,
-    SIX_FLAVOURS,
-)
-from coffea_mljec.validation.common.measured import Measured, added_counts, added_histograms, chosen_datasets, measured
-from coffea_mljec.validation.common.statistics import grouped_jets, quartiles, resolution, sae_and_floor
+from coffea_mljec.validation.common.accumulated import Accumulated, added_counts
+from coffea_mljec.validation.common.binning import FINE_EDGES, FLAVOUR_GROUPS, INTERVALS, REGIONS
+from coffea_mljec.validation.common.measured import Measured
+from coffea_mljec.validation.common.measurement import MeasurementSummary
+from coffea_mljec.validation.common.statistics import grouped_jets, quartiles
+from coffea_mljec.validation.response.cells import MAX_FLOOR, MIN_JETS, Cell, Dependence, dependence, statistics
+from coffea_mljec.validation.response.curves import MIN_JETS_CURVE, Curve, coarse_curves, curve
+from coffea_mljec.validation.response.distributions import Distribution, distributions
 from coffea_mljec.validation.response.trend import TREND_EDGES, Closure, Trend, closure, trends
 
 __all__ = ["MAX_FLOOR", "MIN_JETS", "MIN_JETS_CURVE", "Cell", "Curve", "Dependence", "Measured", "Summary", "summarise"]
 
-MIN_JETS = 200
-MIN_JETS_CURVE = 50
-MAX_FLOOR = 1.0 / 3.0
-
-_Floats = npt.NDArray[np.float64]
-
 
 @dataclass(frozen=True)
-class Cell:
-    """One provider in one region, pt_gen interval and flavour group; `beta` is None for the standard itself."""
+class Summary(MeasurementSummary):
+    """Everything that the tables and figures show.
 
-    provider: str
-    region: str
-    interval: str
-    flavour: str
-    jets: int
-    median: Measured
-    resolution: Measured
-    closure: Measured
-    beta: Measured | None
-
-
-@dataclass(frozen=True)
-class Dependence:
-    """Flavour dependence of one provider; `floor` is the SAE of noise alone; `alpha` is None for the standard."""
-
-    provider: str
-    region: str
-    interval: str
-    sae: Measured
-    floor: float | None
-    alpha: Measured | None
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Median and resolution in the fine bins of pt_gen; None where a bin has fewer than `MIN_JETS_CURVE` jets.
-
-    `ratio` is s / s_standard with its paired error.
+    Attributes
+    ----------
+    standard : str
+        The provider that the others are compared to.
+    status : dict of str to dict of str to int
+        Provider -> names of bits of ``mljec_status`` -> jets.
+    non_finite : dict of str to int
+        Provider -> jets left out because its pT was not finite.
+    fine_edges : list of float
+        Of the bins of `curves`: pt_gen (GeV).
+    cells : list of Cell
+    dependence : list of Dependence
+    curves, coarse : list of Curve
+        In the fine bins; and in joined ones, for a small sample's figures (see `drawn`).
+    trends : list of Trend
+    closures : list of Closure
+    distributions : list of Distribution
     """
 
-    provider: str
-    region: str
-    flavour: str
-    jets: list[int]
-    median: list[Measured]
-    resolution: list[Measured]
-    ratio: list[Measured]
-
-
-@dataclass(frozen=True)
-class Summary:
-    """Everything that the tables and plots show; `to_dict` is JSON-serialisable."""
-
     standard: str
-    providers: list[str]
-    datasets: list[str]
-    replicas: int
-    counts: dict[str, int]
     status: dict[str, dict[str, int]]
     non_finite: dict[str, int]
     fine_edges: list[float]
     cells: list[Cell]
     dependence: list[Dependence]
     curves: list[Curve]
+    coarse: list[Curve]
     trends: list[Trend]
     closures: list[Closure]
+    distributions: list[Distribution]
 
     def cell(self, provider: str, region: str, interval: str, flavour: str) -> Cell:
         """The cell of this provider, region (``"central"``), interval (``">30"``) and flavour group (``"all"``)."""
@@ -126,13 +91,14 @@ class Summary:
         return _only((d for d in self.dependence if (d.provider, d.region, d.interval) == key), key)
 
     def curve(self, provider: str, region: str, flavour: str) -> Curve:
-        """The curve of this provider, region and flavour group."""
+        """The curve of this provider, region and flavour group in the fine bins."""
         key = (provider, region, flavour)
         return _only((c for c in self.curves if (c.provider, c.region, c.flavour) == key), key)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain dicts, lists, strings, ints, floats and None."""
-        return asdict(self)
+    def drawn(self, provider: str, region: str, flavour: str) -> Curve:
+        """The curve that a figure shows: in joined bins where the sample is too small for the fine ones."""
+        key = (provider, region, flavour)
+        return _only((c for c in (*self.coarse, *self.curves) if (c.provider, c.region, c.flavour) == key), key)
 
 
 def summarise(
@@ -154,108 +120,83 @@ def summarise(
     InputError
         If a dataset or the standard is not there.
     """
-    names = chosen_datasets(accumulated, datasets)
-    parts = [accumulated[name] for name in names]
-    response = added_histograms(accumulated, names, "response")
-    providers = list(response.axes["provider"])
-    if standard not in providers:
-        raise InputError(f"the standard {standard!r} is not among the providers {providers}; name one of them.")
-
-    ranges = [*INTERVALS.values(), *zip(FINE_EDGES[:-1].tolist(), FINE_EDGES[1:].tolist(), strict=True)]
-    jets = grouped_jets(added_histograms(accumulated, names, "jets"), ranges)
-    quartile = quartiles(response, ranges)
-    cells, dependence, curves = [], [], []
-    for index, provider in enumerate(providers):
-        here, reference = quartile[index], None if provider == standard else quartile[providers.index(standard)]
-        for r, region in enumerate(REGIONS):
-            for k, interval in enumerate(INTERVALS):
-                for f, flavour in enumerate(FLAVOUR_GROUPS):
-                    counted = int(jets[k, r, f])
-                    other = None if reference is None else reference[k, r, f]
-                    cells.append(
-                        Cell(provider, region, interval, flavour, counted, *_statistics(here[k, r, f], other, counted))
-                    )
-                other = None if reference is None else reference[k, r]
-                dependence.append(Dependence(provider, region, interval, *_dependence(here[k, r], other, jets[k, r])))
-            fine = slice(len(INTERVALS), None)
-            against = quartile[providers.index(standard)]
-            for f, flavour in enumerate(FLAVOUR_GROUPS):
-                curves.append(
-                    _curve((provider, region, flavour), here[fine, r, f], against[fine, r, f], jets[fine, r, f])
-                )
+    found = Accumulated(accumulated, datasets)
+    response, counted = found.histogram("response"), found.histogram("jets")
+    shared = found.shared(response)
+    if standard not in shared["providers"]:
+        raise InputError(
+            f"the standard {standard!r} is not among the providers {shared['providers']}; name one of them."
+        )
+    numbers = _Numbers(response, counted, standard)
+    fine = numbers.jets[len(INTERVALS) :]
+    curves = list(numbers.curves())
     return Summary(
+        **shared,
         standard=standard,
-        providers=providers,
-        datasets=names,
-        replicas=int(response.axes["replica"].size) - 1,
-        counts=added_counts(part["counts"] for part in parts),
-        status={name: _named(added_counts(part["status"].get(name, {}) for part in parts)) for name in providers},
-        non_finite=added_counts(part["non_finite"] for part in parts),
+        status={name: _named(_status(found, name)) for name in shared["providers"]},
+        non_finite=found.counts("non_finite"),
         fine_edges=FINE_EDGES.tolist(),
-        cells=cells,
-        dependence=dependence,
+        cells=list(numbers.cells()),
+        dependence=list(numbers.dependence()),
         curves=curves,
-        trends=_trends(accumulated, names, standard),
-        closures=[closure(c.provider, c.region, c.flavour, FINE_EDGES.tolist(), c.median) for c in curves],
+        coarse=list(coarse_curves(response, counted, fine, standard)),
+        trends=_trends(found, standard),
+        closures=[closure(c.provider, c.region, c.flavour, c.edges, c.median) for c in curves],
+        distributions=list(distributions(response, counted)),
     )
 
 
-def _trends(accumulated: Mapping[str, Mapping[str, Any]], names: list[str], standard: str) -> list[Trend]:
+class _Numbers:
+    """Jets and quartiles of all ranges of pt_gen: the broad intervals first, then the fine bins."""
+
+    def __init__(self, response: hist.Hist[Any], counted: hist.Hist[Any], standard: str) -> None:
+        ranges = [*INTERVALS.values(), *zip(FINE_EDGES[:-1].tolist(), FINE_EDGES[1:].tolist(), strict=True)]
+        self.providers = list(response.axes["provider"])
+        self.standard = standard
+        # [range, region, flavour group], and of each provider [range, region, flavour group, replica, 3]
+        self.jets = grouped_jets(counted, ranges)
+        self.quartile = quartiles(response, ranges)
+        self.against = self.quartile[self.providers.index(standard)]
+
+    def cells(self) -> Iterator[Cell]:
+        for index, provider in enumerate(self.providers):
+            for r, region in enumerate(REGIONS):
+                for k, interval in enumerate(INTERVALS):
+                    for f, flavour in enumerate(FLAVOUR_GROUPS):
+                        jets = int(self.jets[k, r, f])
+                        other = None if provider == self.standard else self.against[k, r, f]
+                        values = statistics(self.quartile[index][k, r, f], other, jets)
+                        yield Cell(provider, region, interval, flavour, jets, *values)
+
+    def dependence(self) -> Iterator[Dependence]:
+        for index, provider in enumerate(self.providers):
+            for r, region in enumerate(REGIONS):
+                for k, interval in enumerate(INTERVALS):
+                    other = None if provider == self.standard else self.against[k, r]
+                    values = dependence(self.quartile[index][k, r], other, self.jets[k, r])
+                    yield Dependence(provider, region, interval, *values)
+
+    def curves(self) -> Iterator[Curve]:
+        fine, edges = slice(len(INTERVALS), None), FINE_EDGES.tolist()
+        for index, provider in enumerate(self.providers):
+            for r, region in enumerate(REGIONS):
+                for f, flavour in enumerate(FLAVOUR_GROUPS):
+                    here, standard = self.quartile[index][fine, r, f], self.against[fine, r, f]
+                    yield curve((provider, region, flavour), edges, here, standard, self.jets[fine, r, f])
+
+
+def _trends(found: Accumulated, standard: str) -> list[Trend]:
     """Trends of all datasets together; none if a dataset was accumulated without them."""
-    if any("trends" not in accumulated[name] for name in names):
+    if not found.has("trends"):
         return []
     filled, jets = (
-        {
-            variable: added_histograms({name: accumulated[name][key] for name in names}, names, variable)
-            for variable in TREND_EDGES
-        }
-        for key in ("trends", "trend_jets")
+        {variable: found.histogram(key, variable) for variable in TREND_EDGES} for key in ("trends", "trend_jets")
     )
     return list(trends(filled, jets, standard))
 
 
-def _statistics(
-    here: _Floats, reference: _Floats | None, jets: int
-) -> tuple[Measured, Measured, Measured, Measured | None]:
-    enough = jets >= MIN_JETS
-    median, width = here[:, 1], resolution(here)
-    closure = measured(median, enough, abs(float(median[0]) - 1.0))
-    beta = None
-    if reference is not None:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            beta = measured(1.0 - width / resolution(reference), enough)
-    return measured(median, enough), measured(width, enough), closure, beta
-
-
-def _dependence(
-    here: _Floats, reference: _Floats | None, jets: npt.NDArray[np.int64]
-) -> tuple[Measured, float | None, Measured | None]:
-    enough = bool(min(jets[list(FLAVOUR_GROUPS).index(flavour)] for flavour in SIX_FLAVOURS) >= MIN_JETS)
-    sae, floor = sae_and_floor(here)
-    found = measured(sae, enough)
-    known_floor = floor if enough and math.isfinite(floor) else None
-    if reference is None:
-        return found, known_floor, None
-    sae_standard, floor_standard = sae_and_floor(reference)
-    # Without replicas the floor is NaN and nothing can be said about the noise: then only the number of jets decides.
-    clear = not max(floor, floor_standard) > MAX_FLOOR * sae_standard[0]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        alpha = 1.0 - sae / sae_standard
-    return found, known_floor, measured(alpha, enough and clear)
-
-
-def _curve(key: tuple[str, str, str], here: _Floats, standard: _Floats, jets: npt.NDArray[np.int64]) -> Curve:
-    enough = [bool(n >= MIN_JETS_CURVE) for n in jets]
-    width = resolution(here)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = width / resolution(standard)
-    return Curve(
-        *key,
-        jets=[int(n) for n in jets],
-        median=[measured(values, ok) for values, ok in zip(here[:, :, 1], enough, strict=True)],
-        resolution=[measured(values, ok) for values, ok in zip(width, enough, strict=True)],
-        ratio=[measured(values, ok) for values, ok in zip(ratio, enough, strict=True)],
-    )
+def _status(found: Accumulated, provider: str) -> dict[int, int]:
+    return added_counts(output["status"].get(provider, {}) for output in found.outputs.values())
 
 
 def _named(status: Mapping[int, int]) -> dict[str, int]:

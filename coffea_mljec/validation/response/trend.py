@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from coffea_mljec.nano.names import FIELDS
 from coffea_mljec.numerics.quantiles import quantiles
-from coffea_mljec.validation.common.binning import INTERVALS, REGION_EDGES, REGIONS, steps
+from coffea_mljec.validation.common.binning import INTERVALS, REGION_EDGES, REGIONS, replica_histogram, steps
 from coffea_mljec.validation.common.measured import Measured, measured
 from coffea_mljec.validation.common.statistics import chi_square, resolution
 
@@ -109,13 +109,8 @@ def event_value(events: ak.Array, variable: str) -> _Floats | None:
 
 def trend_histogram(variable: str, providers: Sequence[str], replicas: int, weighted: bool) -> hist.Hist[Any]:
     """Return an empty histogram: ``replica``, ``response``, `variable`, ``pt_gen``, ``abs_eta_gen``, ``provider``."""
-    return hist.Hist(
-        hist.axis.Integer(0, replicas + 1, name="replica", label="bootstrap replica", flow=False),
-        hist.axis.Variable(_RESPONSE, name="response", label="corrected pT / generator pT"),
-        *_axes(variable),
-        hist.axis.StrCategory(list(providers), name="provider", label="provider", overflow=False),
-        storage="double" if weighted else "int64",
-    )
+    value = hist.axis.Variable(_RESPONSE, name="response", label="corrected pT / generator pT")
+    return replica_histogram((value, *_axes(variable)), providers, replicas, weighted)
 
 
 def trend_jets(variable: str) -> hist.Hist[Any]:

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from coffea_mljec.validation.common.style import head, inside, new_figure, points, unity, y_range
+from coffea_mljec.validation.common.caption import Caption
+from coffea_mljec.validation.common.section import Drawing
+from coffea_mljec.validation.common.style import (
+    REGION_TEXT,
+    filled_range,
+    from_zero,
+    heads,
+    inside,
+    legend,
+    new_figure,
+    points,
+    unity,
+    y_range,
+)
 from coffea_mljec.validation.response.summary import Summary
 from coffea_mljec.validation.response.trend import Trend
 
@@ -19,67 +32,81 @@ _AXES = {
     "rho": r"$\rho$ (GeV)",
     "npv": "Good primary vertices",
 }
+_IN_WORDS = {
+    "abs_eta": "|eta| of the generator jet",
+    "rho": "rho, the energy density of pileup",
+    "npv": "the number of vertices",
+}
 _WANTED = ("30-50", "100-300")
-_REGIONS = {"central": r"$|\eta_{\mathrm{gen}}| < 2.5$", "forward": r"$2.5 < |\eta_{\mathrm{gen}}| < 5$", "all": ""}
+_MIN_BINS = 2
+_ROWS = {"median": "Median response", "resolution": r"$(Q_{75} - Q_{25}) \,/\, Q_{50}$", "ratio": "Ratio to\n"}
 
 
-def draw_trends(summary: Summary, save: Callable[[str, Figure], Any], label: str) -> None:
+def draw_trends(summary: Summary, caption: Caption) -> Iterator[Drawing]:
     """Draw ``<variable>_<region>``: medians, resolutions and their ratio to the standard's, in two ranges of pT.
 
     Parameters
     ----------
     summary : Summary
-    save : callable of (name, figure)
-    label : str
+    caption : Caption
         Above each figure.
+
+    Yields
+    ------
+    Drawing
+        None of ranges with fewer than two bins that have a value.
     """
-    for variable in _AXES:
-        for region in _REGIONS:
+    for variable, words in _IN_WORDS.items():
+        for region, where in REGION_TEXT.items():
             found = [t for t in summary.trends if (t.variable, t.region) == (variable, region)]
-            intervals = list(dict.fromkeys(t.interval for t in found))
-            wanted = [name for name in _WANTED if name in intervals] or intervals[:2]
+            known = list(dict.fromkeys(t.interval for t in found if _bins(t) >= _MIN_BINS and t.interval != ">30"))
+            wanted = [name for name in _WANTED if name in known] or known[:2]
             shown = [[t for t in found if t.interval == interval] for interval in wanted]
-            if any(jets for column in shown for trend in column for jets in trend.jets):
-                save(f"{variable}_{region}", _trend(summary, shown, label, region))
+            if shown:
+                ending = f"; {region}." if where else "."
+                text = f"Median, resolution and ratio against {words}{ending}"
+                yield Drawing(f"{variable}_{region}", "pileup", text, _trend(summary, shown, caption), wide=True)
 
 
-def _trend(summary: Summary, columns: list[list[Trend]], label: str, region: str) -> Figure:
+def _bins(trend: Trend) -> int:
+    return sum(number.value is not None for number in trend.median)
+
+
+def _trend(summary: Summary, columns: Sequence[Sequence[Trend]], caption: Caption) -> Figure:
     count = len(columns)
     figure, grid = new_figure(
         3,
         count,
-        (5.6 * count + 1.2, 9.0),
+        (5.6 * count + 1.35, 9.0),
         (1.1, 0.25, 0.85, 0.45),
         sharex=True,
         sharey="row",
         squeeze=False,
         height_ratios=(1.5, 1.5, 1.0),
-        wspace=0.06,
+        wspace=0.1,
         hspace=0.08,
     )
-    drawn: dict[str, list[Any]] = {"median": [], "resolution": [], "ratio": []}
+    drawn: dict[str, list[Any]] = {name: [] for name in _ROWS}
     for column, trends in enumerate(columns):
-        head(grid[0, column], label if column == 0 else "", _REGIONS[region] if column == count - 1 else "")
-        inside(grid[0, column], trends[0].interval.replace("-", " to ").replace(">", "> ") + " GeV")
+        words = trends[0].interval.replace("-", " to ").replace(">", "> ")
+        inside(grid[0, column], f"{words} GeV\n{REGION_TEXT[trends[0].region]}")
         for trend in trends:
             index = summary.providers.index(trend.provider)
-            for row, name in enumerate(drawn):
+            for row, name in enumerate(_ROWS):
                 if name == "ratio" and trend.provider == summary.standard:
                     continue
-                shown = points(grid[row, column], trend.edges, getattr(trend, name), index, trend.provider)
-                drawn[name].append(shown)
+                values = points(grid[row, column], trend.edges, getattr(trend, name), index, trend.provider)
+                drawn[name].append(values)
         unity(grid[0, column])
         unity(grid[2, column])
-        grid[2, column].set_xlim(trends[0].edges[0], trends[0].edges[-1])
         grid[2, column].set_xlabel(_AXES[trends[0].variable])
-    for row, (name, words) in enumerate(
-        (("median", "Median response"), ("resolution", r"$(Q_{75} - Q_{25}) \,/\, Q_{50}$"), ("ratio", "Ratio"))
-    ):
-        grid[row, 0].set_ylabel(words if name != "ratio" else f"Ratio to\n{summary.standard}", fontsize=15)
-        if name == "resolution":
-            highest = max((float(values.max()) for values in drawn[name] if len(values)), default=0.4)
-            grid[row, 0].set_ylim(0.0, 1.25 * highest)
-        else:
-            y_range(grid[row, 0], drawn[name], floor=0.02, include=1.0, headroom=0.45 if row == 0 else 0.15)
-    grid[0, -1].legend(loc="upper right", columnspacing=1.0, handletextpad=0.4)
+    shown = [trend for trends in columns for trend in trends]
+    grid[2, 0].set_xlim(*filled_range(shown[0].edges, *(trend.median for trend in shown)))
+    for row, (name, words) in enumerate(_ROWS.items()):
+        grid[row, 0].set_ylabel(words + (summary.standard if name == "ratio" else ""), fontsize=15)
+    y_range(grid[0, 0], drawn["median"], floor=0.02, include=1.0, headroom=0.6)
+    from_zero(grid[1, 0], drawn["resolution"], 1.25)
+    y_range(grid[2, 0], drawn["ratio"], floor=0.02, include=1.0, headroom=0.15)
+    heads(grid[0], caption)
+    legend(grid[0, -1])
     return figure

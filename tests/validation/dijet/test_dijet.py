@@ -16,6 +16,7 @@ from coffea.processor import accumulate
 
 from coffea_mljec.errors import InputError, MissingBranchError
 from coffea_mljec.validation.dijet.processor import DijetProcessor
+from coffea_mljec.validation.dijet.summary import summarise_dijets
 
 CENTRAL, FORWARD = 0.08, 0.14
 
@@ -134,7 +135,7 @@ def test_selection_is_that_of_a_plain_loop(processor: DijetProcessor) -> None:
 
 @pytest.mark.parametrize("estimator", ["quantile", "core", "rms"])
 def test_a_known_resolution_comes_back(accumulated: dict[str, Any], estimator: str) -> None:
-    summary = DijetProcessor.summary(accumulated, estimator=estimator)
+    summary = summarise_dijets(accumulated, estimator=estimator)
     wanted = {("same", 0.0): CENTRAL, ("reference", 1.3): FORWARD}
     for (pair, low), jer in wanted.items():
         cell = next(c for c in summary.cells if (c.provider, c.pair, c.eta[0], c.pt[0]) == ("a", pair, low, 130.0))
@@ -153,7 +154,7 @@ def test_a_known_resolution_comes_back(accumulated: dict[str, Any], estimator: s
 
 
 def test_a_common_scale_moves_no_asymmetry(accumulated: dict[str, Any]) -> None:
-    cells = DijetProcessor.summary(accumulated).cells
+    cells = summarise_dijets(accumulated).cells
     a, b = (
         next(c for c in cells if (c.provider, c.pair, c.pt[0], c.eta[0]) == (name, "same", 130.0, 0.0)) for name in "ab"
     )
@@ -165,29 +166,29 @@ def test_data_take_the_generator_from_simulation(
     many: ak.Array, processor: DijetProcessor, accumulated: dict[str, Any]
 ) -> None:
     data = processor.process(many[[name for name in many.fields if name != "GenJet"]])
-    assert set(data["events"]) == {"reco", "counts", "selected"}
-    alone = DijetProcessor.summary(data).cells[0]
+    assert set(data["events"]) == {"reco", "counts", "selected", "sample"}
+    alone = summarise_dijets(data).cells[0]
     assert alone.sigma_reco.value is not None
     assert {alone.jer.note, alone.truth.note, alone.sigma_gen.note, alone.ratio.note} == {"no generator"}
-    borrowed = DijetProcessor.summary(data, generator=accumulated)
-    full = DijetProcessor.summary(accumulated)
+    borrowed = summarise_dijets(data, generator=accumulated)
+    full = summarise_dijets(accumulated)
     for one, two in zip(borrowed.cells, full.cells, strict=True):
         assert (one.jer, one.jer_extrapolated, one.sigma_gen) == (two.jer, two.jer_extrapolated, two.sigma_gen)
         assert one.truth.note == "no generator"
     other = DijetProcessor({"a": processor.providers["a"]}).process(many[:10])
     with pytest.raises(InputError, match="the generator's histograms have other axes"):
-        DijetProcessor.summary(data, generator=other)
+        summarise_dijets(data, generator=other)
 
 
 def test_summary_is_json(accumulated: dict[str, Any]) -> None:
-    summary = DijetProcessor.summary(accumulated)
+    summary = summarise_dijets(accumulated)
     text = json.dumps(summary.to_dict(), allow_nan=False)
     assert json.loads(text)["estimator"] == "quantile"
     assert summary.counts["events"] == 30_000
     assert summary.reference_eta == [0.0, 1.3]
     drawn = summary.distributions[0]
     assert len(drawn.edges) == len(drawn.reco) + 1 == len(drawn.gen) + 1
-    empty = DijetProcessor.summary(
+    empty = summarise_dijets(
         {"none": {**accumulated["events"], **{k: accumulated["events"][k] * 0 for k in ("reco", "gen", "truth")}}}
     )
     assert empty.cells == []
@@ -218,11 +219,11 @@ def test_bad_input_is_refused(processor: DijetProcessor, accumulated: dict[str, 
     with pytest.raises(MissingBranchError, match=r"\['event'\] are missing"):
         processor.process(events[[name for name in events.fields if name != "event"]])
     with pytest.raises(InputError, match="no accumulated datasets"):
-        DijetProcessor.summary({})
+        summarise_dijets({})
     with pytest.raises(InputError, match="unknown estimator 'sigma'"):
-        DijetProcessor.summary(accumulated, estimator="sigma")
+        summarise_dijets(accumulated, estimator="sigma")
     other = DijetProcessor({"a": scaled(1.0)}, replicas=2).process(events)["events"]
     with pytest.raises(
         InputError, match=r"histograms 'reco' of 'events' and 'more' cannot be added: they differ in \["
     ):
-        DijetProcessor.summary({"events": accumulated["events"], "more": other})
+        summarise_dijets({"events": accumulated["events"], "more": other})

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from coffea_mljec.validation.common.style import style
-from coffea_mljec.validation.response.jet_display import draw_cloud, find_clouds
+from coffea_mljec.validation.response.clouds import find_clouds
+from coffea_mljec.validation.response.jet_display import draw_cloud
 from tests.report.conftest import cloud
 from tests.validation.conftest import Scaled
 
