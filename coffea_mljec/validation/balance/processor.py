@@ -127,7 +127,8 @@ class BalanceProcessor(InSituProcessor):
         pt_edges: Sequence[float] = BALANCE_PT,
         eta_edges: Sequence[float] = BALANCE_ETA,
     ) -> None:
-        super().__init__(providers, collection, gen_collection, weight, replicas, max_dr, pt_edges, eta_edges)
+        super().__init__(providers, collection, gen_collection, weight, replicas, max_dr)
+        self._set_bins(pt_edges, eta_edges)
         if reference not in REFERENCES:
             raise InputError(f"unknown reference {reference!r}; choose one of {', '.join(REFERENCES)}.")
         if isinstance(met, Mapping) and (lacking := sorted(set(providers) - set(met))):

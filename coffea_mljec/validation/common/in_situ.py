@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, final
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.validation.common.accumulated import Accumulated
-from coffea_mljec.validation.common.events import JetCorrector, checked_edges
+from coffea_mljec.validation.common.events import checked_edges
 from coffea_mljec.validation.common.measured import Measured, measured
 from coffea_mljec.validation.common.measurement import MeasurementProcessor, MeasurementSummary
 from coffea_mljec.validation.common.statistics import line_at_zero
@@ -68,20 +68,14 @@ class InSituSummary(MeasurementSummary):
 
 
 class InSituProcessor(MeasurementProcessor):
-    """A measurement in bins of pT and |eta|; the parameters beside those of `MeasurementProcessor` are their edges."""
+    """A measurement in bins of pT (GeV) and |eta|: `pt_edges`, `eta_edges`."""
 
-    def __init__(
-        self,
-        providers: Mapping[str, JetCorrector],
-        collection: str,
-        gen_collection: str,
-        weight: str | None,
-        replicas: int,
-        max_dr: float,
-        pt_edges: Sequence[float],
-        eta_edges: Sequence[float],
-    ) -> None:
-        super().__init__(providers, collection, gen_collection, weight, replicas, max_dr)
+    pt_edges: tuple[float, ...]
+    eta_edges: tuple[float, ...]
+
+    @final
+    def _set_bins(self, pt_edges: Sequence[float], eta_edges: Sequence[float]) -> None:
+        """Check and keep the edges."""
         self.pt_edges = checked_edges("pt_edges", pt_edges)
         self.eta_edges = checked_edges("eta_edges", eta_edges)
 

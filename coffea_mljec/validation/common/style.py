@@ -36,6 +36,7 @@ __all__ = [
     "new_figure",
     "points",
     "pt_axis",
+    "shared_legend",
     "style",
     "too_few",
     "unity",
@@ -221,6 +222,18 @@ def legend(axes: Axes, most: int = 4, **options: Any) -> None:
     many = len(names) > most
     chosen = {"loc": "upper right", "ncols": 2 if many else 1, "fontsize": 12 if many else 14} | options
     axes.legend(handles, names, columnspacing=1.0, handletextpad=0.4, **chosen)
+
+
+def shared_legend(grid: npt.NDArray[Any], shown: int) -> None:
+    """The legend of a grid of panels with the same entries: where a panel is free, else in the first row's last one."""
+    panels = list(grid.flat)
+    for axes in panels[shown:]:
+        axes.set_axis_off()
+    if shown == len(panels):
+        legend(grid[0, -1], most=5, fontsize=11)
+        return
+    handles, names = panels[0].get_legend_handles_labels()
+    panels[shown].legend(handles, names, loc="center", fontsize=14)
 
 
 def too_few(axes: Axes, what: str = "too few jets") -> None:

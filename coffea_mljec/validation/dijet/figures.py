@@ -24,6 +24,7 @@ from coffea_mljec.validation.common.style import (
     new_figure,
     points,
     pt_axis,
+    shared_legend,
     with_ratio,
     y_range,
 )
@@ -142,12 +143,10 @@ def _asymmetries(summary: DijetSummary, caption: Caption) -> Figure:
         axes.set_xlim(-0.8, 0.8)
         axes.set_ylim(0.0, 1.5 * axes.get_ylim()[1])
         axes.set_xlabel("Asymmetry")
-    for axes in grid.flat[len(busiest) :]:
-        axes.set_axis_off()
     for axes in grid[:, 0]:
         axes.set_ylabel("Probability density")
     heads(grid[0], caption)
-    legend(grid[0, columns - 1], most=5, fontsize=12)
+    shared_legend(grid, len(busiest))
     return figure
 
 

@@ -108,7 +108,8 @@ class DijetProcessor(InSituProcessor):
         pt_edges: Sequence[float] = DIJET_PT,
         eta_edges: Sequence[float] = DIJET_ETA,
     ) -> None:
-        super().__init__(providers, collection, gen_collection, weight, replicas, max_dr, pt_edges, eta_edges)
+        super().__init__(providers, collection, gen_collection, weight, replicas, max_dr)
+        self._set_bins(pt_edges, eta_edges)
 
     def _measure(self, events: ak.Array, chunk: Chunk) -> dict[str, Any]:
         jets = FlatDirections.of(events, self.collection)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from coffea_mljec.validation.common.style import (
     new_figure,
     points,
     pt_axis,
+    shared_legend,
     too_few,
     unity,
     with_ratio,
@@ -140,9 +141,13 @@ def _flavours(curves: dict[str, list[Curve]], region: str, caption: Caption) -> 
         inside(axes, f"{provider}\n{REGION_TEXT[region]}")
         if not any(_known(curve) for curve in part):
             too_few(axes)
-    for axes in grid.flat:
+    for number, axes in enumerate(grid.flat):
         pt_axis(axes, limits, _PT_LABEL)
-        axes.label_outer()
+        if number + columns < len(curves):
+            axes.tick_params(axis="x", labelbottom=False)
+            axes.set_xlabel("")
+        else:
+            axes.tick_params(axis="x", labelbottom=True)
     for axes in grid.flat[len(curves) :]:
         axes.set_axis_off()
     y_range(grid[0, 0], drawn, floor=0.02, include=1.0, headroom=0.65)
@@ -163,9 +168,11 @@ def _distributions(summary: Summary, shown: Sequence[Distribution], region: str,
     )  # fmt: skip
     for axes, interval in zip(grid.flat, intervals, strict=False):
         mine = [d for d in shown if d.interval == interval]
+        step = _step(mine)
         for distribution in mine:
             index = summary.providers.index(distribution.provider)
-            edges, density = _joined(distribution)
+            edges = distribution.edges[::step]
+            density = np.asarray(distribution.density).reshape(-1, step).mean(axis=1)
             axes.stairs(
                 density, edges, color=colour(index), linestyle=line(index), linewidth=1.5, label=distribution.provider
             )
@@ -176,21 +183,17 @@ def _distributions(summary: Summary, shown: Sequence[Distribution], region: str,
         axes.set_ylim(0.0, 1.45 * axes.get_ylim()[1])
         axes.set_xlabel(_RESPONSE_LABEL)
     inside(grid.flat[0], f"\n\n{REGION_TEXT[region]}")
-    for axes in grid.flat[len(intervals) :]:
-        axes.set_axis_off()
     for axes in grid[:, 0]:
         axes.set_ylabel("Probability density")
     heads(grid[0], caption)
-    legend(grid[0, columns - 1], most=5, fontsize=11)
+    shared_legend(grid, len(intervals))
     return figure
 
 
-def _joined(distribution: Distribution) -> tuple[Any, Any]:
-    """Edges and density in bins that suit the number of jets: 0.02 wide, or two or four of these together."""
-    density = np.asarray(distribution.density)
-    highest = float(density.max()) * _WIDTH * distribution.jets
-    step = 1 if highest >= 150 else 2 if highest >= 25 else 4
-    return np.asarray(distribution.edges)[::step], density.reshape(-1, step).mean(axis=1)
+def _step(shown: Sequence[Distribution]) -> int:
+    """How many bins of 0.02 to join, so that the jets of a panel are enough: 1, 2 or 4."""
+    fewest = min(_WIDTH * d.jets * max(d.density) for d in shown)
+    return 1 if fewest >= 150 else 2 if fewest >= 25 else 4
 
 
 def _limits(curves: Sequence[Curve]) -> tuple[float, float]:
