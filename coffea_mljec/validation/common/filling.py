@@ -47,11 +47,14 @@ def fill(
     ValueError
         If an entry lies outside an axis without under- or overflow: entries must be selected before.
     """
-    view = histogram.view(flow=True)
-    # boost-histogram stores its first axis contiguously, so this is a view: one column a cell, one row a replica.
-    columns = view.reshape((view.shape[0], -1), order="F")
     base = _cells(list(histogram.axes)[2:], coordinates, len(value))
-    _fill(columns, value, histogram.axes[1].edges, base, event, weights, replica_weights)
+    _fill(_columns(histogram), value, histogram.axes[1].edges, base, event, weights, replica_weights)
+
+
+def _columns(histogram: hist.Hist[Any]) -> npt.NDArray[Any]:
+    """The contents as a view of one column a cell, one row a replica: the first axis is stored contiguously."""
+    view = histogram.view(flow=True)
+    return view.reshape((view.shape[0], -1), order="F")
 
 
 def count(histogram: hist.Hist[Any], coordinates: Mapping[str, Coordinate], size: int) -> None:
@@ -135,17 +138,11 @@ def fill_responses(
         Corrected / generator pT; no NaN.
     base : ndarray of int64, shape (n_jets,)
         From `base_cells`.
-    event : ndarray of int64, shape (n_jets,)
-        Row of the jet's event in `weights` and `replica_weights`.
-    weights : ndarray of int64 or float64, shape (n_events,)
-        Event weights, of the type of the histogram's storage.
-    replica_weights : ndarray of uint8, shape (n_events, replicas)
-        From `replicas.poisson_weights`.
+    event, weights, replica_weights : ndarray
+        Of the jets and of the events, as in `fill`.
     """
-    view = histogram.view(flow=True)
-    # boost-histogram stores its first axis contiguously, so this is a view: one column a cell, one row a replica.
-    columns = view.reshape((view.shape[0], -1), order="F")
-    first = histogram.axes["provider"].index(provider) * int(np.prod(view.shape[2:5]))
+    columns = _columns(histogram)
+    first = histogram.axes["provider"].index(provider) * int(np.prod(histogram.view(flow=True).shape[2:5]))
     _fill(columns, response, histogram.axes["response"].edges, base + first, event, weights, replica_weights)
 
 
