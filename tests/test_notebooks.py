@@ -70,7 +70,7 @@ def test_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         # What jupyter's own packages warn about is not ours; the kernel is another process.
         warnings.simplefilter("ignore")
         nbclient.NotebookClient(
-            notebook, timeout=400, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
+            notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
         ).execute()
     assert set(FOLDER.iterdir()) == before
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
