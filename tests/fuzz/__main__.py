@@ -32,7 +32,7 @@ def drawn(seed: int, n_cases: int, only: list[str]) -> Iterator[tuple[str, Case]
 
 
 def fuzz(
-    n_cases: int, seed: int, jobs: int, folder: Path, only: list[str]
+    n_cases: int, seed: int, jobs: int, folder: Path, only: list[str], bounds: Path | None = None
 ) -> tuple[Counts, dict[str, tuple[int, str]]]:
     """Run the cases; keep failing ones, shrunk, one for each cause.
 
@@ -43,7 +43,7 @@ def fuzz(
     """
     counts: Counts = {name: Counter() for name in targets() if not only or name in only}
     failed: list[tuple[str, Case, Outcome]] = []
-    with Runner(jobs) as runner:
+    with Runner(jobs, bounds) as runner:
         with progress("Fuzzing", n_cases, "cases", note="{bad} failures", bad=0) as bar:
             for number, case, outcome in runner.run(drawn(seed, n_cases, only)):
                 counts[case.target][outcome.kind] += 1
@@ -82,6 +82,7 @@ def main() -> int:
     parser.add_argument("-j", "--jobs", type=int, default=2)
     parser.add_argument("-o", "--output", type=Path, default=Path("build/fuzz"))
     parser.add_argument("--only", action="append", default=[], choices=list(targets()), help="a target; repeatable")
+    parser.add_argument("--bounds", type=int, default=0, help="so many events more, with numba's bounds checking")
     parser.add_argument("--replay", type=Path, help="run one kept case, here")
     given = parser.parse_args()
     console = Console()
@@ -92,11 +93,15 @@ def main() -> int:
         console.print(f"{outcome.kind}: {outcome.where} {outcome.detail}", markup=False, soft_wrap=True)
         return int(outcome.failed)
     counts, causes = fuzz(given.cases, given.seed, given.jobs, given.output, given.only)
+    if given.bounds:
+        checked = fuzz(given.bounds, given.seed, 1, given.output, ["events"], given.output / "numba")
+        counts["events, bounds checked"] = checked[0]["events"]
+        causes |= checked[1]
     console.print(table_of(counts))
     for name, (number, detail) in sorted(
         causes.items(), key=lambda item: (FAILURES.index(item[0].split(" | ")[0]), -item[1][0])
     ):
-        known = " (known)" if explained(name) else ""
+        known = " (known)" if explained(name, detail) else ""
         console.print(f"{number:5d}  {name}{known}\n       {detail[:200]}", markup=False, soft_wrap=True)
     if causes:
         console.print(

@@ -63,6 +63,10 @@ def _met(what: str, provider: str, *mutations: Mutation) -> Case:
     return Case("met", {"what": what, "provider": provider}, list(mutations))
 
 
+def _command(base: str, *mutations: Mutation) -> Case:
+    return Case("commands", {"base": base}, list(mutations))
+
+
 def _checkpoint(*mutations: Mutation) -> Case:
     return Case("checkpoints", {}, list(mutations))
 
@@ -184,6 +188,26 @@ KNOWN: dict[str, Known] = {
         "sizes are not asked for before reading",
         _model(["place", "model.onnx", "sparse"]),
         r"foreign \| models \| .*MemoryError",
+    ),
+    "paths without a name": Known(
+        "the friend file's name is made from what has none, or is too long",
+        _command("apply", ["replace", 1, "/"]),
+        r"foreign \| commands \| .*(has an empty name|File name too long)",
+    ),
+    "remote files without their plug-in": Known(
+        "fsspec says what to install as an ImportError",
+        _command("inspect", ["replace", 1, "s3://bucket/x.root"]),
+        r"foreign \| commands \| .*ImportError",
+    ),
+    "workers beyond sense": Known(
+        "the number of workers has no upper bound",
+        _command("apply", ["option", "--workers", "DIGITS"]),
+        r"foreign \| commands \| .*(OverflowError|TooManyProcesses)",
+    ),
+    "a full disk": Known(
+        "an OSError of writing passes",
+        _command("validate", ["around", "small files"]),
+        r"foreign \| commands \| .*OSError: \[Errno 27\]",
     ),
     "a pipe for a checkpoint": Known(
         "what is no file is opened and waited for",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
 from tests.fuzz.case import Case, Outcome
@@ -85,10 +87,16 @@ class Runner:
     Parameters
     ----------
     jobs : int
+    bounds : path, optional
+        Have numba check that no kernel leaves its arrays, and keep what it compiles for that in this folder.
     """
 
-    def __init__(self, jobs: int) -> None:
+    def __init__(self, jobs: int, bounds: Path | None = None) -> None:
         self.jobs = jobs
+        self.warm = WARM if bounds is None else 10 * WARM
+        self._environment = {}
+        if bounds is not None:
+            self._environment = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(bounds.absolute())}
         self._children: list[_Child] = []
         self._context = multiprocessing.get_context("spawn")
 
@@ -103,7 +111,13 @@ class Runner:
     def _child(self) -> _Child:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(theirs,), daemon=False)
-        process.start()
+        before = dict(os.environ)
+        os.environ.update(self._environment)
+        try:
+            process.start()
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
         theirs.close()
         return _Child(process, ours)
 
@@ -136,7 +150,7 @@ class Runner:
     def _send(self, child: _Child) -> None:
         assert child.case is not None
         case = child.case[1]
-        child.until = time.monotonic() + targets()[case.target].limit + (0 if child.warm else WARM)
+        child.until = time.monotonic() + targets()[case.target].limit + (0 if child.warm else self.warm)
         child.connection.send(case.text())
 
     def _outcome(self, child: _Child) -> Outcome | None:
