@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import warnings
+from importlib.metadata import version
 from inspect import cleandoc
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -15,7 +16,7 @@ from coffea_mljec.cli.inspect import inspect
 from coffea_mljec.cli.models import models
 from coffea_mljec.cli.options import flattened
 from coffea_mljec.cli.report import report
-from coffea_mljec.cli.terminal import say_error, say_warning
+from coffea_mljec.cli.terminal import out, say_error, say_warning
 from coffea_mljec.cli.validate import validate
 from coffea_mljec.errors import MLJECError
 from coffea_mljec.nano import quiet_coffea
@@ -30,6 +31,23 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        out.print(f"coffea-mljec {version('coffea-mljec')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Hold the options of ``mljec`` itself."""
+
+
 for command in (apply, validate, report, inspect, models, demo):
     # typer keeps the line breaks of the source; a paragraph is to fill the terminal's width.
     paragraphs = cleandoc(command.__doc__ or "").split("\n\n")

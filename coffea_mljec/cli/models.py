@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
+from coffea_mljec import defaults
 from coffea_mljec.cli.terminal import out
 
 __all__ = ["models"]
@@ -13,6 +16,7 @@ __all__ = ["models"]
 
 def models(
     name: Annotated[str | None, typer.Argument(metavar="[NAME|PATH]", help="Print this model's whole card.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the default's name and all cards as JSON.")] = False,
 ) -> None:
     """List the bundled models, or print the card of one.
 
@@ -20,33 +24,60 @@ def models(
 
     mljec models
 
+    mljec models --json
+
     mljec models pfn-r-lite
     """
-    from rich.table import Table
-    from rich.text import Text
-
-    from coffea_mljec import defaults
     from coffea_mljec.models import bundled, open_model
 
     if name is not None:
         out.print_json(open_model(name).card.model_dump_json())
         return
     cards = bundled()
+    if as_json:
+        content = {key: card.model_dump(mode="json") for key, card in cards.items()}
+        out.print_json(json.dumps({"default": defaults.MODEL, "models": content}))
+        return
     if not cards:
         out.print("no models are bundled with this installation; give a model folder by its path.")
         return
-    columns = ("model", "for", "parameters", "features", "raw pT/GeV", "|eta|", "trained on")
-    table = Table(*columns, box=None, pad_edge=False)
+    out.print(_table(cards))
+    out.print(f"\ndefault: {defaults.MODEL}")
+    for lines in _origins(cards):
+        out.print(lines)
+
+
+def _table(cards: Mapping[str, Any]) -> Any:
+    """One line a model in 80 columns: for which jets, how large, how many features of what."""
+    from rich.table import Table
+    from rich.text import Text
+
+    kinds = list(dict.fromkeys(kind for card in cards.values() for kind in card.feature_set.names()))
+    table = Table(box=None, pad_edge=False)
+    table.add_column("model", no_wrap=True)
+    table.add_column("for", overflow="fold")
+    for column in ("parameters", *kinds):
+        table.add_column(column, justify="right", no_wrap=True)
     for key, card in cards.items():
-        features = ", ".join(f"{len(names)} {kind}" for kind, names in card.feature_set.names().items() if names)
-        sample = card.training.sample + (" (parametrised simulation)" if card.training.fast_simulation else "")
-        table.add_row(
-            Text(key + (" (default)" if key == defaults.MODEL else ""), style="bold"),
-            f"{card.algorithm}: {', '.join(card.collections)}",
-            f"{card.parameters:,}",
-            features,
-            "-".join(f"{edge:g}" for edge in card.domain.pt_raw),
-            "-".join(f"{edge:g}" for edge in card.domain.abs_eta),
-            Text(sample),
-        )
-    out.print(table)
+        features = card.feature_set.names()
+        counts = (str(len(features[kind])) if features.get(kind) else "" for kind in kinds)
+        jets = f"{card.algorithm}: {', '.join(card.collections)}"
+        table.add_row(Text(key, style="bold"), Text(jets), f"{card.parameters:,}", *counts)
+    table.caption = "numbers under jet and its constituents: features that the model reads"
+    table.caption_justify = "left"
+    return table
+
+
+def _origins(cards: Mapping[str, Any]) -> list[Any]:
+    """Where models may be used and what they were trained on; those that share it in one paragraph."""
+    from rich.text import Text
+
+    named: dict[str, list[str]] = {}
+    for key, card in cards.items():
+        pt, eta = card.domain.pt_raw, card.domain.abs_eta
+        sample = card.training.sample
+        if card.training.fast_simulation and "parametrised simulation" not in sample:
+            sample += " (parametrised simulation)"
+        origin = f"raw pT {pt[0]:.0f} to {pt[1]:.0f} GeV, |eta| {eta[0]:.3g} to {eta[1]:.3g}; trained on {sample}"
+        named.setdefault(origin, []).append(key)
+    return [Text.assemble((", ".join(keys), "bold"), f": {origin}") for origin, keys in named.items()]

@@ -106,6 +106,10 @@ class Running:
         """The executor that the options name; see `coffea_mljec.workers.executor`."""
         return executor(self.kind, self.workers, scheduler=self.scheduler, unit=unit, desc=desc)
 
+    def reading(self) -> dict[str, Any]:
+        """How files are read, as `coffea_mljec.workers.plan_of` takes it."""
+        return {"treename": self.tree, "chunk_size": self.chunk_size, "skip_bad": self.skip_bad}
+
 
 def flattened(command: Callable[..., None]) -> Callable[..., None]:
     """The command with the fields of each group of options as options of its own, as typer takes them."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from coffea_mljec import defaults
-from coffea_mljec.cli.options import Collection, Inputs, Output, Running, StandardPath
-from coffea_mljec.cli.terminal import out, output_folder, say_skipped
-from coffea_mljec.cli.validate import AsStored, compared, print_report
+from coffea_mljec.cli.comparison import AsStored, Comparison, figure_formats, print_tables, say_written
+from coffea_mljec.cli.options import Inputs, Output, Running, StandardPath
+from coffea_mljec.cli.terminal import output_folder
 from coffea_mljec.nano import open_nano
 from coffea_mljec.workers import plan_of, process
 
@@ -35,21 +36,8 @@ def report(
     inputs: Inputs,
     output: Output,
     *,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME|PATH", help="A bundled model or a model folder; repeat it for several."),
-    ] = None,
-    regression: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="A regression that the files store, such as PNet+neutrino; repeat it."),
-    ] = None,
+    comparison: Comparison,
     standard: StandardPath,
-    collection: Collection = "Jet",
-    gen_collection: Annotated[str, typer.Option(help="Generator jets; without them the files are data.")] = "GenJet",
-    weight: Annotated[
-        str | None, typer.Option(help="Event weight, such as genWeight. Without it every event counts once.")
-    ] = None,
-    replicas: Annotated[int, typer.Option(min=0, help="Bootstrap replicas behind the errors.")] = defaults.REPLICAS,
     dijets: Annotated[bool, typer.Option(help="Measure the resolution from dijets too.")] = True,
     balance: Annotated[
         BalanceReference | None, typer.Option(help="Measure the balance against Z bosons or photons too.")
@@ -80,58 +68,87 @@ def report(
 
     mljec report dimuons.root -o report --balance zmumu --met PuppiMET --jec jec_folder --label "CMS Preliminary"
     """
-    from coffea_mljec.report import find_clouds, write_report
-    from coffea_mljec.validation import BalanceProcessor, DijetProcessor, ResponseProcessor
+    from coffea_mljec.report import write_report
 
     path = standard.provider()
-    providers = compared(model or [], regression or [], path)
-    with open_nano(inputs[0], running.tree) as nano:
-        some = nano.events(0, min(_EVENTS_FOR_DISPLAY, nano.entries))
-        simulation = gen_collection in some.fields
-        clouds = find_clouds(some, providers, collection, gen_collection)
-    shared: dict[str, Any] = {"weight": weight, "replicas": replicas}
-    judges: dict[str, Any] = {}
-    if simulation:
-        judges["response"] = ResponseProcessor(providers, collection, gen_collection, **shared)
-    if dijets:
-        judges["dijets"] = DijetProcessor(providers, collection, gen_collection, **shared)
-    if balance is not None:
-        judges["balance"] = BalanceProcessor(providers, balance.value, collection, gen_collection, met=met, **shared)
-    found: dict[str, Any] = {}
-    skipped: set[Any] = set()
-    with running.executor("chunk", "Measuring") as run:
-        # Bad files are refused here, before the work and before anything is written.
-        plan = plan_of(
-            run, {"events": inputs}, treename=running.tree, chunk_size=running.chunk_size, skip_bad=running.skip_bad
-        )
-        folder = output_folder(output)
-        for name, judge in judges.items():
-            outcome = process(run, plan, judge, skip_bad=running.skip_bad)
-            found[name] = outcome.result
-            skipped |= set(outcome.skipped)
-    standard_name = AsStored.name if path is None else path.name
+    providers = comparison.providers(path)
+    simulation, clouds = _first_events(inputs[0], running.tree, providers, comparison)
+    judges = _judges(providers, comparison, simulation, dijets, balance, met)
+    formats = figure_formats(plots)
+    folder, results, skipped = _measured(inputs, output, judges, running)
     options: dict[str, dict[str, Any]] = {
-        "response": {"standard": standard_name},
+        "response": {"standard": AsStored.name if path is None else path.name},
         "dijets": {"coarse": True},
         "balance": {"coarse": True},
     }
     written = write_report(
-        {name: judge.summary(found[name], **options[name]) for name, judge in judges.items()},
+        {name: judge.summary(results[name], **options[name]) for name, judge in judges.items()},
         folder,
-        formats=("png", "pdf") if plots else (),
+        formats=formats,
         label=label,
         energy=energy,
         title=title,
         clouds=clouds,
-        made={
-            "command": shlex.join(["mljec", *sys.argv[1:]]),
-            "when": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            "files": ", ".join(inputs),
-            "left out": ", ".join(str(failure) for failure in sorted(skipped)) or "nothing",
-        },
+        made=_made(inputs, skipped),
     )
-    if written.summary is not None:
-        print_report(written)
-    say_skipped(tuple(sorted(skipped)), folder / "skipped.json")
-    names = [each.name for each in (written.page, written.numbers, written.table) if each]
-    out.print(f"in {folder}: {', '.join(names + (['plots/'] if written.plots else []))}")
+    print_tables(written)
+    say_written(written, folder, skipped)
+
+
+def _first_events(file: str, tree: str, providers: Mapping[str, Any], comparison: Comparison) -> tuple[bool, list[Any]]:
+    """Whether the first file is simulation, and some of its jets to display."""
+    from coffea_mljec.report import find_clouds
+
+    with open_nano(file, tree) as nano:
+        events = nano.events(0, min(_EVENTS_FOR_DISPLAY, nano.entries))
+        simulation = comparison.gen_collection in events.fields
+        return simulation, find_clouds(events, providers, comparison.collection, comparison.gen_collection)
+
+
+def _judges(
+    providers: Mapping[str, Any],
+    comparison: Comparison,
+    simulation: bool,
+    dijets: bool,
+    balance: BalanceReference | None,
+    met: str | None,
+) -> dict[str, Any]:
+    """The processors of what is to be measured: name -> processor."""
+    from coffea_mljec.validation import BalanceProcessor, DijetProcessor, ResponseProcessor
+
+    jets, options = (comparison.collection, comparison.gen_collection), comparison.statistics()
+    judges: dict[str, Any] = {}
+    if simulation:
+        judges["response"] = ResponseProcessor(providers, *jets, **options)
+    if dijets:
+        judges["dijets"] = DijetProcessor(providers, *jets, **options)
+    if balance is not None:
+        judges["balance"] = BalanceProcessor(providers, balance.value, *jets, met=met, **options)
+    return judges
+
+
+def _measured(
+    inputs: list[str], output: Path, judges: Mapping[str, Any], running: Running
+) -> tuple[Path, dict[str, Any], set[Any]]:
+    """The output folder, what each processor accumulated, and what was left out."""
+    results: dict[str, Any] = {}
+    skipped: set[Any] = set()
+    with running.executor("chunk", "Measuring") as run:
+        # Bad files are refused here, before the work and before anything is written.
+        plan = plan_of(run, {"events": inputs}, **running.reading())
+        folder = output_folder(output)
+        for name, judge in judges.items():
+            outcome = process(run, plan, judge, skip_bad=running.skip_bad)
+            results[name] = outcome.result
+            skipped |= set(outcome.skipped)
+    return folder, results, skipped
+
+
+def _made(inputs: list[str], skipped: Iterable[Any]) -> dict[str, str]:
+    """How the page was made, for its end."""
+    return {
+        "command": shlex.join(["mljec", *sys.argv[1:]]),
+        "when": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "files": ", ".join(inputs),
+        "left out": ", ".join(str(failure) for failure in sorted(skipped)) or "nothing",
+    }

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from coffea_mljec.support.atomic import write_text
 
-__all__ = ["err", "out", "output_folder", "say_error", "say_skipped", "say_warning"]
+__all__ = ["err", "out", "output_folder", "say_error", "say_note", "say_skipped", "say_warning"]
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -26,6 +26,11 @@ def say_error(error: BaseException) -> None:
 def say_warning(message: Warning | str, *_where: Any, **_more: Any) -> None:
     """Print a warning without the source line that raised it; takes the arguments of `warnings.showwarning`."""
     err.print(Text("warning: ", style="bold yellow") + Text(str(message)), soft_wrap=True)
+
+
+def say_note(text: str) -> None:
+    """Print one line on what is done otherwise than a reader might expect."""
+    err.print(Text("note: ", style="bold") + Text(text), soft_wrap=True)
 
 
 def say_skipped(skipped: Sequence[Any], path: Path) -> None:

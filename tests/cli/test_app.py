@@ -6,6 +6,7 @@ import warnings
 
 import pytest
 
+import coffea_mljec
 from coffea_mljec.cli import app as app_module
 from coffea_mljec.cli.terminal import say_warning
 
@@ -22,6 +23,10 @@ def test_help_lists_the_commands(mljec):
     assert status == 0
     for command in ("apply", "validate", "inspect", "models", "demo"):
         assert f" {command} " in printed
+
+
+def test_the_version(mljec):
+    assert mljec("--version")[:2] == (0, f"coffea-mljec {coffea_mljec.__version__}\n")
 
 
 def test_an_unknown_command(mljec):

@@ -1,0 +1,120 @@
+"""The corrections that are compared, and what becomes of the comparison: shared by the commands that measure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import awkward as ak
+import typer
+
+from coffea_mljec import defaults
+from coffea_mljec.cli.options import Collection, stored_regression
+from coffea_mljec.cli.terminal import err, out, say_note, say_skipped
+from coffea_mljec.errors import InputError
+from coffea_mljec.status import STATUS_TYPE
+
+__all__ = ["AsStored", "Comparison", "figure_formats", "print_tables", "say_written"]
+
+
+class AsStored:
+    """The jets as the file has them, as one more provider to compare with."""
+
+    name = "as stored"
+
+    def apply(self, events: Any, collection: str = "Jet") -> Any:
+        """Return the collection with an ``mljec_status`` of 0: nothing was corrected."""
+        jets = events[collection]
+        return ak.with_field(jets, ak.values_astype(ak.zeros_like(jets["pt"]), STATUS_TYPE), "mljec_status")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Corrections, the jets that they are compared on, and the errors."""
+
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME|PATH", help="A bundled model or a model folder; repeat it for several."),
+    ] = None
+    regression: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A regression that the files store, such as PNet+neutrino; repeat it."),
+    ] = None
+    collection: Collection = "Jet"
+    gen_collection: Annotated[str, typer.Option(help="Generator jets to match to.")] = "GenJet"
+    weight: Annotated[
+        str | None, typer.Option(help="Event weight, such as genWeight. Without it every event counts once.")
+    ] = None
+    replicas: Annotated[int, typer.Option(min=0, help="Bootstrap replicas behind the errors.")] = defaults.REPLICAS
+
+    def providers(self, standard: Any) -> dict[str, Any]:
+        """The stored jets, the standard path if there is one, and the corrections that the options name.
+
+        Parameters
+        ----------
+        standard : provider or None
+            Fallback of the others, too.
+
+        Returns
+        -------
+        dict of str to provider
+            In the order of the tables. Without any correction it is the default model.
+
+        Raises
+        ------
+        InputError
+            If two of them have the same name.
+        """
+        from coffea_mljec import MLJEC
+
+        models, regressions = self.model or [], self.regression or []
+        if not models and not regressions and standard is None:
+            models = [defaults.MODEL]
+        found: list[Any] = [AsStored()] if standard is None else [AsStored(), standard]
+        found += [MLJEC(model, fallback=standard) for model in models]
+        found += [stored_regression(text, fallback=standard) for text in regressions]
+        names = [provider.name for provider in found]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise InputError(
+                f"two corrections have the name {', '.join(twice)}; compare corrections with different names."
+            )
+        return dict(zip(names, found, strict=True))
+
+    def statistics(self) -> dict[str, Any]:
+        """Weight and replicas, as the processors of `coffea_mljec.validation` take them."""
+        return {"weight": self.weight, "replicas": self.replicas}
+
+
+def figure_formats(wanted: bool) -> tuple[str, ...]:
+    """Formats of the figures: none where they are not wanted, or where the libraries that draw them are not there."""
+    if not wanted:
+        return ()
+    missing = [module for module in ("matplotlib", "mplhep") if find_spec(module) is None]
+    if missing:
+        say_note(f"no figures: {' and '.join(missing)} not installed (pip install 'coffea-mljec[plot]').")
+        return ()
+    return ("png", "pdf")
+
+
+def print_tables(report: Any) -> None:
+    """Print the tables of a `coffea_mljec.report.Report`, as far as it has a response."""
+    from coffea_mljec.validation.response.table import rich_table
+
+    if report.summary is None:
+        return
+    out.print(rich_table(report.summary))
+    lost = {name: count for name, count in report.summary.non_finite.items() if count}
+    if lost:
+        err.print(f"left out, because a correction was not finite: {lost}")
+
+
+def say_written(report: Any, folder: Path, skipped: Iterable[Any]) -> None:
+    """Say what was left out, and what a `coffea_mljec.report.Report` wrote."""
+    say_skipped(sorted(skipped), folder / "skipped.json")
+    written = [path.name for path in (report.page, report.numbers, report.table) if path]
+    written += ["plots/"] if report.plots else []
+    out.print(f"in {folder}: {', '.join(written)}", soft_wrap=True)
