@@ -7,14 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import awkward as ak
-import numpy as np
 import pytest
-import uproot
 
 from coffea_mljec.cli import main, terminal
-
-JET_FIELDS = {"pt": 1.0, "eta": 0.3, "phi": -2.0, "mass": 0.1, "rawFactor": 0.2, "area": 0.5}
+from tests.factories import two_jets, write
 
 
 @pytest.fixture
@@ -33,57 +29,9 @@ def mljec(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     return run
 
 
-STORED_REGRESSION = {"PNetRegPtRawCorr": 1.5, "PNetRegPtRawCorrNeutrino": 1.1}
-
-
-def write_nano(path: Path, n_events: int = 60, simulation: bool = True, regression: bool = False) -> Path:
-    """Write NanoAOD without constituents; each event has two generator jets and the two jets that belong to them."""
-    rng = np.random.default_rng(1)
-    pt_gen = rng.uniform(40, 200, (n_events, 2))
-    fields = JET_FIELDS | (STORED_REGRESSION if regression else {})
-    jet_types = ", ".join(f"{name}: float32" for name in fields)
-    flavours = ", hadronFlavour: int32, partonFlavour: int32"
-    branches: dict[str, str] = {
-        "run": "uint32",
-        "luminosityBlock": "uint32",
-        "event": "uint64",
-        "fixedGridRhoFastjetAll": "float32",
-        "PV_npvsGood": "int32",
-        **{f"PV_{axis}": "float32" for axis in "xyz"},
-        "Jet": f"var * {{{jet_types}{flavours}}}",
-    }
-    if simulation:
-        branches["GenJet"] = "var * {pt: float32, eta: float32, phi: float32, mass: float32}"
-    jet: dict[str, Any] = {name: np.full((n_events, 2), value, np.float32) for name, value in fields.items()}
-    jet["phi"][:, 1] = 1.0
-    jet["pt"] = (pt_gen * rng.normal(1, 0.1, pt_gen.shape)).astype(np.float32)
-    gen = {name: jet[name] for name in ("eta", "phi", "mass")} | {"pt": pt_gen.astype(np.float32)}
-    jet["hadronFlavour"] = np.zeros((n_events, 2), np.int32)
-    jet["partonFlavour"] = np.full((n_events, 2), 21, np.int32)
-    with uproot.recreate(path) as file:
-        tree = file.mktree("Events", branches)
-        columns: dict[str, Any] = {
-            "run": np.ones(n_events, np.uint32),
-            "luminosityBlock": np.ones(n_events, np.uint32),
-            "event": np.arange(n_events, dtype=np.uint64),
-            "fixedGridRhoFastjetAll": np.full(n_events, 20, np.float32),
-            "PV_npvsGood": np.full(n_events, 30, np.int32),
-            **{f"PV_{axis}": np.zeros(n_events, np.float32) for axis in "xyz"},
-            "Jet": _jagged(jet),
-        }
-        if simulation:
-            columns["GenJet"] = _jagged(gen)
-        tree.extend(columns)
-    return path
-
-
-def _jagged(columns: dict[str, np.ndarray]) -> ak.Array:
-    return ak.zip({name: ak.from_regular(ak.Array(values)) for name, values in columns.items()}, depth_limit=2)
-
-
 @pytest.fixture
 def nano(tmp_path: Path) -> Path:
-    return write_nano(tmp_path / "nano.root")
+    return write(two_jets(), tmp_path / "nano.root")
 
 
 @pytest.fixture

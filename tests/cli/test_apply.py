@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import uproot
 
-from tests.cli.conftest import write_nano
+from tests.factories import two_jets, write
 
 
 def columns(path, *names):
@@ -53,7 +53,7 @@ def test_a_model_folder_with_the_standard_path_as_its_fallback(mljec, nano, jec_
 
 @pytest.mark.parametrize("kind", ["futures", "dask"])
 def test_processes_write_what_one_process_writes(mljec, jec_text, tmp_path, kind):
-    inputs = [write_nano(tmp_path / f"nano_{n}.root", n_events=10 * n) for n in (1, 2)]
+    inputs = [write(two_jets(n_events=10 * n), tmp_path / f"nano_{n}.root") for n in (1, 2)]
     options = ("--jec", jec_text, "--chunk-size", 7)
     assert mljec("apply", *inputs, "-o", tmp_path / "one", *options)[0] == 0
     status, printed, said = mljec(
@@ -73,7 +73,7 @@ def test_existing_friends_are_refused_kept_or_overwritten(mljec, nano, jec_text,
     friends = tmp_path / "friends"
     friends.mkdir()
     (friends / "nano_mljec.root").write_text("mine")
-    other = write_nano(tmp_path / "other.root", n_events=3)
+    other = write(two_jets(n_events=3), tmp_path / "other.root")
     command = ("apply", nano, other, "-o", friends, "--jec", jec_text)
 
     status, _, said = mljec(*command)
@@ -192,7 +192,7 @@ def test_real_files(mljec, real_data, open_nano, tmp_path, name):
 
 
 def test_the_stored_regression(mljec, tmp_path, model_folder):
-    nano = write_nano(tmp_path / "nano.root", regression=True)
+    nano = write(two_jets(regression=True), tmp_path / "nano.root")
     status, printed, said = mljec("apply", nano, "-o", tmp_path / "f", "--regression", "PNet+neutrino")
     assert status == 0, said
     assert "applied: 120" in printed

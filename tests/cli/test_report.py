@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-from tests.cli.conftest import write_nano
+from tests.factories import two_jets, write
 
 
 def test_simulation_has_response_and_dijets(mljec, jec_text, tmp_path):
-    nano = write_nano(tmp_path / "nano.root", n_events=300)
+    nano = write(two_jets(n_events=300), tmp_path / "nano.root")
     command = ("report", nano, "-o", tmp_path / "r", "--jec", jec_text, "--replicas", 2, "--no-plots")
     status, printed, said = mljec(*command, "--title", "A < B")
     assert status == 0, said
@@ -25,7 +25,7 @@ def test_simulation_has_response_and_dijets(mljec, jec_text, tmp_path):
 
 
 def test_data_has_dijets_alone(mljec, jec_text, tmp_path):
-    nano = write_nano(tmp_path / "nano.root", simulation=False)
+    nano = write(two_jets(simulation=False), tmp_path / "nano.root")
     status, _, said = mljec("report", nano, "-o", tmp_path / "r", "--jec", jec_text, "--replicas", 2, "--no-plots")
     assert status == 0, said
     numbers = json.loads((tmp_path / "r" / "numbers.json").read_text())
@@ -35,14 +35,14 @@ def test_data_has_dijets_alone(mljec, jec_text, tmp_path):
 
 
 def test_nothing_to_measure_is_refused(mljec, jec_text, tmp_path):
-    nano = write_nano(tmp_path / "nano.root", simulation=False)
+    nano = write(two_jets(simulation=False), tmp_path / "nano.root")
     status, _, said = mljec("report", nano, "-o", tmp_path / "r", "--jec", jec_text, "--no-dijets")
     assert status == 2
     assert "nothing to report: no response, no dijets, no balance" in said
 
 
 def test_a_balance_without_leptons_is_refused(mljec, jec_text, tmp_path):
-    nano = write_nano(tmp_path / "nano.root")
+    nano = write(two_jets(), tmp_path / "nano.root")
     command = ("report", nano, "-o", tmp_path / "r", "--jec", jec_text, "--no-plots", "--no-dijets", "--replicas", 0)
     status, _, said = mljec(*command, "--balance", "zmumu")
     assert status == 2

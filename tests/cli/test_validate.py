@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from tests.cli.conftest import write_nano
+from tests.factories import two_jets, write
 
 
 def test_report_of_a_model_the_standard_path_and_the_stored_jets(mljec, jec_text, model_folder, tmp_path):
-    nano = write_nano(tmp_path / "nano.root", n_events=300)
+    nano = write(two_jets(n_events=300), tmp_path / "nano.root")
     command = ("validate", nano, "-o", tmp_path / "v", "--jec", jec_text, "--model", model_folder)
     status, printed, said = mljec(*command, "--chunk-size", 100, "--replicas", 5, "--no-plots")
     assert status == 0, said
@@ -31,7 +31,7 @@ def test_report_of_a_model_the_standard_path_and_the_stored_jets(mljec, jec_text
 
 
 def test_stored_regressions(mljec, tmp_path):
-    nano = write_nano(tmp_path / "nano.root", n_events=200, regression=True)
+    nano = write(two_jets(n_events=200, regression=True), tmp_path / "nano.root")
     command = ("validate", nano, "-o", tmp_path / "v", "--no-plots", "--replicas", 2)
     status, _, said = mljec(*command, "--regression", "PNet", "--regression", "PNet+neutrino")
     assert status == 0, said
@@ -61,7 +61,7 @@ def test_without_a_standard_path_the_stored_jets_are_the_standard(mljec, nano, m
 
 @pytest.mark.parametrize("executor", [(), ("--executor", "futures", "--workers", "2")])
 def test_data_cannot_be_validated(mljec, jec_text, tmp_path, executor):
-    nano = write_nano(tmp_path / "data.root", simulation=False)
+    nano = write(two_jets(simulation=False), tmp_path / "data.root")
     status, _, said = mljec("validate", nano, "-o", tmp_path / "v", "--jec", jec_text, *executor)
     assert status == 2
     assert "data.root, entries 0 to 60: the response needs generator jets" in said

@@ -12,8 +12,9 @@ import pytest
 from coffea_mljec.errors import MissingBranchError
 from coffea_mljec.features import JETS, PFNANO, FeatureSet, compute
 from coffea_mljec.nano import flatten
+from tests.factories import in_memory
 from tests.features import twins
-from tests.nano.generated import in_memory, nanox, read_sample
+from tests.nano.generated import nanox, read_sample
 
 
 def features_of(events: Any) -> dict[str, np.ndarray]:

@@ -17,7 +17,8 @@ from coffea_mljec.errors import InputError, JetsChangedError
 from coffea_mljec.nano import FlatJets, flatten, open_nano
 from coffea_mljec.nano.origin import find_origin
 from coffea_mljec.status import Status
-from tests.nano.generated import Tables, in_memory, read_sample, synthetic, write
+from tests.factories import Tables, in_memory, write
+from tests.nano.generated import read_sample, synthetic
 
 QUANTITIES = ("pt", "eta", "phi")
 PARTS = {"charged": QUANTITIES, "neutral": QUANTITIES, "sv": QUANTITIES}

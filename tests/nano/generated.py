@@ -1,49 +1,21 @@
 """Small files in every layout of which no real one is at hand: the bundled sample, renamed, re-linked and re-weighted.
 
-`LAYOUTS` names them; `write` puts one on disk as TTree, RNTuple or Parquet. What a layout is like is told where it is
-made here, and read in the adapter; both follow the producers named in `coffea_mljec.nano.names`.
+`LAYOUTS` names them; `write_layout` puts one on disk as TTree, RNTuple or Parquet. What a layout is like is said where
+it is made here, and read in the adapter; both follow the producers named in `coffea_mljec.nano.names`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import awkward as ak
 import numpy as np
 import uproot
 
-Columns = dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Tables:
-    """A file in memory: numbers of an event, and tables with their counts per event and flat columns."""
-
-    events: Columns
-    counts: Columns
-    tables: dict[str, Columns]
-
-    def offsets(self, table: str) -> np.ndarray:
-        return np.concatenate([[0], np.cumsum(self.counts[table])])
-
-    def without(self, *names: str) -> Tables:
-        keep = [name for name in self.tables if name not in names]
-        return replace(self, counts={n: self.counts[n] for n in keep}, tables={n: self.tables[n] for n in keep})
-
-    def with_table(self, name: str, columns: Columns, counts: np.ndarray) -> Tables:
-        return replace(self, counts=self.counts | {name: counts}, tables=self.tables | {name: columns})
-
-    def with_columns(self, table: str, **columns: np.ndarray) -> Tables:
-        return self.with_table(table, self.tables[table] | columns, self.counts[table])
-
-    def renamed(self, old: str, new: str, **columns: str) -> Tables:
-        """Another name for a table and, ``old="new"``, for some of its columns."""
-        named = {columns.get(name, name): values for name, values in self.tables[old].items()}
-        return self.without(old).with_table(new, named, self.counts[old])
+from tests.factories import Columns, Tables, write
 
 
 @cache
@@ -223,41 +195,6 @@ LAYOUTS: dict[str, Callable[[Tables], Tables]] = {
 }
 
 
-def flat_branches(tables: Tables) -> dict[str, Any]:
-    """All branches of the file by name, counters among them."""
-    branches: dict[str, Any] = dict(tables.events)
-    for table, columns in tables.tables.items():
-        counts = tables.counts[table].astype(np.int32)
-        branches[f"n{table}"] = counts
-        branches |= {f"{table}_{name}": ak.unflatten(values, counts) for name, values in columns.items()}
-    return branches
-
-
-def write(tables: Tables, path: Path, kind: str = "TTree") -> Path:
-    """Write a file as TTree, RNTuple or Parquet, in the branches of NanoAOD."""
-    branches = flat_branches(tables)
-    if kind == "Parquet":
-        import pyarrow
-        import pyarrow.parquet
-
-        arrow = {name: ak.to_arrow(ak.Array(values), extensionarray=False) for name, values in branches.items()}
-        pyarrow.parquet.write_table(pyarrow.table(arrow), path)
-        return path
-    with uproot.recreate(path) as file:
-        if kind == "RNTuple":
-            file.mkrntuple("Events", branches)
-            return path
-        # Counters first, so that they are not made a second time.
-        tree: dict[str, Any] = {name: values.dtype for name, values in tables.events.items()}
-        records = {}
-        for table, columns in tables.tables.items():
-            fields = ", ".join(f"{name}: {values.dtype}" for name, values in columns.items())
-            tree[table] = f"var * {{{fields}}}"
-            records[table] = ak.zip({name: branches[f"{table}_{name}"] for name in columns}, depth_limit=2)
-        file.mktree("Events", tree).extend(tables.events | records)
-    return path
-
-
 def write_layout(name: str, sample: Path, folder: Path, kind: str = "TTree", n_events: int = 12) -> Path:
     """Write one of `LAYOUTS`."""
     suffix = "parquet" if kind == "Parquet" else "root"
@@ -321,19 +258,3 @@ def synthetic(jets: list[list[int]], seed: int = 0, shuffled: bool = False) -> T
         {"Jet": per_event, "PFCands": per_event_candidates, "JetPFCands": per_event_candidates},
         {"Jet": jet_columns, "PFCands": candidates, "JetPFCands": links},
     )
-
-
-class _Source(dict[str, Any]):
-    """What coffea's ``from_preloaded`` reads from."""
-
-    def __init__(self, branches: dict[str, Any], n_events: int) -> None:
-        super().__init__({name: ak.Array(values) for name, values in branches.items()})
-        self.metadata = {"uuid": "generated", "num_rows": n_events, "object_path": "Events"}
-
-
-def in_memory(tables: Tables) -> Any:
-    """NanoEvents without a file."""
-    from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
-
-    source = _Source(flat_branches(tables), len(tables.events["run"]))
-    return NanoEventsFactory.from_preloaded(source, schemaclass=PFNanoAODSchema).events()

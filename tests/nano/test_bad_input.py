@@ -13,7 +13,8 @@ import pytest
 from coffea_mljec.errors import InputError, MissingBranchError
 from coffea_mljec.nano import detect, flatten, open_nano
 from coffea_mljec.status import Status
-from tests.nano.generated import Tables, in_memory, synthetic
+from tests.factories import Tables, in_memory
+from tests.nano.generated import synthetic
 
 CANDIDATES = {"charged": ("pt",), "neutral": ("pt",)}
 SIZES = [[4, 6, 3], [], [5, 8]]

@@ -13,6 +13,7 @@ import uproot
 
 from coffea_mljec.errors import InputError, MissingBranchError
 from coffea_mljec.nano import COLUMNS, friend_paths, open_nano, write_friend
+from tests.factories import jets_of_pt, write
 
 
 class Scale:
@@ -43,27 +44,7 @@ PT = [[100.0, 40.0], [], [20.0], [], [], [60.0, 50.0, 30.0]]
 
 @pytest.fixture
 def nano(tmp_path) -> Path:
-    return write_nano(tmp_path / "nano.root", PT)
-
-
-def write_nano(path: Path, pt: list[list[float]]) -> Path:
-    n = len(pt)
-    jet = "var * {pt: float32, eta: float32, phi: float32, mass: float32, rawFactor: float32}"
-    values = ak.values_astype(ak.Array(pt) if n else ak.Array([[0.0]])[:0], np.float32)
-    zero = values * 0
-    columns = {"pt": values, "eta": zero + 0.5, "phi": zero - 3, "mass": values / 10, "rawFactor": zero + 0.2}
-    with uproot.recreate(path) as file:
-        tree = file.mktree("Events", {"run": "uint32", "luminosityBlock": "uint32", "event": "uint64", "Jet": jet})
-        if n:
-            tree.extend(
-                {
-                    "run": np.full(n, 7, np.uint32),
-                    "luminosityBlock": np.arange(n, dtype=np.uint32),
-                    "event": np.arange(n, dtype=np.uint64) + 2**40,
-                    "Jet": ak.zip(columns, depth_limit=2),
-                }
-            )
-    return path
+    return write(jets_of_pt(PT), tmp_path / "nano.root")
 
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 4, 6, 1000])
@@ -109,7 +90,7 @@ def test_friend_columns_can_be_corrected_against_the_input(nano, tmp_path):
 
 @pytest.mark.parametrize("pt", [[], [[], [], []]], ids=["no events", "no jets"])
 def test_nothing_in_the_file(tmp_path, open_nano, pt):
-    write_nano(tmp_path / "nano.root", pt)
+    write(jets_of_pt(pt), tmp_path / "nano.root")
     summary = write_friend(tmp_path / "nano.root", tmp_path / "out.root", Scale())
     assert (summary.events, summary.jets) == (len(pt), 0)
     events = open_nano(tmp_path / "out.root")

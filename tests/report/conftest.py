@@ -111,12 +111,12 @@ def screenshot(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
 @pytest.fixture
 def open_file(tmp_path: Path) -> Callable[[], Any]:
     """``open_file()``: NanoEvents of a file with jets and without their constituents."""
-    from tests.cli.conftest import write_nano
+    from tests.factories import two_jets, write
 
     def open_it() -> Any:
         from coffea.nanoevents import NanoAODSchema, NanoEventsFactory
 
-        path = write_nano(tmp_path / "nano.root")
+        path = write(two_jets(), tmp_path / "nano.root")
         return NanoEventsFactory.from_root({str(path): "Events"}, schemaclass=NanoAODSchema, mode="virtual").events()
 
     return open_it

@@ -13,6 +13,7 @@ import pytest
 from coffea_mljec.validation.common.binning import FLAVOURS, jet_histogram, response_histogram
 from coffea_mljec.validation.common.filling import base_cells, fill_jets, fill_responses
 from coffea_mljec.validation.common.replicas import poisson_weights
+from tests.factories import response_events, write
 
 # What each flavour's response is off by, in the order of FLAVOURS.
 SHIFTS = (0.0, 0.03, -0.03, -0.06, -0.12, -0.09, 0.0)
@@ -33,52 +34,6 @@ class Scaled:
         return ak.with_field(jets, ak.values_astype(ak.full_like(pt, self.status), np.uint8), "mljec_status")
 
 
-def jagged(counts: np.ndarray, **columns: np.ndarray) -> ak.Array:
-    return ak.zip({name: ak.unflatten(values, counts) for name, values in columns.items()})
-
-
-def synthetic(n_events: int, seed: int = 1) -> dict[str, Any]:
-    """Columns of ``n_events`` events: about five jets each, raw response 0.9 with a width falling with pT; pileup."""
-    rng = np.random.default_rng(seed)
-    gen_counts = rng.poisson(4.0, n_events)
-    n = int(gen_counts.sum())
-    gen = {
-        "pt": 20.0 * (1 - rng.random(n)) ** (-1 / 1.2),
-        "eta": rng.uniform(-4.8, 4.8, n),
-        "phi": rng.uniform(-np.pi, np.pi, n),
-        "mass": np.full(n, 5.0),
-    }
-    flavour = rng.choice([1, -1, 2, -2, 3, 4, 5, 21, 0], n)
-    raw = gen["pt"] * rng.normal(0.9, np.hypot(0.05, 0.8 / np.sqrt(gen["pt"])))
-    raw_factor = np.full(n, 0.125)
-    jets = {
-        "pt": np.abs(raw) / (1 - raw_factor),
-        "eta": gen["eta"] + rng.normal(0, 0.02, n),
-        "phi": gen["phi"] + rng.normal(0, 0.02, n),
-        "mass": np.full(n, 6.0),
-        "rawFactor": raw_factor,
-        "hadronFlavour": np.where(np.abs(flavour) == 5, 5, np.where(np.abs(flavour) == 4, 4, 0)),
-        "partonFlavour": flavour,
-    }
-    extra = rng.poisson(1.0, n_events)
-    m = int(extra.sum())
-    pileup = {name: np.zeros(m) for name in jets} | {
-        "pt": rng.exponential(10.0, m) + 10.0,
-        "eta": rng.uniform(-4.8, 4.8, m),
-        "phi": rng.uniform(-np.pi, np.pi, m),
-    }
-    joined = ak.concatenate([jagged(gen_counts, **jets), jagged(extra, **pileup)], axis=1)
-    types = {name: np.float32 for name in jets} | {"hadronFlavour": np.int32, "partonFlavour": np.int16}
-    return {
-        "run": np.ones(n_events, np.uint32),
-        "luminosityBlock": (np.arange(n_events) // 100 + 1).astype(np.uint32),
-        "event": np.arange(1, n_events + 1).astype(np.uint64),
-        "genWeight": rng.normal(1.0, 0.7, n_events).astype(np.float32),
-        "Jet": ak.zip({name: ak.values_astype(joined[name], kind) for name, kind in types.items()}),
-        "GenJet": ak.values_astype(jagged(gen_counts, **gen), np.float32),
-    }
-
-
 @pytest.fixture(scope="session")
 def scaled() -> type[Scaled]:
     """The class of the fake providers: ``scaled(factor, flavour_shift=0.0, status=1)``."""
@@ -90,7 +45,7 @@ def make_events() -> Callable[..., ak.Array]:
     """``make_events(n_events, seed=1)``: synthetic events in memory."""
 
     def make(n_events: int, seed: int = 1) -> ak.Array:
-        return ak.zip(synthetic(n_events, seed), depth_limit=1)
+        return ak.zip(response_events(n_events, seed).records(), depth_limit=1)
 
     return make
 
@@ -98,18 +53,7 @@ def make_events() -> Callable[..., ak.Array]:
 @pytest.fixture(scope="session")
 def nano_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """600 synthetic events as a NanoAOD file."""
-    import uproot
-
-    path = tmp_path_factory.mktemp("nano") / "synthetic.root"
-    columns = synthetic(600)
-    with uproot.recreate(path) as file:
-        file.mktree("Events", {name: _branch_type(array) for name, array in columns.items()})
-        file["Events"].extend(columns)
-    return path
-
-
-def _branch_type(array: Any) -> Any:
-    return array.type.content if isinstance(array, ak.Array) else array.dtype
+    return write(response_events(600), tmp_path_factory.mktemp("nano") / "synthetic.root")
 
 
 @pytest.fixture

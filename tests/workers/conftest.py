@@ -11,7 +11,7 @@ import pytest
 from coffea import processor
 
 from coffea_mljec import workers
-from tests.cli.conftest import write_nano
+from tests.factories import two_jets, write
 from tests.workers.toys import Spectrum
 
 SIZES = {"a.root": 40, "b.root": 60, "c.root": 20}
@@ -20,7 +20,7 @@ SIZES = {"a.root": 40, "b.root": 60, "c.root": 20}
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, list[str]]:
     (tmp_path / "in").mkdir()
-    return {"toy": [str(write_nano(tmp_path / "in" / name, size)) for name, size in SIZES.items()]}
+    return {"toy": [str(write(two_jets(size), tmp_path / "in" / name)) for name, size in SIZES.items()]}
 
 
 @pytest.fixture

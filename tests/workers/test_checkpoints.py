@@ -61,9 +61,9 @@ def test_another_configuration_is_refused(files, notes, interrupted, judge, opti
 
 
 def test_another_file_under_the_same_name_is_refused(files, notes, interrupted, tmp_path):
-    from tests.cli.conftest import write_nano
+    from tests.factories import two_jets, write
 
-    write_nano(Path(files["toy"][0]), 40)  # the same events: what identifies a file is its UUID
+    write(two_jets(40), Path(files["toy"][0]))  # the same events: what identifies a file is its UUID
     with pytest.raises(InputError, match=r"another configuration: files was"):
         resumed(files, interrupted, Spectrum(notes, stop_after=5))
 

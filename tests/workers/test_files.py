@@ -13,7 +13,7 @@ import coffea_mljec as mljec
 from coffea_mljec import workers
 from coffea_mljec.errors import InputError
 from coffea_mljec.validation import ResponseProcessor
-from tests.cli.conftest import write_nano
+from tests.factories import two_jets, write
 from tests.workers.conftest import alone
 from tests.workers.toys import Broken, Spectrum, done, same
 
@@ -91,7 +91,7 @@ def test_no_files_and_the_same_twice(notes):
 
 
 def test_files_without_events(tmp_path, notes):
-    empty, filled = (str(write_nano(tmp_path / f"{size}.root", size)) for size in (0, 20))
+    empty, filled = (str(write(two_jets(size), tmp_path / f"{size}.root")) for size in (0, 20))
     nothing = alone({"toy": [empty]}, notes).result
     assert nothing["events"] == nothing["pt"].sum(flow=True) == 0
     assert same(alone({"toy": [empty, filled]}, notes).result, alone({"toy": [filled]}, notes).result)
@@ -100,7 +100,9 @@ def test_files_without_events(tmp_path, notes):
 @pytest.mark.filterwarnings("ignore::coffea_mljec.MismatchWarning")
 def test_files_that_disagree_in_layout(tmp_path, sample_jec):
     """A file that lacks what a correction reads is named; what a correction does not read may differ."""
-    names = [str(write_nano(tmp_path / f"{what}.root", 20, regression=what == "with")) for what in ("with", "without")]
+    names = [
+        str(write(two_jets(20, regression=what == "with"), tmp_path / f"{what}.root")) for what in ("with", "without")
+    ]
     alike = {"replicas": 0, "max_dr": 0.2}
     judge = ResponseProcessor({"PNet": mljec.NanoRegression("PNet")}, **alike)
     with pytest.raises(InputError, match=r"without\.root, entries 0 to 20: .*PNetRegPtRawCorr"):
