@@ -4,7 +4,8 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
 PYTHON ?= python3
-PYTEST_ARGS ?= -n 2
+# A file's tests share their fixtures: they stay on one process. tests/conftest.py puts the longest files first.
+PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 BENCH_ARGS ?=
 FUZZ_ARGS ?= --cases 10000 --seed 1 -j 2 --bounds 200
 SOAK_ARGS ?=
@@ -15,8 +16,8 @@ UV ?= uv
 
 help:
 	@echo "make demo       the main job on the bundled sample: a table, plots and corrected jets in demo-output/"
-	@echo "make test       the tests (PYTEST_ARGS='-n 2' by default)"
-	@echo "make lint       ruff and mypy"
+	@echo "make test       the tests (PYTEST_ARGS='-n 4 tests/nano' for more processes, or a part)"
+	@echo "make lint       ruff, its formatter, and mypy"
 	@echo "make bench      the benchmarks of tests/benchmarks, tables: build/bench/report.md (BENCH_ARGS='--only features')"
 	@echo "make soak       two thousand chunks on two dask workers, a report of memory, sessions, speed: build/soak/report.md"
 	@echo "make fuzz       ten thousand broken inputs, a table of outcomes: build/fuzz/failures (FUZZ_ARGS='--cases 300 -j 1')"
@@ -34,6 +35,7 @@ test: .venv-test/.stamp
 
 lint: .venv-test/.stamp
 	.venv-test/bin/ruff check coffea_mljec training tests examples
+	.venv-test/bin/ruff format --check coffea_mljec training tests examples
 	.venv-test/bin/mypy
 
 bench: .venv-test/.stamp

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE
+
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
 pytest.importorskip("ipykernel")
@@ -70,7 +72,12 @@ def test_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         # What jupyter's own packages warn about is not ours; the kernel is another process.
         warnings.simplefilter("ignore")
         nbclient.NotebookClient(
-            notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
+            notebook,
+            timeout=None,
+            startup_timeout=PATIENCE,
+            iopub_timeout=PATIENCE,
+            kernel_name="python3",
+            resources={"metadata": {"path": str(FOLDER)}},
         ).execute()
     assert set(FOLDER.iterdir()) == before
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]

@@ -109,7 +109,7 @@ def test_friends_of_another_configuration_are_not_kept(mljec, nano, jec_text, mo
     assert "nano_mljec.root was written with another configuration: fingerprint was" in said
 
 
-@pytest.mark.parametrize("executor", [(), ("--executor", "futures", "--workers", "2")], ids=["here", "futures"])
+@pytest.mark.parametrize("executor", [(), ("--executor", "futures")], ids=["here", "futures"])
 def test_a_bad_file_does_not_stop_the_others(mljec, nano, jec_text, tmp_path, executor):
     (tmp_path / "empty.root").write_bytes(b"")
     command = ("apply", tmp_path / "empty.root", nano, "-o", tmp_path / "friends", "--jec", jec_text, *executor)

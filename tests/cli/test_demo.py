@@ -17,6 +17,7 @@ from tests.nano.generated import write_layout
 SAMPLE = files("coffea_mljec") / "data" / "mljec_sample.root"
 
 
+@pytest.mark.slow
 def test_the_main_job(mljec, tmp_path):
     status, printed, said = mljec("demo", "-o", tmp_path / "demo")
     assert status == 0, said

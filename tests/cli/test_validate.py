@@ -59,7 +59,7 @@ def test_without_a_standard_path_the_stored_jets_are_the_standard(mljec, nano, m
     assert not {"plots", "checkpoints", "skipped.json"} & written
 
 
-@pytest.mark.parametrize("executor", [(), ("--executor", "futures", "--workers", "2")])
+@pytest.mark.parametrize("executor", [(), ("--executor", "futures")])
 def test_data_cannot_be_validated(mljec, jec_text, tmp_path, executor):
     nano = write(two_jets(simulation=False), tmp_path / "data.root")
     status, _, said = mljec("validate", nano, "-o", tmp_path / "v", "--jec", jec_text, *executor)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.patience import PATIENCE
+
 CODE = """
 import sys
 import numba.core.caching as caching
@@ -31,7 +33,7 @@ def run(code: str, *arguments: str, **environment: str) -> str:
         text=True,
         env=os.environ | environment,
         check=False,
-        timeout=300,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

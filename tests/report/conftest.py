@@ -15,6 +15,7 @@ from coffea_mljec.validation.balance.summary import BalanceCell, BalancePoint, B
 from coffea_mljec.validation.common.measured import NO_GENERATOR, Measured
 from coffea_mljec.validation.dijet.cells import AlphaPoint, DijetCell, Distribution
 from coffea_mljec.validation.dijet.summary import DijetSummary
+from tests.patience import PATIENCE
 from tests.validation.conftest import Toy
 
 PROVIDERS = ["standard", "model"]
@@ -100,7 +101,7 @@ def screenshot(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
                 f"--user-data-dir={folder / 'profile'}", f"--window-size={width},{height}",
                 f"--screenshot={picture}", page.as_uri(),
             ],
-            check=True, capture_output=True, timeout=120,
+            check=True, capture_output=True, timeout=PATIENCE,
         )  # fmt: skip
         with Image.open(picture) as image:
             return np.asarray(image.convert("RGB"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from coffea.nanoevents import PFNanoAODSchema
 
 import coffea_mljec as mljec
 from coffea_mljec.validation import ResponseProcessor
+from tests.workers.conftest import worker_processes
 
 pytestmark = pytest.mark.filterwarnings("ignore::coffea_mljec.FastSimulationWarning")
 
@@ -27,20 +29,21 @@ def run(executor: Any, sample: Path, judge: ResponseProcessor, chunk_size: int) 
     return runner({"sample": [str(sample)]}, judge, treename="Events")["sample"]
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A client with two worker processes; their start takes longer than the work."""
+    with worker_processes() as client:
+        yield client
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [None, "genWeight"])
 def test_two_worker_processes_give_what_one_process_gives(
-    sample: Path, providers: dict[str, mljec.Provider], weight: str | None
+    sample: Path, providers: dict[str, mljec.Provider], cluster: Any, weight: str | None
 ) -> None:
-    distributed = pytest.importorskip("distributed", reason="dask workers need distributed ([dask])")
     judge = ResponseProcessor(providers, weight=weight, replicas=5)
     alone = run(processor.IterativeExecutor(status=False), sample, judge, 100_000)
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        shared = run(processor.DaskExecutor(client=client, status=False), sample, judge, 437)
+    shared = run(processor.DaskExecutor(client=cluster, status=False), sample, judge, 437)
     assert alone["counts"] == shared["counts"]
     assert alone["status"] == shared["status"]
     for name in ("response", "jets"):

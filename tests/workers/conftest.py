@@ -12,6 +12,7 @@ from coffea import processor
 
 from coffea_mljec import workers
 from tests.factories import two_jets, write
+from tests.patience import PATIENCE
 from tests.workers.toys import Spectrum
 
 SIZES = {"a.root": 40, "b.root": 60, "c.root": 20}
@@ -36,13 +37,17 @@ def alone(files: dict[str, list[str]], notes: Path, **options: Any) -> workers.O
 
 
 @contextmanager
-def worker_processes() -> Iterator[Any]:
-    """Give a client with two worker processes, each looked after by a nanny."""
+def worker_processes(number: int = 2) -> Iterator[Any]:
+    """Give a client with so many worker processes, each looked after by a nanny."""
     distributed = pytest.importorskip("distributed", reason="dask workers need distributed ([dask])")
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
-    with distributed.LocalCluster(**options, silence_logs=50) as local, distributed.Client(local) as client:
+    options = {"n_workers": number, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
+    with (
+        distributed.LocalCluster(**options, silence_logs=50) as local,
+        distributed.Client(local, timeout=PATIENCE) as client,
+    ):
         from coffea_mljec.nano import quiet_coffea
 
+        client.wait_for_workers(number, timeout=PATIENCE)
         client.run(quiet_coffea)
         yield client
 
@@ -62,12 +67,19 @@ def mortal() -> Iterator[Any]:
 
 
 @pytest.fixture
+def last_one() -> Iterator[Any]:
+    """A client with one worker process, for a test that kills it."""
+    with worker_processes(1) as client:
+        yield client
+
+
+@pytest.fixture
 def threads() -> Iterator[Any]:
     """A client with one worker of four threads in this process, reached by TCP."""
     distributed = pytest.importorskip("distributed", reason="dask workers need distributed ([dask])")
     options = {"n_workers": 1, "threads_per_worker": 4, "processes": False, "dashboard_address": ":0"}
     with (
         distributed.LocalCluster(**options, protocol="tcp", silence_logs=50) as local,
-        distributed.Client(local, timeout="3s") as client,
+        distributed.Client(local, timeout=PATIENCE) as client,
     ):
         yield client

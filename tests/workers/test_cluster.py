@@ -24,8 +24,9 @@ from coffea_mljec.validation import ResponseProcessor
 from coffea_mljec.workers import cluster as cluster_module
 from coffea_mljec.workers import guard
 from tests.models import toy
+from tests.patience import PATIENCE, wait_until
 from tests.workers.conftest import alone
-from tests.workers.toys import Spectrum, done, same
+from tests.workers.toys import Spectrum, done, release, same
 
 pytestmark = [
     pytest.mark.slow,
@@ -45,7 +46,7 @@ def travelling(tmp_path: Path) -> mljec.MLJEC:
 @contextmanager
 def patched(client: Any, function: Callable[..., Any], back: Callable[..., Any], *arguments: Any) -> Iterator[str]:
     """One worker changed by `function` and mended by `back`; yields its address."""
-    client.wait_for_workers(2, timeout=60)
+    client.wait_for_workers(2, timeout=PATIENCE)
     victim = min(client.nthreads())
     client.run(function, *arguments, workers=[victim])
     try:
@@ -115,7 +116,6 @@ def test_a_model_travels_once_to_each_worker_without_its_folder(cluster, travell
 
 
 def test_a_worker_that_is_killed(mortal, files, notes, tmp_path):
-    mortal.wait_for_workers(2, timeout=60)
     outcome = workers.run(mortal, files, Spectrum(notes, kill="once"), chunk_size=20)
     assert (notes / "killed").exists()
     assert len({line.split()[1] for line in done(notes)}) > 1
@@ -176,7 +176,7 @@ def test_warm_up(cluster, tmp_path):
         cluster.unregister_worker_plugin(workers.WarmUp.name)
 
 
-def test_stop_profiler(mortal):
+def test_stop_profiler(cluster):
     def kept(dask_worker: Any) -> tuple[int, int]:
         return len(dask_worker.profile_history), dask_worker.profile_recent["count"]
 
@@ -187,15 +187,18 @@ def test_stop_profiler(mortal):
         return number
 
     def work(first: int) -> None:
-        mortal.gather(mortal.map(busy, range(first, first + 20), pure=False))  # two seconds on two workers
+        cluster.gather(cluster.map(busy, range(first, first + 20), pure=False))  # two seconds on two workers
 
-    work(0)
-    assert all(records and samples for records, samples in mortal.run(kept).values())
-    mortal.register_plugin(workers.StopProfiler())
-    before = mortal.run(kept)
-    work(100)
-    assert mortal.run(kept) == before
-    assert all(records == 0 for records, _ in before.values())
+    while not all(records and samples for records, samples in cluster.run(kept).values()):
+        work(0)  # a busy machine may look at its stack late
+    cluster.register_plugin(workers.StopProfiler())
+    try:
+        before = cluster.run(kept)
+        work(100)
+        assert cluster.run(kept) == before
+        assert all(records == 0 for records, _ in before.values())
+    finally:
+        cluster.unregister_worker_plugin(workers.StopProfiler.name)
 
 
 def test_dask_mode_sends_a_provider_once_to_each_worker(cluster, travelling, sample):
@@ -247,11 +250,10 @@ def arrivals() -> int:
     return int(folder._arrivals)  # type: ignore[attr-defined]
 
 
-def test_a_chunk_that_kills_every_worker_is_named(mortal, files, notes):
-    mortal.wait_for_workers(2, timeout=60)
-    mortal.run_on_scheduler(allow_failures, 0)
+def test_a_chunk_that_kills_every_worker_is_named(last_one, files, notes):
+    last_one.run_on_scheduler(allow_failures, 0)
     with pytest.raises(WorkerError, match=r"\.root, entries \d+ to \d+: 1 workers died .* tcp://"):
-        workers.run(mortal, files, Spectrum(notes, kill="always"), chunk_size=20)
+        workers.run(last_one, files, Spectrum(notes, kill="always"), chunk_size=20)
 
 
 def allow_failures(number: int, dask_scheduler: Any) -> None:
@@ -268,19 +270,31 @@ def test_several_threads_a_worker(threads, travelling, sample):
     assert shared["counts"] == here["counts"]
 
 
-def test_a_connection_that_is_lost_and_comes_back(threads, files, notes, tmp_path):
-    executor = workers.ClusterExecutor(client=threads, status=False)
-    plan = workers.plan_of(executor, files, chunk_size=5)
+@contextmanager
+def meanwhile(notes: Path, client: Any, action: Callable[[], Any]) -> Iterator[None]:
+    """Do something once three chunks were begun; the others wait until the client has lost its connection."""
+    connection = client.scheduler_comm
 
-    def cut() -> None:
-        while len(done(notes)) < 3:
-            time.sleep(0.02)
-        threads.loop.add_callback(threads.scheduler_comm.comm.abort)
+    def act() -> None:
+        wait_until(lambda: len(done(notes)) >= 3)
+        action()
+        wait_until(lambda: client.scheduler_comm is not connection)
+        release(notes)
 
-    other = threading.Thread(target=cut)
+    other = threading.Thread(target=act)
     other.start()
-    outcome = workers.process(executor, plan, Spectrum(notes, slow=0.05))
-    other.join()
+    try:
+        yield
+    finally:
+        release(notes)
+        other.join()
+
+
+def test_a_connection_that_is_lost_and_comes_back(threads, files, notes, tmp_path):
+    executor = workers.ClusterExecutor(client=threads, status=False, wait=PATIENCE)
+    plan = workers.plan_of(executor, files, chunk_size=5)
+    with meanwhile(notes, threads, lambda: threads.loop.add_callback(threads.scheduler_comm.comm.abort)):
+        outcome = workers.process(executor, plan, Spectrum(notes, hold_after=3))
     assert len(done(notes)) > outcome.chunks == 24  # some were begun twice, and counted once
     assert same(outcome.result, alone(files, tmp_path).result)
 
@@ -289,17 +303,12 @@ def test_a_scheduler_that_is_gone(threads, files, notes):
     executor = workers.ClusterExecutor(client=threads, status=False, wait=5)
     plan = workers.plan_of(executor, files, chunk_size=5)
     address = threads.scheduler.address
-
-    def close() -> None:
-        while len(done(notes)) < 3:
-            time.sleep(0.02)
-        threads.cluster.close()
-
-    other = threading.Thread(target=close)
-    other.start()
-    with pytest.raises(WorkerError, match=rf"the scheduler {address} is gone: .*run again with --resume"):
-        workers.process(executor, plan, Spectrum(notes, slow=0.05))
-    other.join()
+    threads._timeout = 1  # for connecting again: it is connected
+    with (
+        meanwhile(notes, threads, lambda: threads.loop.add_callback(threads.cluster.scheduler.close)),
+        pytest.raises(WorkerError, match=rf"the scheduler {address} is gone: .*run again with --resume"),
+    ):
+        workers.process(executor, plan, Spectrum(notes, hold_after=3))
 
 
 def test_no_client_and_no_workers(files, notes):

@@ -11,6 +11,7 @@ from tests.workers.conftest import alone
 from tests.workers.toys import Locked, Spectrum, same, unpickled
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_is_replaced(files, notes, tmp_path):
     (tmp_path / "alone").mkdir()
     expected = alone(files, tmp_path / "alone").result
@@ -21,8 +22,14 @@ def test_a_process_that_is_killed_is_replaced(files, notes, tmp_path):
         # The processor arrived once at each process, whatever the number of chunks: two, and those that replaced them.
         assert set(unpickled(notes).values()) == {1}
 
-        with pytest.raises(WorkerError, match=r"b\.root, entries \d+ to \d+: twice the process that worked on it"):
-            workers.run(executor, files, Spectrum(notes, kill="always"), chunk_size=20)
+
+@pytest.mark.slow
+def test_a_chunk_that_kills_its_process_each_time_is_named(files, notes):
+    with (
+        processes(1, status=False, retries=0) as executor,
+        pytest.raises(WorkerError, match=r"b\.root, entries \d+ to \d+: twice the process that worked on it"),
+    ):
+        workers.run(executor, files, Spectrum(notes, kill="always"), chunk_size=20)
 
 
 def test_what_cannot_be_pickled_is_refused_before_anything_is_sent(files, notes):

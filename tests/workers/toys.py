@@ -29,6 +29,8 @@ class Spectrum(processor.ProcessorABC):
         Chunks after which the run is interrupted, as by Ctrl-C.
     slow : float
         Seconds a chunk.
+    hold_after : int, optional
+        Chunks that were begun when the others wait for `release`.
     """
 
     def __init__(
@@ -40,12 +42,14 @@ class Spectrum(processor.ProcessorABC):
         kill_file: str = "b.root",
         stop_after: int | None = None,
         slow: float = 0.0,
+        hold_after: int | None = None,
     ) -> None:
         self.bins = bins
         self.notes = str(notes)
         self.kill, self.kill_file = kill, kill_file
         self.stop_after = stop_after
         self.slow = slow
+        self.hold_after = hold_after
 
     def process(self, events: Any) -> dict[str, Any]:
         where = events.metadata
@@ -59,6 +63,8 @@ class Spectrum(processor.ProcessorABC):
                 flag.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(self.slow)
+        while self.hold_after is not None and len(done(self.notes)) >= self.hold_after and not released(self.notes):
+            time.sleep(0.02)
         pt = np.asarray(ak.flatten(events.Jet.pt))
         axis = hist.axis.Regular(self.bins, 0, 400, name="pt", label="pT (GeV)")
         return {
@@ -94,6 +100,15 @@ class Broken(Spectrum):
 def note(folder: str, text: str) -> None:
     with open(Path(folder) / "log", "a") as file:
         file.write(text + "\n")
+
+
+def release(folder: str | Path) -> None:
+    """Let all chunks go on."""
+    (Path(folder) / "released").touch()
+
+
+def released(folder: str | Path) -> bool:
+    return (Path(folder) / "released").exists()
 
 
 def done(folder: str | Path) -> list[str]:
