@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["BATCH", "IN_SITU_REPLICAS", "MODEL", "REPLICAS"]
+__all__ = ["BATCH", "CHUNK_SIZE", "IN_SITU_REPLICAS", "MODEL", "REPLICAS"]
 
 MODEL = "pfn-r-lite-3"
 """The bundled model that `coffea_mljec.apply` uses."""
 
 BATCH = 1024
 """Jets that a network evaluates at a time: features and activations of a batch stay in the cache."""
+
+CHUNK_SIZE = 50_000
+"""Events that are read at a time."""
 
 REPLICAS = 30
 """Bootstrap replicas behind the errors of the response."""

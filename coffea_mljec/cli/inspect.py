@@ -68,7 +68,7 @@ def _print_file(about: dict[str, Any]) -> None:
 def _print_collection(report: dict[str, Any]) -> None:
     from rich.text import Text
 
-    scheme = {"chs": "CHS", "Puppi": "PUPPI", None: "pileup scheme not told by the file"}[report["pileup"]]
+    scheme = {"chs": "CHS", "Puppi": "PUPPI", None: "pileup scheme unknown"}[report["pileup"]]
     size = "" if report["radius"] is None else f", radius {report['radius']:g}"
     out.print()
     out.print(Text(report["collection"], style="bold"), Text(f"{scheme}{size}"))

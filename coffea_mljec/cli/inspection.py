@@ -166,11 +166,11 @@ def _runs(provider: Any, sample: Any, collection: str) -> dict[str, Any]:
     """Whether a provider runs on these jets: the branches that it reads, or the message of its error."""
     from coffea_mljec import MismatchWarning
 
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", MismatchWarning)
         try:
             branches = provider.required_branches(sample, collection)
         except MLJECError as error:
             return {"runs": False, "why": str(error), "branches": [], "notes": []}
     # What it was made for against what it would meet: part of the answer here, a warning elsewhere.
-    return {"runs": True, "why": "", "branches": list(branches), "notes": [str(one.message) for one in told]}
+    return {"runs": True, "why": "", "branches": list(branches), "notes": [str(one.message) for one in caught]}

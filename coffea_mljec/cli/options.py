@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from coffea_mljec import defaults
 from coffea_mljec.errors import InputError
 from coffea_mljec.workers import ExecutorKind, executor
 
@@ -97,7 +98,7 @@ class Running:
         typer.Option(metavar="ADDRESS", help="A dask scheduler that is running, such as tcp://10.0.0.1:8786."),
     ] = None
     tree: Tree = "Events"
-    chunk_size: Annotated[int, typer.Option(min=1, help="Events read at a time.")] = 50_000
+    chunk_size: Annotated[int, typer.Option(min=1, help="Events read at a time.")] = defaults.CHUNK_SIZE
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out what cannot be read, and list it, instead of failing.")
     ] = False

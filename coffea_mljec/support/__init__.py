@@ -1,1 +1,1 @@
-"""What every room needs of the machine: digests, whole files, progress, suggestions."""
+"""What all the others need of the machine: digests, whole files, progress, suggestions."""

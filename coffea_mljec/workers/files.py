@@ -12,6 +12,7 @@ from uuid import UUID
 
 from coffea.processor.executor import FileMeta
 
+from coffea_mljec import defaults
 from coffea_mljec.errors import InputError, WorkerError
 from coffea_mljec.nano import open_nano
 from coffea_mljec.workers.guard import PACKAGE, Failure, Kind, as_failure, check_same_package
@@ -45,7 +46,7 @@ def plan_of(
     fileset: Mapping[str, Sequence[str]],
     *,
     treename: str = "Events",
-    chunk_size: int = 50_000,
+    chunk_size: int = defaults.CHUNK_SIZE,
     skip_bad: bool = False,
 ) -> Plan:
     """Open every file once, on the workers, and divide its events into chunks.

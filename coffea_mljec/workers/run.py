@@ -12,6 +12,7 @@ from typing import Any
 
 from coffea import processor
 
+from coffea_mljec import defaults
 from coffea_mljec.errors import InputError, MLJECError, WorkerError
 from coffea_mljec.support.fingerprint import fingerprint
 from coffea_mljec.workers.checkpoints import Checkpoints, Progress
@@ -52,7 +53,7 @@ def run(
     inner: Any,
     *,
     treename: str = "Events",
-    chunk_size: int = 50_000,
+    chunk_size: int = defaults.CHUNK_SIZE,
     skip_bad: bool = False,
     checkpoints: Checkpoints | None = None,
 ) -> Outcome:
