@@ -16,6 +16,7 @@ from coffea_mljec.errors import WorkerError
 from coffea_mljec.nano import quiet_coffea
 from coffea_mljec.support.progress import progress
 from coffea_mljec.workers.guard import part_of
+from coffea_mljec.workers.pool import cause_of
 
 __all__ = ["ProcessesExecutor", "processes"]
 
@@ -97,8 +98,7 @@ def processes(number: int, **options: Any) -> Iterator[ProcessesExecutor]:
 
 
 def _killed(item: Any, error: BaseException) -> str:
-    cause = str(error.__cause__ or error).strip().splitlines()
     return (
-        f"{part_of(item)}: twice the process that worked on it alone died ({cause[-1] if cause else 'no reason'}). It "
+        f"{part_of(item)}: twice the process that worked on it alone died ({cause_of(error)}). It "
         "ran out of memory (give fewer events at a time with --chunk-size) or crashed while reading the file."
     )

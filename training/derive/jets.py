@@ -22,9 +22,9 @@ from coffea_mljec.support.atomic import write_arrays
 from coffea_mljec.support.digest import digest
 from coffea_mljec.support.progress import progress as progress_bar
 from coffea_mljec.validation.common.binning import flavour_code
+from coffea_mljec.workers.pool import in_order
 from training.dataset.splits import held_out
 from training.derive.provider import corrected_jets, digest_of
-from training.processes import in_order
 
 __all__ = ["MatchedJets", "files_of", "read_jets"]
 

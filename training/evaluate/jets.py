@@ -25,9 +25,9 @@ from coffea_mljec.support.digest import digest, file_digest
 from coffea_mljec.support.progress import progress as progress_bar
 from coffea_mljec.validation.common.binning import FLAVOURS
 from coffea_mljec.validation.response.processor import ResponseProcessor
+from coffea_mljec.workers.pool import in_order
 from training.dataset.cache import shards_of
 from training.derive.provider import corrected_jets, digest_of
-from training.processes import in_order
 
 __all__ = ["COLUMNS", "EvaluatedJets", "files_evenly", "read_evaluated_jets"]
 

@@ -23,9 +23,9 @@ from coffea_mljec.nano.opening import open_nano, quiet_coffea
 from coffea_mljec.numerics.matching import match_flat
 from coffea_mljec.payloads import Payload
 from coffea_mljec.validation.common.binning import flavour_code
+from coffea_mljec.workers.pool import in_order
 from training.derive.mix import mix_weights
 from training.learning.sampling import FLAVOUR_GROUPS, SamplingSettings, weigh_jets
-from training.processes import in_order
 from training.realism.productions import finished
 
 __all__ = ["FRACTIONS", "KNOWN", "SHAPES", "THINNED", "SimulatedJets", "read_simulated_jets"]

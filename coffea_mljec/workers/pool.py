@@ -14,7 +14,7 @@ import loky
 
 from coffea_mljec.errors import InputError, WorkerError
 
-__all__ = ["in_order"]
+__all__ = ["cause_of", "in_order"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -71,10 +71,15 @@ def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _killed(items: Sequence[Any], workers: int, error: BaseException) -> str:
+def cause_of(error: BaseException) -> str:
+    """Why a process died, as far as its pool knows: one line."""
     cause = str(error.__cause__ or error).strip().splitlines()
+    return cause[-1] if cause else "no reason"
+
+
+def _killed(items: Sequence[Any], workers: int, error: BaseException) -> str:
     under_way = ", ".join(map(str, items[:workers]))
     return (
-        f"a process died while {under_way} were under way ({cause[-1] if cause else 'no reason'}). It ran out of "
+        f"a process died while {under_way} were under way ({cause_of(error)}). It ran out of "
         "memory (give fewer --workers) or crashed while reading a file. With a cache, what was finished is kept"
     )

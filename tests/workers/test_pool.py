@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from coffea_mljec.errors import InputError, WorkerError
-from training.processes import in_order
+from coffea_mljec.workers.pool import in_order
 
 
 def _square(number: int) -> tuple[int, int]:
