@@ -81,6 +81,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
     try:
         from distributed import Client, LocalCluster
 
+        from coffea_mljec.workers.nanny import PatientNanny
         from coffea_mljec.workers.plugin import StopProfiler
     except ImportError:
         raise InputError(
@@ -100,7 +101,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
     cluster = LocalCluster(
         n_workers=workers,
         threads_per_worker=1,
-        processes=True,
+        worker_class=PatientNanny,
         dashboard_address=":0",
         silence_logs=logging.ERROR,
     )

@@ -40,7 +40,9 @@ def alone(files: dict[str, list[str]], notes: Path, **options: Any) -> workers.O
 def worker_processes(number: int = 2) -> Iterator[Any]:
     """Give a client with so many worker processes, each looked after by a nanny."""
     distributed = pytest.importorskip("distributed", reason="dask workers need distributed ([dask])")
-    options = {"n_workers": number, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
+    from coffea_mljec.workers.nanny import PatientNanny
+
+    options = {"n_workers": number, "threads_per_worker": 1, "worker_class": PatientNanny, "dashboard_address": ":0"}
     with (
         distributed.LocalCluster(**options, silence_logs=50) as local,
         distributed.Client(local, timeout=PATIENCE) as client,

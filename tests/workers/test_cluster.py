@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sys
 import threading
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -309,6 +311,28 @@ def test_a_scheduler_that_is_gone(threads, files, notes):
         pytest.raises(WorkerError, match=rf"the scheduler {address} is gone: .*run again with --resume"),
     ):
         workers.process(executor, plan, Spectrum(notes, hold_after=3))
+
+
+def test_a_nanny_waits_for_the_process_that_it_killed(monkeypatch):
+    distributed = pytest.importorskip("distributed", reason="dask workers need distributed ([dask])")
+    from coffea_mljec.workers.nanny import PatientNanny
+
+    async def late(*_: Any, **__: Any) -> None:
+        raise TimeoutError
+
+    class Process:
+        ended = False
+
+        async def join(self) -> None:
+            self.ended = True
+
+    monkeypatch.setattr(distributed.Nanny, "kill", late)
+    nanny, process = object.__new__(PatientNanny), Process()
+    nanny.process = SimpleNamespace(process=process)
+    asyncio.run(nanny.kill())
+    assert process.ended
+    nanny.process = None
+    asyncio.run(nanny.kill())
 
 
 def test_no_client_and_no_workers(files, notes):
