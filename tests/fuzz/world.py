@@ -15,8 +15,9 @@ import numpy as np
 from coffea_mljec import MLJEC, FactorizedJEC, NanoRegression, Provider
 from coffea_mljec.errors import MLJECError
 from coffea_mljec.nano import open_nano
+from tests.factories import Tables, flat_branches, write
 from tests.fuzz.judging import Numbers
-from tests.nano.generated import LAYOUTS, Tables, flat_branches, read_sample, write
+from tests.nano.generated import LAYOUTS, read_sample
 
 DATA = Path(__file__).resolve().parents[2] / "coffea_mljec" / "data"
 SAMPLE = DATA / "mljec_sample.root"
