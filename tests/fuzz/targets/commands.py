@@ -14,11 +14,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from tests.factories import write
 from tests.fuzz.case import Case, Mutation, Outcome, Target
 from tests.fuzz.judging import outcome_of
 from tests.fuzz.targets.damage import change_bytes
 from tests.fuzz.world import SAMPLE, TEXTS, tables_of
-from tests.nano.generated import write
 
 BASES: dict[str, list[str]] = {
     "inspect": ["inspect", "nano.root"],

@@ -12,6 +12,7 @@ import numpy as np
 
 from coffea_mljec import FactorizedJEC, Status, Type1MET
 from coffea_mljec.payloads import read_resolution_text, read_scale_factor_text, read_uncertainties_text
+from tests.factories import Tables
 from tests.fuzz.case import Case, Mutation, Outcome, Target
 from tests.fuzz.judging import FREE, LEAST, MOST, MUST, outcome_of
 from tests.fuzz.targets import tables
@@ -19,7 +20,6 @@ from tests.fuzz.targets.payload_files import SOURCES, TEXTS
 from tests.fuzz.targets.tables import Broken
 from tests.fuzz.world import DATA, corrector, in_memory, tables_of
 from tests.fuzz.world import TEXTS as LEVELS
-from tests.nano.generated import Tables
 
 LOW = ("rawPt", "eta", "phi", "area", "muonSubtrFactor", "EmEF")
 PROVIDERS = ("standard", "varied", "pfn", "bdt")

@@ -11,11 +11,11 @@ import numpy as np
 
 from coffea_mljec import FactorizedJEC, Status
 from coffea_mljec import payloads as readers
+from tests.factories import Tables
 from tests.fuzz.case import Case, Outcome, Target
 from tests.fuzz.judging import FREE, LEAST, MOST, MUST, outcome_of
 from tests.fuzz.targets.payload_files import JETS, TAG, argument_of, draw, mutate, sign, write
 from tests.fuzz.world import corrected, in_memory
-from tests.nano.generated import Tables
 
 
 @cache

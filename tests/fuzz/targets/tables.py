@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from tests.factories import Columns, Tables
 from tests.fuzz.case import Mutation
 from tests.fuzz.judging import FREE, MUST
-from tests.nano.generated import Columns, Tables
 
 LINKS = {"JetPFCands": ("PFCands", "pFCandsIdx"), "JetSVs": ("SV", "sVIdx")}
 """Link table -> linked table and column, of the layout ``pfnano``: there the jets of a row are known."""
