@@ -61,7 +61,7 @@ def _read(kind: str, folder: Path, argument: Any = None) -> Any:
     if path is not None:
         path = path[0]
     elif kind != "levels":
-        path = next(file for file in sorted(folder.iterdir()) if kind in file.name)
+        path = next(iter(sorted(folder.iterdir())))
     if kind == "PtResolution":
         return readers.read_resolution_text(path)
     if kind == "SF":
