@@ -204,11 +204,6 @@ KNOWN: dict[str, Known] = {
         _command("apply", ["option", "--workers", "DIGITS"]),
         r"foreign \| commands \| .*(OverflowError|TooManyProcesses)",
     ),
-    "a terminal of no width": Known(
-        "rich prints nothing where COLUMNS is 0",
-        _command("demo", ["around", "no terminal size"]),
-        r"silent \| commands \| .*without a word",
-    ),
     "a full disk": Known(
         "an OSError of writing passes",
         _command("validate", ["around", "small files"]),
