@@ -88,11 +88,19 @@ def _layout_table(report: dict[str, Any]) -> Any:
     for column in ("what", "where", "there", "lacking"):
         table.add_column(column, overflow="fold")
     for kind, found in report["quantities"].items():
+        same = [other for other in report["quantities"] if _row(report, other) == _row(report, kind)]
+        if kind != same[0]:
+            continue
         there = [name if name == field else f"{name} ({field})" for name, field in found.items() if field]
         lacking = [name for name, field in found.items() if field is None]
         where = report["where"][kind] or "none"
-        table.add_row(kind, where, Text(", ".join(there)), Text(", ".join(lacking), style="yellow"))
+        table.add_row(", ".join(same), where, Text(", ".join(there)), Text(", ".join(lacking), style="yellow"))
     return table
+
+
+def _row(report: dict[str, Any], kind: str) -> tuple[Any, ...]:
+    """What a row says of a kind of quantity: charged and neutral candidates share one where they share a table."""
+    return report["where"][kind], report["quantities"][kind]
 
 
 def _constituent_lines(report: dict[str, Any]) -> list[str]:

@@ -7,10 +7,11 @@ from dataclasses import asdict
 from typing import Any
 
 from coffea_mljec.errors import MissingBranchError, MLJECError
-from coffea_mljec.nano import Layout, NanoFile, detect
-from coffea_mljec.nano.adapter import missing_branches
+from coffea_mljec.nano import Branch, JetChunk, Layout, NanoFile, detect
 from coffea_mljec.nano.algorithm import is_simulation, pileup_scheme, radius
-from coffea_mljec.nano.names import FIELDS, REGRESSIONS
+from coffea_mljec.nano.layout import Linkage
+from coffea_mljec.nano.quantities import CONSTITUENTS, QUANTITIES, REGRESSIONS
+from coffea_mljec.nano.requirements import missing_branches
 from coffea_mljec.nano.survey import survey
 
 __all__ = ["collection_report", "file_report", "nanoaod_version"]
@@ -55,7 +56,8 @@ def nanoaod_version(layout: Layout) -> str:
 
 def collection_report(sample: Any, collection: str) -> dict[str, Any]:
     """What holds for one collection of jets; `sample` are the events to look at."""
-    layout = detect(sample, collection)
+    chunk = JetChunk.of(sample, collection, "this survey")
+    layout = chunk.layout
     stored = [name for name in layout.fields[collection] if "RegPt" in name or name in ("bRegCorr", "cRegCorr")]
     return {
         "collection": collection,
@@ -64,53 +66,57 @@ def collection_report(sample: Any, collection: str) -> dict[str, Any]:
         "where": {
             "jet": collection,
             "event": "event",
-            "candidate": _chain(layout.candidate_links, layout.candidate_index, layout.candidates),
-            "vertex": _chain(layout.vertex_links, layout.vertex_index, layout.vertices),
+            **{kind: _chain(layout.linkage(kind)) for kind in CONSTITUENTS},
         },
-        "weighting": WEIGHTING[layout.puppi_weighting] if layout.candidate_links else None,
+        "weighting": WEIGHTING[layout.puppi_weighting] if layout.charged.links else None,
         "quantities": _quantities(layout),
         "stored_regressions": stored,
-        "constituents": _constituents(sample, layout),
+        "constituents": _constituents(chunk),
         "events_looked_at": len(sample),
         "models": _models(sample, layout),
         "other_providers": _others(sample, layout),
     }
 
 
-def _branch(path: tuple[str, ...] | None) -> str | None:
-    return None if path is None else "_".join(path)
+def _branch(branch: Branch | None) -> str | None:
+    return None if branch is None else branch.name
 
 
-def _chain(links: str | None, index: str | None, target: str | None) -> str | None:
-    if target is None:
+def _chain(linkage: Linkage) -> str | None:
+    if linkage.table is None:
         return None
-    if links is None:
-        return f"{target} within the jet's radius" if target == "SV" else None
-    if index is None:
-        return f"rows of {target}, .jetIdx"
-    return f"{links}.jetIdx, .{index} -> {target}"
+    if linkage.links is None:
+        return f"{linkage.table} within the jet's radius" if linkage.table == "SV" else None
+    if linkage.index is None:
+        return f"rows of {linkage.table}, .jetIdx"
+    return f"{linkage.links}.jetIdx, .{linkage.index} -> {linkage.table}"
 
 
 def _quantities(layout: Layout) -> dict[str, dict[str, str | None]]:
-    """Kind -> canonical quantity -> the file's field, None where it is lacking."""
+    """Kind -> quantity -> the file's field, None where it is lacking.
+
+    What other quantities are made from, and what only a corrected collection has, is left out where it is lacking.
+    """
     found: dict[str, dict[str, str | None]] = {}
-    for kind, quantities in FIELDS.items():
-        at = "charged" if kind == "candidate" and layout.split else kind
-        if kind in ("candidate", "vertex") and layout.table(at) is None:
-            found[kind] = {}
+    for kind, quantities in QUANTITIES.items():
+        found[kind] = {}
+        if layout.table(kind) is None:
             continue
-        paths = {name: layout.find(at, name) for name in quantities}
-        components = {name for name in ("px", "py", "pz") if paths.get(name) is None}
-        found[kind] = {name: path[-1] if path else None for name, path in paths.items() if name not in components}
+        for name in quantities:
+            branch = layout.find(kind, name)
+            if name not in ("pt_raw", "mass_raw", "pt_stored", "mass_stored") and (
+                branch is not None or name not in ("px", "py", "pz")
+            ):
+                found[kind][name] = None if branch is None else branch.field
     return found
 
 
-def _constituents(sample: Any, layout: Layout) -> dict[str, Any] | str:
+def _constituents(chunk: JetChunk) -> dict[str, Any] | str:
     """Figures of the survey, or why there are none."""
-    if layout.candidate_links is None:
+    if chunk.layout.charged.links is None:
         return "none in this file for these jets"
     try:
-        return asdict(survey(sample, layout))
+        return asdict(survey(chunk))
     except MLJECError as error:
         return f"not usable: {error}"
 
@@ -126,7 +132,7 @@ def _models(sample: Any, layout: Layout) -> dict[str, dict[str, Any]]:
         answer = _runs(corrector, sample, layout.collection)
         meant = layout.collection in corrector.card.collections
         if meant and not _without_tables(layout, needed.constituent_quantities):
-            lacking = missing_branches(layout, needed.jet_quantities, needed.constituent_quantities, needed.user_of)
+            lacking = missing_branches(layout, needed.jet_quantities, needed.constituent_quantities, needed.feature_of)
             answer["missing"] = [asdict(one) for one in lacking]
         found[name] = answer
     return found
@@ -136,7 +142,7 @@ def _without_tables(layout: Layout, constituents: dict[str, tuple[str, ...]]) ->
     """Whether a whole table that the model reads is not there."""
     try:
         for collection in constituents:
-            layout.require_links(layout.kind_of(collection), "")
+            layout.require_links(collection, "")
     except MissingBranchError:
         return True
     return False

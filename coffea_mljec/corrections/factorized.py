@@ -1,28 +1,23 @@
-"""The standard path: the factorized correction L1FastJet x L2Relative x L3Absolute (x L2L3Residual on data)."""
+"""`FactorizedJEC`: the standard path, L1FastJet x L2Relative x L3Absolute (x L2L3Residual on data)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from os import PathLike
-from pathlib import Path as FilePath
-from typing import Any, Unpack
-
-import numpy as np
+from pathlib import Path
+from typing import Any, Unpack, final
 
 from coffea_mljec.corrections.coffea_stack import read_stack
-from coffea_mljec.corrections.provider import Factors, Path, Provider
+from coffea_mljec.corrections.levels import LevelsCorrection
+from coffea_mljec.corrections.provider import Provider, check_options
 from coffea_mljec.errors import InputError
-from coffea_mljec.nano import Layout, raw_jets
-from coffea_mljec.nano.adapter import JET_QUANTITIES
 from coffea_mljec.payloads import Payload, read_json, read_text
-from coffea_mljec.payloads.suitability import DEDICATED, Made, check_kind, warn_of_runs
-from coffea_mljec.status import Status, mark, no_status
 from coffea_mljec.systematics.shifts import SystematicOptions
 
 __all__ = ["FactorizedJEC"]
 
 
+@final
 class FactorizedJEC(Provider):
     """The standard factorized jet energy correction.
 
@@ -63,8 +58,9 @@ class FactorizedJEC(Provider):
                 f"FactorizedJEC needs a payload, got {payload!r}: use FactorizedJEC.from_txt([...]) or "
                 "FactorizedJEC.from_json(path, tag, algorithm)."
             )
+        check_options(FactorizedJEC, systematics)
         self.payload = payload
-        super().__init__(name, closure=closure, **systematics)
+        super().__init__(LevelsCorrection(payload), name=name, closure=closure, **systematics)
 
     @classmethod
     def from_txt(
@@ -94,7 +90,7 @@ class FactorizedJEC(Provider):
         """
         if isinstance(paths, (str, PathLike)):
             raise InputError(f"from_txt takes a list of files, one a level; got {paths!r}: write from_txt([...]).")
-        payload = read_text([FilePath(path) for path in paths])
+        payload = read_text([Path(path) for path in paths])
         return cls(payload, name, closure=closure, **systematics)
 
     @classmethod
@@ -130,7 +126,7 @@ class FactorizedJEC(Provider):
         PayloadError
             If the file is unreadable or has no such tag, algorithm or level; the message names the nearest that it has.
         """
-        return cls(read_json(FilePath(path), tag, algorithm, levels), name, closure=closure, **systematics)
+        return cls(read_json(Path(path), tag, algorithm, levels), name, closure=closure, **systematics)
 
     @classmethod
     def from_coffea(cls, stack: Any, name_map: Mapping[str, str | None], name: str = "standard") -> FactorizedJEC:
@@ -157,61 +153,4 @@ class FactorizedJEC(Provider):
             Not a stack, no correction in it, or a name map that lacks what the stack reads.
         """
         payload, systematics = read_stack(stack, name_map)
-        field = systematics.pop("generator_pt_field", None)
-        provider = cls(payload, name, **systematics)
-        provider.systematics = replace(provider.systematics, generator_pt_field=field)
-        return provider
-
-    def __repr__(self) -> str:
-        payload = self.payload
-        return f"FactorizedJEC({self.name!r}: {payload.tag} {payload.algorithm}, {' x '.join(payload.levels)})"
-
-    @property
-    def _user(self) -> str:
-        return f"the standard path {self.payload.tag} {self.payload.algorithm}"
-
-    @property
-    def algorithm(self) -> str:
-        """The jets that the payload is for."""
-        return self.payload.algorithm
-
-    def _own_payloads(self) -> tuple[Made, ...]:
-        return (self.payload,)
-
-    def _measured_on_own_jets(self, made: Made) -> bool:
-        return DEDICATED.fullmatch(made.algorithm) is None
-
-    def _check_collection(self, layout: Layout) -> None:
-        dedicated = DEDICATED.fullmatch(self.algorithm)
-        if dedicated is not None:
-            raise InputError(
-                f"{self._user} is for regressed jets, not for those of the file: "
-                f"NanoRegression({dedicated['network']!r}, neutrino={dedicated['neutrino'] is not None}, payload=...) "
-                "regresses them first."
-            )
-        super()._check_collection(layout)
-        check_kind(self.payload.is_data, layout, self._user)
-
-    @property
-    def _inputs(self) -> tuple[str, ...]:
-        """Canonical names of what is read; the run of data tells whether the payload is for its year."""
-        return tuple(dict.fromkeys((*self.payload.inputs, *(["run"] if self.payload.is_data else []))))
-
-    def _paths(self, layout: Layout) -> Iterable[Path]:
-        # The base knows where raw pT is.
-        wanted = [source for name in self._inputs if name != "pt_raw" for source in JET_QUANTITIES[name]]
-        return [layout.require(kind, quantity, self._user) for kind, quantity in wanted]
-
-    def _factor(self, events: Any, layout: Layout) -> Factors:
-        columns, _ = raw_jets(events, layout, self._inputs, self._user)
-        if self.payload.is_data:
-            warn_of_runs(self.payload, columns["run"])
-        factor, valid = self.payload.evaluate(columns)
-        status = no_status(factor.size)
-        bad = ~(columns["pt_raw"] > 0)
-        for column in columns.values():
-            bad |= ~np.isfinite(column)
-        mark(status, valid, Status.APPLIED)
-        mark(status, bad, Status.BAD_INPUT)
-        mark(status, ~valid & ~bad, Status.OUT_OF_DOMAIN)
-        return factor, status
+        return cls(payload, name, **systematics)

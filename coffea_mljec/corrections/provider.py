@@ -1,75 +1,38 @@
-"""What every correction has in common: `Provider`."""
+"""`Provider`: a correction as an analysis uses it."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, Unpack
+import inspect
+from collections.abc import Iterator
+from typing import Any, Unpack, final
 
-import awkward as ak
-import numpy as np
-import numpy.typing as npt
-
-from coffea_mljec.corrections.levels_on_top import OnTop
-from coffea_mljec.corrections.record import corrected_jets_meta, correction_columns, stored
-from coffea_mljec.corrections.variation_record import (
-    stale_fields,
-    varied_columns,
-    varied_meta,
-    with_variations,
-    without_fields,
-)
+from coffea_mljec.corrections.correction import Correction
+from coffea_mljec.corrections.extra_levels import ExtraLevels
+from coffea_mljec.corrections.pipeline import Pipeline
 from coffea_mljec.errors import InputError
-from coffea_mljec.nano import Layout, detect, raw_jets
-from coffea_mljec.nano.assignment import allow_dask_assignment
-from coffea_mljec.nano.jagged import with_columns
-from coffea_mljec.nano.layout import is_dask
 from coffea_mljec.payloads import Payload
-from coffea_mljec.payloads.suitability import (
-    Made,
-    check_algorithm,
-    check_same_era,
-    check_unchanged,
-    warn_standard_jets,
-)
-from coffea_mljec.status import Status, StatusArray, carries, mark
+from coffea_mljec.payloads.suitability import check_same_era, warn_standard_jets
+from coffea_mljec.support.suggestions import did_you_mean
 from coffea_mljec.systematics.shifts import SystematicOptions, Systematics
 
-__all__ = ["Provider"]
-
-Path = tuple[str, ...]
-Factors = tuple[npt.NDArray[np.float64], StatusArray]
+__all__ = ["Provider", "check_options"]
 
 
-@dataclass(frozen=True)
-class _Resolved:
-    """The jets of a chunk, corrected once: everything that any variation needs."""
+class Provider:
+    """A jet energy correction: an object with `apply`. Picklable, callable, without any state of the events.
 
-    raw: dict[str, Any]
-    factor: npt.NDArray[np.float64]
-    kept: npt.NDArray[np.bool_]
-    status: StatusArray
-
-    def columns(self, jets: ak.Array) -> dict[str, npt.NDArray[Any]]:
-        """Columns of the corrected collection, not smeared."""
-        return correction_columns(jets, self.raw["pt_raw"], self.raw["mass_raw"], self.factor, self.kept, self.status)
-
-
-class Provider(ABC):
-    """A jet energy correction: an object with `apply`.
-
-    Subclasses say which quantities they read and give a factor and a status per jet; reading raw jets, levels on top,
-    the fallback, variations, the record and the modes (eager, virtual, dask) are done here. Providers are picklable,
-    callable and keep no state of the events.
+    `MLJEC`, `FactorizedJEC` and `NanoRegression` are providers of the corrections that come with this package; any
+    other `Correction` can be handed in here.
 
     Parameters
     ----------
+    correction : Correction
+        What gives the factors.
+    fallback : Provider, optional
+        Corrects the jets that the correction cannot treat. Without one they keep the pT that the file had; their
+        status says so.
     name : str
         What tables and plots call it.
-    fallback : Provider, optional
-        Corrects the jets that this provider cannot treat. Without one they keep the pT that the file had; their status
-        says so.
     closure : Payload, optional
         One level as a function of eta and this provider's corrected pT, multiplied on top: what is left of the bias of
         the response in simulation (``python -m training derive`` makes it).
@@ -77,13 +40,25 @@ class Provider(ABC):
         The residual level, multiplied on top for data only. Those of public payloads were measured on standard jets.
     **systematics
         Uncertainties and smearing, see `SystematicOptions`.
+
+    Attributes
+    ----------
+    pipeline : Pipeline
+        All of it, checked.
+    fallback : Provider or None
+
+    Raises
+    ------
+    InputError
+        An unknown option; payloads that were not read, or that are for other jets.
     """
 
     def __init__(
         self,
-        name: str,
+        correction: Correction,
         fallback: Provider | None = None,
         *,
+        name: str,
         closure: Payload | None = None,
         residual: Payload | None = None,
         **systematics: Unpack[SystematicOptions],
@@ -93,36 +68,48 @@ class Provider(ABC):
                 "fallback must be a provider, such as FactorizedJEC.from_txt([...]) for the standard path, or None; "
                 f"got {fallback!r}."
             )
-        self.name = name
+        check_options(type(self), systematics)
         self.fallback = fallback
-        self.on_top = OnTop(closure, residual)
-        self.systematics = Systematics(**systematics)
-        self._check_jets_of_payloads()
+        self.pipeline: Pipeline = Pipeline(
+            name,
+            correction,
+            ExtraLevels(closure, residual),
+            Systematics(**systematics),
+            None if fallback is None else fallback.pipeline,
+        )
+        _check_payloads(self.pipeline)
 
-    @abstractmethod
-    def _paths(self, layout: Layout) -> Iterable[Path]:
-        """Where in the events the quantities are that `_factor` reads; raises MissingBranchError if the file lacks
-        one."""
-
-    @abstractmethod
-    def _factor(self, events: Any, layout: Layout) -> Factors:
-        """Factor (corrected/raw) and `Status` bits of all jets of a concrete chunk, flat; a factor counts where
-        APPLIED is set."""
+    @final
+    def __repr__(self) -> str:
+        pipeline = self.pipeline
+        levels, systematics = pipeline.levels, pipeline.systematics
+        parts = [f"{pipeline.name!r}: {pipeline.correction.summary}"]
+        parts += [] if self.fallback is None else [f"fallback {self.fallback!r}"]
+        for what, payload in (("closure", levels.closure), ("residual", levels.residual)):
+            parts += [] if payload is None else [f"{what} {payload.tag} {payload.algorithm}"]
+        parts += [] if systematics.uncertainties is None else [f"{len(systematics.uncertainties.sources)} JES sources"]
+        parts += [] if systematics.resolution is None else [f"smearing {systematics.smearing!r}"]
+        return f"{type(self).__name__}({'; '.join(parts)})"
 
     @property
-    @abstractmethod
+    @final
+    def name(self) -> str:
+        """What tables and plots call it."""
+        return self.pipeline.name
+
+    @property
+    @final
     def algorithm(self) -> str | None:
         """The jets that it is for, such as ``AK4PFPuppi``; None where the file decides."""
-
-    @abstractmethod
-    def _measured_on_own_jets(self, made: Made) -> bool:
-        """Whether this payload was measured on jets corrected by this provider."""
+        return self.pipeline.correction.algorithm
 
     @property
-    def _user(self) -> str:
-        """What messages call it."""
-        return f"the correction {self.name!r}"
+    @final
+    def systematics(self) -> Systematics:
+        """Uncertainties and smearing, checked."""
+        return self.pipeline.systematics
 
+    @final
     def apply(self, events: Any, collection: str = "Jet") -> Any:
         """Return the corrected jet collection.
 
@@ -157,53 +144,31 @@ class Provider(ABC):
             If the jets were cut or sorted before the correction and cannot be found again, or were corrected by
             something else.
         """
-        if is_dask(events):
-            return self._in_dask(events, collection, "apply")
-        layout = self._detect(events, collection)
-        if ak.backend(events) == "typetracer":
-            return self._meta(events, layout)
-        jets = events[collection]
-        columns = self._resolve(events, layout).columns(jets)
-        if not self.systematics.payloads:
-            return with_columns(jets, columns, without=stale_fields(jets))
-        shifted = self.systematics.at(events, layout, columns["pt"], self._user)
-        return with_variations(jets, columns, shifted, self.systematics.names(layout))
+        return self.pipeline.apply(events, collection)
 
-    __call__ = apply
+    @final
+    def __call__(self, events: Any, collection: str = "Jet") -> Any:
+        """The same as `apply`."""
+        return self.pipeline.apply(events, collection)
 
+    @final
     def variations(self, events: Any, collection: str = "Jet") -> Iterator[tuple[str, Any]]:
         """Yield ``("nominal", jets)``, then ``("JER_up", jets)``, ``("JES_<source>_down", jets)``, ... one at a time.
 
         The correction is evaluated once, each variation when it is asked for, and only one is in memory. The jets are
         those of `apply` without the records of varied jets. Parameters and errors are those of `apply`.
         """
-        if is_dask(events):
-            corrected = self.apply(events, collection)
-            yield "nominal", corrected
-            for name in self.systematics.names(detect(events, collection)):
-                for direction in ("up", "down"):
-                    yield f"{name}_{direction}", corrected[name][direction]
-            return
-        layout = self._detect(events, collection)
-        jets = events[collection]
-        columns = self._resolve(events, layout).columns(jets)
-        shifted = self.systematics.at(events, layout, columns["pt"], self._user)
-        for name, varied in varied_columns(columns, shifted, self.systematics.names(layout)):
-            yield name, with_columns(jets, varied, without=stale_fields(jets))
+        return self.pipeline.variations(events, collection)
 
+    @final
     def correction(self, events: Any, collection: str = "Jet") -> Any:
         """Return only the factor, corrected/raw, float32, in the shape of the collection (n_events, variable).
 
         Jets that keep the pT of the file have that pT over raw pT. Parameters and errors are those of `apply`.
         """
-        if is_dask(events):
-            return self._in_dask(events, collection, "correction")
-        layout = self._detect(events, collection)
-        if ak.backend(events) == "typetracer":
-            return self._meta(events, layout)["jet_energy_correction"]
-        jets = events[collection]
-        return with_columns(jets, self._resolve(events, layout).columns(jets))["jet_energy_correction"]
+        return self.pipeline.factors(events, collection)
 
+    @final
     def required_branches(self, events: Any, collection: str = "Jet") -> tuple[str, ...]:
         """List the branches of this file that `apply` reads, counters included, sorted.
 
@@ -214,131 +179,33 @@ class Provider(ABC):
         MissingBranchError
             If the file lacks one.
         """
-        layout = self._detect(events, collection)
-        branches = set()
-        for path in self._all_paths(layout):
-            branches.add("_".join(path))
-            if len(path) == 2 and _is_jagged(events, path[0]):
-                branches.add(f"n{path[0]}")
-        return tuple(sorted(branches))
-
-    def _all_paths(self, layout: Layout) -> set[Path]:
-        collection = layout.collection
-        paths: set[Path] = {
-            *self._own_or_fallback_paths(layout),
-            *self.on_top.paths(layout, self._user),
-            *(self.systematics.paths(layout, self._user) if self.systematics.payloads else ()),
-        }
-        jet_fields = layout.fields[collection]
-        for name in ("pt", "mass"):
-            if f"{name}_raw" in jet_fields:
-                paths |= {(collection, f"{name}_raw"), (collection, f"{name}_orig")}
-            else:
-                paths |= {layout.require("jet", quantity, self.name) for quantity in (name, "raw_factor")}
-        return paths
-
-    def _own_or_fallback_paths(self, layout: Layout) -> Iterable[Path]:
-        paths = list(self._paths(layout))
-        return paths if self.fallback is None else [*paths, *self.fallback._own_or_fallback_paths(layout)]
-
-    def _detect(self, events: Any, collection: str) -> Layout:
-        """The layout, and whether this provider is for these jets at all."""
-        layout = detect(events, collection)
-        check_unchanged(layout)
-        self._check_collection(layout)
-        if self.fallback is not None:
-            self.fallback._check_collection(layout)
-        return layout
-
-    def _check_collection(self, layout: Layout) -> None:
-        """Refuse or warn of jets that this provider is not for."""
-        if self.algorithm is not None:
-            check_algorithm(self.algorithm, layout, self._user)
-
-    def _own_payloads(self) -> tuple[Made, ...]:
-        """Payloads that the provider itself consists of."""
-        return ()
-
-    def _check_jets_of_payloads(self) -> None:
-        """What was measured on standard jets needs permission; a resolution must be this provider's own."""
-        given = self.systematics.payloads | self.on_top.measured
-        if everything := [*self._own_payloads(), *given.values()]:
-            check_same_era(everything[0], everything[1:])
-        for name, made in given.items():
-            if self._measured_on_own_jets(made):
-                continue
-            if name == "resolution":
-                raise InputError(
-                    f"the resolution {made.tag} {made.algorithm} is not that of the jets of {self._user}: smearing "
-                    "needs the resolution of the jets that it smears. Derive one on this provider's response and name "
-                    "it after its jets."
-                )
-            warn_standard_jets(name, made, self.systematics.standard_jets, self._user)
-
-    def _corrected(self, events: Any, layout: Layout) -> Factors:
-        """The provider's own factor with the levels on top."""
-        factor, status = self._factor(events, layout)
-        return self.on_top.multiply(events, layout, factor, status, self._user)
-
-    def _resolve(self, events: Any, layout: Layout) -> _Resolved:
-        """Correct the jets, after the fallback."""
-        columns, _ = raw_jets(events, layout, ("pt_raw", "mass_raw"), self.name)
-        factor, status = self._corrected(events, layout)
-        applied = carries(status, Status.APPLIED)
-        if self.fallback is not None and not np.all(applied):
-            second, second_status = self.fallback._corrected(events, layout)
-            rescued = ~applied & (carries(second_status, Status.APPLIED))
-            factor = np.where(rescued, second, factor)
-            mark(status, rescued, Status.FALLBACK)
-            applied = applied | rescued
-        kept = ~applied
-        if np.any(kept):
-            factor = factor.copy()
-            with np.errstate(invalid="ignore", divide="ignore"):
-                ratio = stored(events[layout.collection], "pt")[kept] / columns["pt_raw"][kept].astype(np.float64)
-            factor[kept] = np.where(np.isfinite(ratio), ratio, 1.0)
-        return _Resolved(columns, factor, kept, status)
-
-    def _meta(self, events: Any, layout: Layout) -> ak.Array:
-        """The type of what `apply` returns. A network never runs on a tracer: dask-awkward is told which columns will
-        be read."""
-        for path in self._all_paths(layout):
-            column = events
-            for name in path:
-                column = column[name]
-            ak.typetracer.touch_data(column)
-        jets = events[layout.collection]
-        corrected = corrected_jets_meta(without_fields(jets, stale_fields(jets)))
-        if not self.systematics.payloads:
-            return corrected
-        return varied_meta(corrected, self.systematics, layout, self.systematics.names(layout))
-
-    def _in_dask(self, events: Any, collection: str, method: str) -> Any:
-        import dask_awkward
-        from dask.base import tokenize
-        from dask.delayed import delayed
-
-        allow_dask_assignment()
-        # Errors that need no data come now, at the user's line, not later on a worker.
-        self._all_paths(self._detect(events, collection))
-        # A task of its own, on which the partitions depend: model and payloads travel once a worker, not once a chunk.
-        provider = delayed(self, name=f"mljec-provider-{tokenize(self)}", traverse=False)
-        function = _OnPartition(collection, method)
-        return dask_awkward.map_partitions(
-            function, events, provider, label=f"mljec-{method}", meta=function(events._meta, self)
-        )
+        return self.pipeline.required_branches(events, collection)
 
 
-class _OnPartition:
-    """A provider's method as a picklable function of the events of a partition."""
+def check_options(cls: type, options: Any) -> None:
+    """Refuse what is no option of a provider, by the name of the class that was called."""
+    known = [*inspect.signature(cls).parameters, *SystematicOptions.__annotations__]
+    for name in options:
+        if name not in SystematicOptions.__annotations__:
+            raise InputError(
+                f"{cls.__name__} got an unknown option {name!r}. {did_you_mean(name, known)}"
+                f"Options: {', '.join(option for option in known if option != 'systematics')}."
+            )
 
-    def __init__(self, collection: str, method: str) -> None:
-        self.collection = collection
-        self.method = method
 
-    def __call__(self, events: Any, provider: Provider) -> Any:
-        return getattr(provider, self.method)(events, self.collection)
-
-
-def _is_jagged(events: Any, collection: str) -> bool:
-    return bool(events[collection].ndim > 1)
+def _check_payloads(pipeline: Pipeline) -> None:
+    """What was measured on standard jets needs permission; a resolution must be that of these jets."""
+    correction, systematics = pipeline.correction, pipeline.systematics
+    given = systematics.payloads | pipeline.levels.measured
+    if everything := [*correction.payloads, *given.values()]:
+        check_same_era(everything[0], everything[1:])
+    for name, made in given.items():
+        if correction.measured_on_own_jets(made):
+            continue
+        if name == "resolution":
+            raise InputError(
+                f"the resolution {made.tag} {made.algorithm} is not that of the jets of {correction.asker}: smearing "
+                "needs the resolution of the jets that it smears. Derive one on this provider's response and name "
+                "it after its jets."
+            )
+        warn_standard_jets(name, made, systematics.standard_jets, correction.asker)

@@ -8,10 +8,10 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from coffea_mljec.nano.jagged import flat_column
+from coffea_mljec.nano import JetChunk
 from coffea_mljec.status import STATUS_TYPE, StatusArray
 
-__all__ = ["CORRECTION_FIELDS", "corrected_jets_meta", "correction_columns", "refreshed_raw_factor", "stored"]
+__all__ = ["CORRECTION_FIELDS", "corrected_jets_meta", "correction_columns", "refreshed_raw_factor"]
 
 CORRECTION_FIELDS: dict[str, Any] = {
     "pt": np.float32,
@@ -27,13 +27,6 @@ CORRECTION_FIELDS: dict[str, Any] = {
 """The fields that `apply` sets, with their types; everything else of the collection is shared with the input."""
 
 
-def stored(jets: ak.Array, name: str) -> npt.NDArray[np.float32]:
-    """Return ``pt`` or ``mass`` as the file had it (``pt_orig``, ``mass_orig`` once a correction was applied), flat,
-    in GeV."""
-    field = f"{name}_orig" if f"{name}_orig" in jets.fields else name
-    return flat_column(jets[field], field).astype(np.float32)
-
-
 def refreshed_raw_factor(pt: npt.NDArray[np.float32], pt_raw: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return rawFactor so that ``pt * (1 - rawFactor)`` gives raw pT back to float precision; 0 where it cannot."""
     usable = np.isfinite(pt) & (pt > 0) & np.isfinite(pt_raw)
@@ -44,21 +37,13 @@ def refreshed_raw_factor(pt: npt.NDArray[np.float32], pt_raw: npt.NDArray[np.flo
 
 
 def correction_columns(
-    jets: ak.Array,
-    pt_raw: npt.NDArray[np.float32],
-    mass_raw: npt.NDArray[np.float32],
-    factor: npt.NDArray[np.float64],
-    kept: npt.NDArray[np.bool_],
-    status: StatusArray,
+    chunk: JetChunk, factor: npt.NDArray[np.float64], kept: npt.NDArray[np.bool_], status: StatusArray
 ) -> dict[str, npt.NDArray[Any]]:
     """Return the columns of the corrected collection.
 
     Parameters
     ----------
-    jets : ak.Array
-        The collection, shape (n_events, variable); never changed.
-    pt_raw, mass_raw : ndarray of float32, shape (n_jets,)
-        GeV, before any correction.
+    chunk : JetChunk
     factor : ndarray of float64, shape (n_jets,)
         corrected / raw.
     kept : ndarray of bool, shape (n_jets,)
@@ -70,7 +55,8 @@ def correction_columns(
     dict of str to ndarray, shape (n_jets,)
         `CORRECTION_FIELDS`, for `coffea_mljec.nano.jagged.with_columns`.
     """
-    pt_orig, mass_orig = stored(jets, "pt"), stored(jets, "mass")
+    pt_raw, mass_raw = chunk.jet("pt_raw"), chunk.jet("mass_raw")
+    pt_orig, mass_orig = (chunk.jet(name).astype(np.float32) for name in ("pt_stored", "mass_stored"))
     with np.errstate(invalid="ignore", over="ignore"):
         pt = np.where(kept, pt_orig, (pt_raw * factor).astype(np.float32))
         mass = np.where(kept, mass_orig, (mass_raw * factor).astype(np.float32))

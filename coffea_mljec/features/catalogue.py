@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from coffea_mljec.nano.quantities import CONSTITUENTS
+
 __all__ = ["CATALOGUE", "COLLECTIONS", "Feature"]
 
-COLLECTIONS = ("jet", "charged", "neutral", "sv")
+COLLECTIONS = ("jet", *CONSTITUENTS)
 
-_CATALOGUE_SOURCE = "Holmberg thesis, tables 6.1 and 6.2; DESIGN section 3"
-_FORMULA_SOURCE = "Holmberg thesis, equations 6.2 to 6.5; DESIGN section 4"
+_CATALOGUE_SOURCE = "Holmberg thesis, tables 6.1 and 6.2"
+_FORMULA_SOURCE = "Holmberg thesis, equations 6.2 to 6.5"
 _COMPOSITION_SOURCE = "NanoAOD: what every jet carries of its constituents (CMS, reco::PFJet)"
 
 
@@ -32,9 +34,9 @@ class Feature:
         Which kernel computes it: ``jet`` (a jet's own quantity), ``log`` (its logarithm), ``abs`` (its size),
         ``shape``, ``gather``, ``is_equal``, ``significance``, ``relative``.
     quantities : tuple of str
-        Canonical quantities of the jet (collection ``jet``) or of the constituent that it is made from.
+        Quantities of the jet (collection ``jet``) or of the constituent that it is made from.
     jet_quantities : tuple of str
-        Canonical quantities of the jet that a constituent's feature is made from.
+        Quantities of the jet that a constituent's feature is made from.
     value : int
         The value that a one-hot feature compares with, or the column of `coffea_mljec.features.kernels.jet_shapes`.
     source : str

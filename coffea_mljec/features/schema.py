@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.features.catalogue import CATALOGUE, COLLECTIONS, Feature
+from coffea_mljec.support.suggestions import did_you_mean
 
 __all__ = ["FEATURE_SETS", "JETS", "PFNANO", "THESIS", "FeatureSet"]
 
@@ -38,10 +38,9 @@ class FeatureSet:
             object.__setattr__(self, collection, names)
             for name in names:
                 if name not in CATALOGUE[collection]:
-                    close = difflib.get_close_matches(name, CATALOGUE[collection], n=1)
-                    hint = f"did you mean {close[0]!r}? " if close else ""
                     raise InputError(
-                        f"unknown feature {name!r} of collection {collection!r}: {hint}the catalogue has "
+                        f"unknown feature {name!r} of collection {collection!r}. "
+                        f"{did_you_mean(name, CATALOGUE[collection])}The catalogue has "
                         f"{', '.join(CATALOGUE[collection])}."
                     )
                 if names.count(name) > 1:
@@ -88,13 +87,13 @@ class FeatureSet:
                 needed.setdefault(collection, {}).update(dict.fromkeys(("pt", "eta", "phi")))
         return {collection: tuple(quantities) for collection, quantities in needed.items()}
 
-    def user_of(self, kind: str, quantity: str) -> str | None:
-        """Name of the first feature that needs a quantity of a ``jet``, ``candidate`` or ``vertex``."""
+    def feature_of(self, kind: str, quantity: str) -> str | None:
+        """Name of the first feature that needs a quantity of a ``jet`` or of ``charged``, ``neutral``, ``sv``."""
         for collection in COLLECTIONS:
-            of = {"jet": "jet", "charged": "candidate", "neutral": "candidate", "sv": "vertex"}[collection]
             for feature in self.features(collection):
-                if (of == kind and quantity in feature.quantities) or (
-                    kind == "jet" and quantity in feature.jet_quantities
+                of_jet = kind in ("jet", "event")
+                if (quantity in feature.quantities and (collection == kind or (collection == "jet" and of_jet))) or (
+                    of_jet and quantity in feature.jet_quantities
                 ):
                     return f"{collection}.{feature.name}"
         return None

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from coffea_mljec.errors import InputError, MissingBranchError
-from coffea_mljec.nano import Layout
+from coffea_mljec.nano import Branch, Layout
 from coffea_mljec.nano.algorithm import pileup_scheme, radius
 from coffea_mljec.payloads.suitability import DEDICATED
+from coffea_mljec.support.suggestions import nearest
 
 __all__ = ["LOW_PT_TABLE", "METBranches", "find_branches"]
-
-Path = tuple[str, ...]
 
 LOW_PT_TABLE = "CorrT1METJet"
 
@@ -56,12 +54,12 @@ class METBranches:
         """The fields that tell the unclustered energy's variation; empty where the file has none."""
         return tuple(name for name in self.met_fields if name in (*_DELTAS, *_SHIFTED))
 
-    def paths(self) -> Iterator[Path]:
+    def branches(self) -> Iterator[Branch]:
         """Everything, with its table."""
-        yield from ((self.met, name) for name in self.met_fields)
-        yield from ((self.raw, name) for name in ("pt", "phi"))
-        yield from ((self.collection, name) for name in self.jet_fields)
-        yield from ((LOW_PT_TABLE, name) for name in self.low_pt_fields)
+        yield from (Branch(self.met, name) for name in self.met_fields)
+        yield from (Branch(self.raw, name) for name in ("pt", "phi"))
+        yield from (Branch(self.collection, name) for name in self.jet_fields)
+        yield from (Branch(LOW_PT_TABLE, name) for name in self.low_pt_fields)
 
 
 def find_branches(layout: Layout, algorithm: str | None, low_pt: bool) -> METBranches:
@@ -95,16 +93,16 @@ def find_branches(layout: Layout, algorithm: str | None, low_pt: bool) -> METBra
             f"nothing says whether {collection} holds CHS or PUPPI jets, and with it which MET they belong to: give "
             "Type1MET a standard path whose payload does, standard=FactorizedJEC.from_json(path, tag, 'AK4PFPuppi')."
         )
-    user = f"type-1 MET of {'PUPPI' if scheme == 'Puppi' else 'CHS'} jets"
+    asker = f"type-1 MET of {'PUPPI' if scheme == 'Puppi' else 'CHS'} jets"
     pairs = _TABLES[scheme]
     found = [(met, raw) for met, raw in pairs if _has(layout, met, ("pt", "phi")) and _has(layout, raw, ("pt", "phi"))]
     if not found:
         tried = [f"{table}_{field}" for pair in pairs for table in pair for field in ("pt", "phi")]
-        raise _missing(layout, user, tried, "MET starts from the raw one: keep both tables when you skim.")
+        raise _missing(layout, asker, tried, "MET starts from the raw one: keep both tables when you skim.")
     met, raw = found[0]
     if lacking := [name for name in _JET_FIELDS if name not in layout.fields[collection]]:
         tried = [f"{collection}_{name}" for name in lacking]
-        raise _missing(layout, user, tried, "Muons and electrons among the jets are told apart by them.")
+        raise _missing(layout, asker, tried, "Muons and electrons among the jets are told apart by them.")
     jet_fields = (*_JET_FIELDS, *_present(layout, collection, ("muonSubtrDeltaPhi",)))
     low_pt_fields: tuple[str, ...] = ()
     if low_pt and collection == "Jet":
@@ -114,7 +112,7 @@ def find_branches(layout: Layout, algorithm: str | None, low_pt: bool) -> METBra
                 "These are the jets that only corrections bring above 15 GeV; Type1MET(..., low_pt=False) does "
                 "without them."
             )
-            raise _missing(layout, user, tried, remedy)
+            raise _missing(layout, asker, tried, remedy)
         low_pt_fields = (*_LOW_PT_FIELDS, *_present(layout, LOW_PT_TABLE, ("muonSubtrDeltaPhi", "EmEF")))
     kept = tuple(name for name in ("pt_orig", "phi_orig") if name in layout.fields[met])
     unclustered = next((given for given in (_SHIFTED, _DELTAS) if _has(layout, met, given)), ())
@@ -137,9 +135,9 @@ def _present(layout: Layout, table: str, names: tuple[str, ...]) -> tuple[str, .
     return tuple(name for name in names if name in layout.fields.get(table, ()))
 
 
-def _missing(layout: Layout, user: str, tried: list[str], remedy: str) -> MissingBranchError:
-    have = [f"{table}_{field}" for table, fields in layout.fields.items() for field in fields]
+def _missing(layout: Layout, asker: str, tried: list[str], remedy: str) -> MissingBranchError:
+    have = [Branch(table, field).name for table, fields in layout.fields.items() for field in fields]
     absent = [name for name in tried if name not in have]
-    close = next((near[0] for name in absent if (near := difflib.get_close_matches(name, have, n=1))), None)
-    nearest = f" (nearest: {close})" if close else ""
-    return MissingBranchError(f"{user} needs {', '.join(tried)}: the file lacks {', '.join(absent)}{nearest}. {remedy}")
+    close = next((near[0] for name in absent if (near := nearest(name, have))), None)
+    lacks = f"{', '.join(absent)}{f' (nearest: {close})' if close else ''}"
+    return MissingBranchError(f"{asker} needs {', '.join(tried)}: the file lacks {lacks}. {remedy}")

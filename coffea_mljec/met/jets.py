@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from coffea_mljec.met.branches import LOW_PT_TABLE
 from coffea_mljec.met.propagation import counting_jets, event_bits, propagated_sums
-from coffea_mljec.nano.jagged import flat_column, offsets_of, with_columns
+from coffea_mljec.nano import JetChunk
+from coffea_mljec.nano.jagged import flat_column, with_columns
 from coffea_mljec.status import STATUS_TYPE, Status, StatusArray, mark
 
 __all__ = ["PropagatedJets", "with_low_pt_jets"]
@@ -26,8 +27,10 @@ class PropagatedJets:
 
     Attributes
     ----------
+    chunk : JetChunk
+        The jets as the events have them.
     jets : ak.Array
-        Corrected by a provider, with the fields of the file.
+        The same, corrected by a provider.
     factor : ndarray of float64, shape (n_jets,)
         Corrected / raw pT, not smeared; NaN for jets that nothing corrects.
     level1 : ndarray of float64, shape (n_jets,)
@@ -38,27 +41,30 @@ class PropagatedJets:
         Whether the nominal MET takes the smeared jets.
     """
 
+    chunk: JetChunk
     jets: ak.Array
     factor: FloatArray
     level1: FloatArray
     status: StatusArray
     smeared: bool
 
-    @cached_property
-    def offsets(self) -> npt.NDArray[np.int64]:
-        """Of the events."""
-        return offsets_of(self.jets, "the jets")
-
-    def _column(self, name: str) -> FloatArray:
+    def _corrected(self, name: str) -> FloatArray:
         return flat_column(self.jets[name], name).astype(np.float64)
 
+    def _column(self, name: str) -> FloatArray:
+        return self.chunk.field(name).astype(np.float64)
+
     def _optional(self, name: str) -> FloatArray:
-        return self._column(name) if name in self.jets.fields else np.zeros(self.factor.size)
+        return self._column(name) if name in self._fields else np.zeros(self.factor.size)
+
+    @property
+    def _fields(self) -> tuple[str, ...]:
+        return self.chunk.layout.fields[self.chunk.layout.collection]
 
     @cached_property
     def pt_raw(self) -> FloatArray:
         """With muons (GeV)."""
-        return self._column("pt_raw")
+        return self._corrected("pt_raw")
 
     @cached_property
     def phi(self) -> FloatArray:
@@ -73,7 +79,7 @@ class PropagatedJets:
     @cached_property
     def em_fraction(self) -> FloatArray:
         """Of the energy; 0 for the low-pT jets of files before NanoAODv15, which do not tell."""
-        if "chEmEF" in self.jets.fields:
+        if "chEmEF" in self._fields:
             return self._column("chEmEF") + self._column("neEmEF")
         return self._optional("EmEF")
 
@@ -89,13 +95,13 @@ class PropagatedJets:
         status = self.status.copy()
         broken = ~np.isfinite(self.pt_raw * self.muon_fraction * self.em_fraction * self.phi)
         mark(status, broken, Status.BAD_INPUT)
-        told = self.counting | broken | np.isnan(self.factor) | np.isnan(self.level1)
-        return event_bits(self.offsets, np.where(told, status, STATUS_TYPE(0)))
+        seen = self.counting | broken | np.isnan(self.factor) | np.isnan(self.level1)
+        return event_bits(self.chunk.offsets, np.where(seen, status, STATUS_TYPE(0)))
 
     def sums(self, name: str | None = None, direction: str = "up") -> FloatArray:
         """px and py (GeV) of a variation of the jets, or the nominal ones, to be subtracted from the raw MET."""
         return propagated_sums(
-            self.offsets,
+            self.chunk.offsets,
             self.counting,
             self.pt_raw,
             self.phi,
@@ -110,8 +116,8 @@ class PropagatedJets:
         reference = "pt_jec" if self.smeared and "pt_jec" in self.jets.fields else "pt"
         if name is None and reference == "pt":
             return np.ones(self.factor.size)
-        varied = self._column("pt") if name is None else flat_column(self.jets[name][direction]["pt"], name)
-        before = self._column(reference)
+        varied = self._corrected("pt") if name is None else flat_column(self.jets[name][direction]["pt"], name)
+        before = self._corrected(reference)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             scale = varied / before
         return np.where(np.isfinite(scale), scale, 1.0)

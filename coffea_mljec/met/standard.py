@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 
 from coffea_mljec.corrections import FactorizedJEC, NanoRegression, Provider
+from coffea_mljec.corrections.pipeline import Pipeline
 from coffea_mljec.errors import InputError
 from coffea_mljec.payloads import Payload
 
@@ -28,7 +28,7 @@ def refuse_neutrinos(provider: Provider | None) -> None:
         Saying what to propagate instead.
     """
     while provider is not None:
-        if isinstance(provider, NanoRegression) and (provider.neutrino or provider.selection is not None):
+        if isinstance(provider, NanoRegression) and provider.includes_neutrinos:
             raise InputError(
                 f"the jets of {provider.name!r} include their neutrinos, which MET must keep: propagating them would "
                 "take the neutrinos out of it. Propagate jets without, Type1MET(NanoRegression('PNet'), standard), and "
@@ -37,18 +37,17 @@ def refuse_neutrinos(provider: Provider | None) -> None:
         provider = provider.fallback
 
 
-def varied_like(standard: FactorizedJEC, provider: Provider) -> FactorizedJEC:
+def varied_like(standard: FactorizedJEC, provider: Provider) -> Pipeline:
     """The standard path with the provider's sources, and its own resolution where the provider smears."""
     smears = provider.systematics.resolution is not None
-    twin = copy.copy(standard)
-    twin.systematics = replace(
+    systematics = replace(
         provider.systematics,
         resolution=standard.systematics.resolution if smears else None,
         scale_factor=standard.systematics.scale_factor if smears else None,
         qualified=False,
         generator_pt_field=None,
     )
-    return twin
+    return replace(standard.pipeline, systematics=systematics)
 
 
 def level1_of(standard: FactorizedJEC) -> Payload | None:

@@ -15,10 +15,10 @@ from coffea_mljec.met.jets import PropagatedJets, with_low_pt_jets
 from coffea_mljec.met.record import Vectors, met_meta, with_met
 from coffea_mljec.met.standard import level1_of, refuse_neutrinos, standard_within, varied_like
 from coffea_mljec.met.unclustered import unclustered_shift, vectors_of
-from coffea_mljec.nano import Layout, detect, raw_jets
+from coffea_mljec.nano import Branch, JetChunk, Layout, detect
 from coffea_mljec.nano.assignment import allow_dask_assignment
+from coffea_mljec.nano.detection import is_dask
 from coffea_mljec.nano.jagged import flat_column, offsets_of
-from coffea_mljec.nano.layout import is_dask
 from coffea_mljec.status import STATUS_TYPE, Status, mark
 
 __all__ = ["Type1MET"]
@@ -86,7 +86,7 @@ class Type1MET:
         self.standard = standard
         self.smeared = smeared
         self.low_pt = low_pt
-        self._low_pt_provider = None if standard is None else varied_like(standard, provider)
+        self._low_pt = None if standard is None else varied_like(standard, provider)
 
     def __repr__(self) -> str:
         return f"Type1MET({self.provider!r})"
@@ -121,19 +121,18 @@ class Type1MET:
         """
         if is_dask(events):
             return self._in_dask(events, collection, jets)
-        layout = detect(events, collection)
-        branches = self._branches(layout)
-        names = self._names(layout)
+        chunk = JetChunk.of(events, collection, "type-1 MET")
+        branches, names = self._branches(chunk.layout), self._names(chunk.layout)
         if ak.backend(events) == "typetracer":
             return self._meta(events, branches, names, jets)
         if jets is None:
-            jets = self.provider.apply(events, collection)
+            jets = self.provider.pipeline.jets(self.provider.pipeline.checked(chunk))
         else:
             _check_fields(jets, names, collection)
-            _check_number(jets, events[collection], collection)
-        parts = [(self._jets(events, layout, branches, jets), dict(zip(names, names, strict=True)))]
+            _check_number(jets, chunk)
+        parts = [(self._jets(chunk, branches, jets), dict(zip(names, names, strict=True)))]
         if branches.low_pt_fields:
-            parts.append(self._low_pt_jets(events, layout, branches))
+            parts.append(self._low_pt_jets(chunk, branches))
         return self._corrected(events, branches, parts, names)
 
     __call__ = apply
@@ -147,12 +146,12 @@ class Type1MET:
             See `apply`.
         """
         branches = self._branches(detect(events, collection))
-        found = {"_".join(path) for path in branches.paths()}
+        found = {branch.name for branch in branches.branches()}
         if branches.low_pt_fields:
             found |= {f"n{LOW_PT_TABLE}", *(f"{LOW_PT_TABLE}_{name}" for name in self._low_pt_inputs())}
-        for provider in (self.provider, self._low_pt_provider):
-            if provider is not None:
-                found |= set(provider.required_branches(events, collection))
+        for pipeline in (self.provider.pipeline, self._low_pt):
+            if pipeline is not None:
+                found |= set(pipeline.required_branches(events, collection))
         return tuple(sorted(found))
 
     def _names(self, layout: Layout) -> tuple[str, ...]:
@@ -176,53 +175,48 @@ class Type1MET:
             )
         return branches
 
-    def _jets(self, events: Any, layout: Layout, branches: METBranches, jets: ak.Array) -> PropagatedJets:
+    def _jets(self, chunk: JetChunk, branches: METBranches, jets: ak.Array) -> PropagatedJets:
         """The jets of the collection, the provider's or else the standard path's."""
         status = flat_column(jets["mljec_status"], "mljec_status").copy()
-        field = "pt_jec" if "pt_jec" in jets.fields else "pt"
         with np.errstate(invalid="ignore", divide="ignore"):
-            pt, pt_raw = (flat_column(jets[name], name).astype(np.float64) for name in (field, "pt_raw"))
-            factor = np.where(status & _TREATED, pt / pt_raw, np.nan)
+            factor = np.where(status & _TREATED, _unsmeared_over_raw(jets), np.nan)
         left = (status & _TREATED) == 0
         if left.any() and self.standard is not None and self.standard is not self.provider:
-            other = self.standard.apply(events, layout.collection)
-            taken = left & ((flat_column(other["mljec_status"], "mljec_status") & _TREATED) != 0)
-            factor[taken] = flat_column(other["jet_energy_correction"], "jet_energy_correction")[taken]
+            other = self.standard.pipeline.correct(self.standard.pipeline.checked(chunk))
+            taken = left & ((other.status & _TREATED) != 0)
+            factor[taken] = other.factor.astype(np.float32)[taken]
             mark(status, taken, Status.FALLBACK)
-        return PropagatedJets(jets, factor, self._level1(events, layout, branches), status, self.smeared)
+        return PropagatedJets(chunk, jets, factor, self._level1(chunk, branches), status, self.smeared)
 
-    def _low_pt_jets(self, events: Any, layout: Layout, branches: METBranches) -> tuple[PropagatedJets, dict[str, str]]:
+    def _low_pt_jets(self, chunk: JetChunk, branches: METBranches) -> tuple[PropagatedJets, dict[str, str]]:
         """``CorrT1METJet``, by the standard path, and the names of its variations for those of the jets."""
-        provider = self._low_pt_provider
-        assert provider is not None
-        changed = with_low_pt_jets(events)
-        jets = provider.apply(changed, LOW_PT_TABLE)
+        pipeline = self._low_pt
+        assert pipeline is not None
+        low = pipeline.chunk(with_low_pt_jets(chunk.events), LOW_PT_TABLE)
+        jets = pipeline.jets(low)
         status = flat_column(jets["mljec_status"], "mljec_status").copy()
         treated = (status & _TREATED) != 0
-        field = "pt_jec" if "pt_jec" in jets.fields else "pt"
-        pt, pt_raw = (flat_column(jets[name], name).astype(np.float64) for name in (field, "pt_raw"))
-        factor = np.full(pt.size, np.nan)
-        np.divide(pt, pt_raw, out=factor, where=treated)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            factor = np.where(treated, _unsmeared_over_raw(jets), np.nan)
         if self.standard is not self.provider:
             status[treated] = STATUS_TYPE(Status.FALLBACK)
-        low_layout = detect(changed, LOW_PT_TABLE)
-        level1 = self._level1(changed, low_layout, branches)
-        mine, theirs = (one.systematics for one in (provider, self.provider))
-        names, others = mine.names(low_layout), self._names(layout)
-        renamed = dict(zip(others[int(theirs.smears(layout)) :], names[int(mine.smears(low_layout)) :], strict=True))
-        if theirs.smears(layout) and mine.smears(low_layout):
+        level1 = self._level1(low, branches)
+        mine, theirs = (one.systematics for one in (pipeline, self.provider))
+        names, others = mine.names(low.layout), self._names(chunk.layout)
+        mine_first, theirs_first = int(mine.smears(low.layout)), int(theirs.smears(chunk.layout))
+        renamed = dict(zip(others[theirs_first:], names[mine_first:], strict=True))
+        if theirs_first and mine_first:
             renamed[others[0]] = names[0]
-        return PropagatedJets(jets, factor, level1, status, self.smeared), renamed
+        return PropagatedJets(low, jets, factor, level1, status, self.smeared), renamed
 
-    def _level1(self, events: Any, layout: Layout, branches: METBranches) -> FloatArray:
+    def _level1(self, chunk: JetChunk, branches: METBranches) -> FloatArray:
         """L1 / raw pT of the jets of a collection, NaN where it is not valid."""
         if branches.scheme == "Puppi":
-            return np.ones(int(offsets_of(events[layout.collection], layout.collection)[-1]))
+            return np.ones(len(chunk))
         assert self.standard is not None
         payload = level1_of(self.standard)
         assert payload is not None
-        columns, _ = raw_jets(events, layout, payload.inputs, f"the L1 correction of {self!r}")
-        return payload.evaluate(columns)[0]
+        return payload.evaluate(chunk.asked_by("the L1 correction of MET").jets(payload.inputs))[0]
 
     def _corrected(
         self,
@@ -267,13 +261,13 @@ class Type1MET:
             varied = [jets[name][way]["pt"] for name in names for way in ("up", "down")]
             for column in [*(jets[name] for name in read), *varied]:
                 ak.typetracer.touch_data(column)
-        if self._low_pt_provider is not None:
-            self._low_pt_provider.apply(events, branches.collection)
-        paths = [*branches.paths()]
+        if self._low_pt is not None:
+            self._low_pt.apply(events, branches.collection)
+        read_too = [*branches.branches()]
         if branches.low_pt_fields:
-            paths += [(LOW_PT_TABLE, name) for name in self._low_pt_inputs()]
-        for table, name in paths:
-            ak.typetracer.touch_data(events[table][name])
+            read_too += [Branch(LOW_PT_TABLE, name) for name in self._low_pt_inputs()]
+        for branch in read_too:
+            ak.typetracer.touch_data(branch.of(events))
         return met_meta(events[branches.met], (*((_UNCLUSTERED,) if branches.unclustered else ()), *names))
 
     def _in_dask(self, events: Any, collection: str, jets: Any) -> Any:
@@ -311,9 +305,16 @@ def _check_fields(jets: Any, names: tuple[str, ...], collection: str) -> None:
         )
 
 
-def _check_number(jets: Any, stored: Any, collection: str) -> None:
-    if not np.array_equal(offsets_of(jets, "jets"), offsets_of(stored, collection)):
+def _unsmeared_over_raw(jets: ak.Array) -> FloatArray:
+    field = "pt_jec" if "pt_jec" in jets.fields else "pt"
+    pt, pt_raw = (flat_column(jets[name], name).astype(np.float64) for name in (field, "pt_raw"))
+    ratio: FloatArray = pt / pt_raw
+    return ratio
+
+
+def _check_number(jets: Any, chunk: JetChunk) -> None:
+    if not np.array_equal(offsets_of(jets, "jets"), chunk.offsets):
         raise InputError(
-            f"jets and events.{collection} differ in number: MET needs all jets of these events. Propagate before "
-            "cutting."
+            f"jets and events.{chunk.layout.collection} differ in number: MET needs all jets of these events. "
+            "Propagate before cutting."
         )

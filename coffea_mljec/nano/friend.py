@@ -18,6 +18,7 @@ import numpy.typing as npt
 from coffea_mljec.errors import DamagedFileError, InputError
 from coffea_mljec.nano.opening import IDENTITY, NanoFile, open_nano
 from coffea_mljec.status import STATUS_TYPE
+from coffea_mljec.support.atomic import whole_file
 from coffea_mljec.support.fingerprint import fingerprint
 
 __all__ = ["COLUMNS", "METADATA_KEY", "FriendSummary", "check_friend", "friend_paths", "write_friend"]
@@ -186,27 +187,22 @@ def write_friend(
     if not target.parent.is_dir():
         raise InputError(f"no folder {target.parent} to write {target.name} to; make it first.")
     summary = FriendSummary(os.fspath(source), str(target))
-    temporary = target.with_name(target.name + ".part")
-    with open_nano(source, treename) as nano:
-        try:
-            with uproot.recreate(temporary, compression=uproot.ZSTD(3)) as out:
-                types = _IDENTITY_TYPES | {collection: _jet_type()}
+    with open_nano(source, treename) as nano, whole_file(target) as temporary:
+        with uproot.recreate(temporary, compression=uproot.ZSTD(3)) as out:
+            types = _IDENTITY_TYPES | {collection: _jet_type()}
+            if progress is not None:
+                progress(0, nano.entries)
+            tree = out.mktree(treename, types, title=f"corrected {collection}")
+            for start in range(0, nano.entries, chunk_size):
+                stop = min(start + chunk_size, nano.entries)
+                tree.extend(_correct(nano, start, stop, corrector, collection, summary))
                 if progress is not None:
-                    progress(0, nano.entries)
-                tree = out.mktree(treename, types, title=f"corrected {collection}")
-                for start in range(0, nano.entries, chunk_size):
-                    stop = min(start + chunk_size, nano.entries)
-                    tree.extend(_correct(nano, start, stop, corrector, collection, summary))
-                    if progress is not None:
-                        progress(stop, nano.entries)
-                out[METADATA_KEY] = json.dumps(_metadata(nano, corrector, collection), sort_keys=True)
-            if summary.events != nano.entries:
-                raise InputError(
-                    f"{nano.path}: {summary.events} of {nano.entries} entries came through; nothing was written."
-                )
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
+                    progress(stop, nano.entries)
+            out[METADATA_KEY] = json.dumps(_metadata(nano, corrector, collection), sort_keys=True)
+        if summary.events != nano.entries:
+            raise InputError(
+                f"{nano.path}: {summary.events} of {nano.entries} entries came through; nothing was written."
+            )
     return summary
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from coffea_mljec.nano.table import Index, Spans
 from coffea_mljec.numerics.geometry import delta_r2
 from coffea_mljec.numerics.jit import njit
 
@@ -17,26 +18,23 @@ CHARGED_IDS = (11, 13, 211)
 
 
 def group_links(
-    link_offsets: npt.NDArray[np.int64],
-    link_jet: npt.NDArray[Any],
-    link_target: npt.NDArray[Any],
-    jet_offsets: npt.NDArray[np.int64],
-    target_offsets: npt.NDArray[np.int64],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_], int]:
+    links: Spans, link_jet: npt.NDArray[Any], link_target: npt.NDArray[Any], jet_offsets: Index, targets: Spans
+) -> tuple[Index, Index, npt.NDArray[np.bool_], int]:
     """Sort links by jet, keeping the order of the link table within a jet.
 
     Parameters
     ----------
-    link_offsets, jet_offsets, target_offsets : ndarray of int64, shape (n_events + 1,)
-        Offsets of the link, jet and candidate (or vertex) tables.
+    links, targets : Spans
+        Rows of each event in the link table and in that of the candidates (or vertices).
     link_jet, link_target : ndarray of int, shape (n_links,)
         Index of the jet and of the candidate within the event. A negative jet index is a link to nothing, a negative
         target a candidate that the file dropped.
+    jet_offsets : ndarray of int64, shape (n_events + 1,)
 
     Returns
     -------
     index : ndarray of int64, shape (n_kept,)
-        Rows of the target table over the whole chunk, jet by jet.
+        Rows of the target table, jet by jet.
     offsets : ndarray of int64, shape (n_jets + 1,)
     broken : ndarray of bool, shape (n_jets,)
         True where a link of the jet leads to no candidate, or two to the same.
@@ -44,12 +42,12 @@ def group_links(
         Event of the first link to a jet that the event does not have, -1 if there is none.
     """
     n_jets = int(jet_offsets[-1])
-    index = np.empty(len(link_jet), np.int64)
+    index = np.empty(int(np.sum(links.stops - links.starts)), np.int64)
     offsets = np.zeros(n_jets + 1, np.int64)
     broken = np.zeros(n_jets, np.bool_)
     # As long as the longest event, so that it stays in the cache.
-    owner = np.zeros(int(np.max(np.diff(target_offsets), initial=0)), np.int32)
-    tables = (link_offsets, link_jet, link_target, jet_offsets, target_offsets, index, offsets, broken, owner)
+    owner = np.zeros(int(np.max(targets.stops - targets.starts, initial=0)), np.int32)
+    tables = (*links, link_jet, link_target, jet_offsets, *targets, index, offsets, broken, owner)
     copied, beyond = _copy(*tables), -1
     if copied < len(jet_offsets) - 1:
         beyond = _sort(copied, *tables)
@@ -58,13 +56,15 @@ def group_links(
 
 @njit()
 def _copy(
-    link_offsets: npt.NDArray[np.int64],
+    link_starts: Index,
+    link_stops: Index,
     link_jet: npt.NDArray[Any],
     link_target: npt.NDArray[Any],
-    jet_offsets: npt.NDArray[np.int64],
-    target_offsets: npt.NDArray[np.int64],
-    index: npt.NDArray[np.int64],
-    offsets: npt.NDArray[np.int64],
+    jet_offsets: Index,
+    target_starts: Index,
+    target_stops: Index,
+    index: Index,
+    offsets: Index,
     broken: npt.NDArray[np.bool_],
     owner: npt.NDArray[np.int32],
 ) -> int:
@@ -75,8 +75,9 @@ def _copy(
     count = 0
     for event in range(len(jet_offsets) - 1):
         first, last = jet_offsets[event], jet_offsets[event + 1]
-        start, targets = target_offsets[event], target_offsets[event + 1] - target_offsets[event]
-        link, end = link_offsets[event], link_offsets[event + 1]
+        start = target_starts[event]
+        targets = target_stops[event] - start
+        link, end = link_starts[event], link_stops[event]
         for jet in range(first, last):
             twice = False
             while link < end and link_jet[link] == jet - first and 0 <= link_target[link] < targets:
@@ -96,13 +97,15 @@ def _copy(
 @njit()
 def _sort(
     first_event: int,
-    link_offsets: npt.NDArray[np.int64],
+    link_starts: Index,
+    link_stops: Index,
     link_jet: npt.NDArray[Any],
     link_target: npt.NDArray[Any],
-    jet_offsets: npt.NDArray[np.int64],
-    target_offsets: npt.NDArray[np.int64],
-    index: npt.NDArray[np.int64],
-    offsets: npt.NDArray[np.int64],
+    jet_offsets: Index,
+    target_starts: Index,
+    target_stops: Index,
+    index: Index,
+    offsets: Index,
     broken: npt.NDArray[np.bool_],
     owner: npt.NDArray[np.int32],
 ) -> int:
@@ -110,8 +113,9 @@ def _sort(
     beyond = -1
     for event in range(first_event, len(jet_offsets) - 1):
         first, last = jet_offsets[event], jet_offsets[event + 1]
-        start, targets = target_offsets[event], target_offsets[event + 1] - target_offsets[event]
-        begin, end = link_offsets[event], link_offsets[event + 1]
+        start = target_starts[event]
+        targets = target_stops[event] - start
+        begin, end = link_starts[event], link_stops[event]
         for jet in range(first, last):
             offsets[jet + 1] = 0
             broken[jet] = False
@@ -149,12 +153,12 @@ def _sort(
 def group_near(
     eta: npt.NDArray[Any],
     phi: npt.NDArray[Any],
-    offsets: npt.NDArray[np.int64],
+    offsets: Index,
     target_eta: npt.NDArray[Any],
     target_phi: npt.NDArray[Any],
-    target_offsets: npt.NDArray[np.int64],
+    targets: Spans,
     radius: float,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+) -> tuple[Index, Index]:
     """Give each jet the targets within its radius, in the order of their table; one target may belong to several jets.
 
     That is how PFNano makes its links of vertices (plugins/JetConstituentTableProducer.cc). A NaN angle is near
@@ -163,8 +167,11 @@ def group_near(
     Parameters
     ----------
     eta, phi : ndarray, shape (n_jets,)
-    offsets, target_offsets : ndarray of int64, shape (n_events + 1,)
+    offsets : ndarray of int64, shape (n_events + 1,)
+        Of the jets.
     target_eta, target_phi : ndarray, shape (n_targets,)
+    targets : Spans
+        Rows of each event among them.
     radius : float
 
     Returns
@@ -179,7 +186,7 @@ def group_near(
         count = 0
         for event in range(n_events):
             for jet in range(offsets[event], offsets[event + 1]):
-                for target in range(target_offsets[event], target_offsets[event + 1]):
+                for target in range(targets.starts[event], targets.stops[event]):
                     if delta_r2(target_eta[target], target_phi[target], eta[jet], phi[jet]) < radius * radius:
                         if fill:
                             index[count] = target
@@ -192,11 +199,11 @@ def group_near(
 
 @njit()
 def pick_groups(
-    rows: npt.NDArray[np.int64],
-    index: npt.NDArray[np.int64],
-    offsets: npt.NDArray[np.int64],
+    rows: Index,
+    index: Index,
+    offsets: Index,
     broken: npt.NDArray[np.bool_],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+) -> tuple[Index, Index, npt.NDArray[np.bool_]]:
     """Return the groups of the jets `rows`, in that order; an empty one for a negative row."""
     picked_offsets = np.zeros(len(rows) + 1, np.int64)
     picked_broken = np.zeros(len(rows), np.bool_)
@@ -213,9 +220,7 @@ def pick_groups(
     return picked, picked_offsets, picked_broken
 
 
-def split_charged(
-    index: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64], pdg_id: npt.NDArray[Any]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def split_charged(index: Index, offsets: Index, pdg_id: npt.NDArray[Any]) -> tuple[Index, Index, Index, Index]:
     """Split grouped candidates into charged and neutral: ``(charged_index, charged_offsets, neutral_index,
     neutral_offsets)``."""
     charged, neutral = np.empty(len(index), np.int64), np.empty(len(index), np.int64)
@@ -227,12 +232,12 @@ def split_charged(
 
 @njit()
 def _split(
-    index: npt.NDArray[np.int64],
-    offsets: npt.NDArray[np.int64],
+    index: Index,
+    offsets: Index,
     pdg_id: npt.NDArray[Any],
-    charged: npt.NDArray[np.int64],
-    charged_offsets: npt.NDArray[np.int64],
-    neutral: npt.NDArray[np.int64],
+    charged: Index,
+    charged_offsets: Index,
+    neutral: Index,
 ) -> None:
     n_charged = n_neutral = np.uint64(0)
     for jet in range(len(offsets) - 1):

@@ -1,4 +1,4 @@
-"""From one awkward column to flat content + offsets, and back: the only place that looks into awkward layouts."""
+"""From one awkward column to flat content + offsets, and back. Only this and `table` look into awkward layouts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from coffea_mljec.errors import InputError
 
-__all__ = ["content_and_offsets", "flat_column", "offsets_of", "with_columns"]
+__all__ = ["content_and_offsets", "flat_column", "not_jagged", "offsets_of", "with_columns"]
 
 
 def content_and_offsets(array: ak.Array, what: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
@@ -33,14 +33,14 @@ def content_and_offsets(array: ak.Array, what: str) -> tuple[npt.NDArray[Any], n
     if layout.is_indexed and not layout.is_option:
         layout = layout.project()
     if not layout.is_list:
-        raise _not_jagged(array, what)
+        raise not_jagged(array, what)
     layout = layout.to_ListOffsetArray64(True)
     offsets = np.asarray(layout.offsets.data, dtype=np.int64)
     content = layout.content[: offsets[-1]]
     if content.is_indexed and not content.is_option:
         content = content.project()
     if not content.is_numpy:
-        raise _not_jagged(array, what)
+        raise not_jagged(array, what)
     return np.asarray(content.to_backend_array()), offsets
 
 
@@ -53,7 +53,7 @@ def offsets_of(collection: ak.Array, what: str) -> npt.NDArray[np.int64]:
     """Return the offsets of a jagged collection of records, starting at 0, without reading any of its fields."""
     counts = np.asarray(ak.to_numpy(ak.num(collection, axis=1), allow_missing=False), dtype=np.int64)
     if counts.ndim != 1:
-        raise _not_jagged(collection, what)
+        raise not_jagged(collection, what)
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
 
 
@@ -78,7 +78,7 @@ def with_columns(
     if layout.is_indexed and not layout.is_option:
         layout = layout.project()
     if not layout.is_list:
-        raise _not_jagged(collection, "the collection")
+        raise not_jagged(collection, "the collection")
     layout = layout.to_ListOffsetArray64(True)
     offsets = layout.offsets
     content = layout.content[: int(offsets[-1])]
@@ -88,7 +88,7 @@ def with_columns(
     elif content.is_record:
         record_parameters = content.parameters
     else:
-        raise _not_jagged(collection, "the collection")
+        raise not_jagged(collection, "the collection")
     for name, values in columns.items():
         is_content = isinstance(values, ak.contents.Content)
         fields[name] = values if is_content else ak.contents.NumpyArray(np.ascontiguousarray(values))
@@ -107,7 +107,8 @@ def _field(content: Any, name: str) -> Any:
     return content.content(name)[: content.length]
 
 
-def _not_jagged(array: ak.Array, what: str) -> InputError:
+def not_jagged(array: ak.Array, what: str) -> InputError:
+    """The error for an array that is not one list of plain values an event."""
     return InputError(
         f"{what} must be a plain jagged array, one list of values per event; got type {ak.type(array)}. "
         "Remove missing values (ak.drop_none) and merged types (ak.concatenate of unlike records) first."

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,22 +13,25 @@ import numpy.typing as npt
 from coffea_mljec.errors import InputError, JetsChangedError
 from coffea_mljec.nano.algorithm import radius
 from coffea_mljec.nano.grouping import group_links, group_near, pick_groups
-from coffea_mljec.nano.jagged import content_and_offsets, flat_column, offsets_of
 from coffea_mljec.nano.layout import Layout
 from coffea_mljec.nano.momenta import constituent_sums
 from coffea_mljec.nano.origin import Origin, find_origin
+from coffea_mljec.nano.table import Index, spans_of
 from coffea_mljec.numerics.geometry import delta_phis
-from coffea_mljec.status import STATUS_TYPE, Status, StatusArray, mark
+from coffea_mljec.status import Status, StatusArray, mark, no_status
+
+if TYPE_CHECKING:
+    from coffea_mljec.nano.chunk import JetChunk
 
 __all__ = [
     "COMPLETENESS_TOLERANCE",
     "DIRECTION_TOLERANCE",
     "RAW_FACTOR_ROUNDING",
     "WEIGHT_ROUNDING",
+    "Grouped",
     "Groups",
     "compare_sums",
     "group_constituents",
-    "sum_of_groups",
 ]
 
 COMPLETENESS_TOLERANCE = 0.002
@@ -43,83 +47,73 @@ _FARTHEST_SUM = 1.5
 """Constituents of a jet lie about within its radius, so their sum does too, whatever part of them the file kept: a sum
 beyond this many radii belongs to another jet."""
 
-Paths = Mapping[tuple[str, str], tuple[str, ...]]
-Table = Mapping[str, npt.NDArray[Any]]
-
 
 @dataclass(frozen=True)
 class Groups:
-    """Constituents of one kind, grouped by jet (`coffea_mljec.nano.grouping.group_links`)."""
+    """Constituents of one table, grouped by jet (`coffea_mljec.nano.grouping.group_links`)."""
 
-    index: npt.NDArray[np.int64]
-    offsets: npt.NDArray[np.int64]
+    index: Index
+    offsets: Index
     broken: npt.NDArray[np.bool_]
     beyond: int = -1
 
 
-def group_constituents(
-    events: Any,
-    layout: Layout,
-    paths: Paths,
-    tables: Mapping[str, Table],
-    jets: Table,
-    jet_offsets: npt.NDArray[np.int64],
-    flags: StatusArray,
-) -> dict[str, Groups]:
-    """Group the constituents by jet and set the bits of jets that have none or a part of them.
+@dataclass(frozen=True)
+class Grouped:
+    """The constituents of a chunk by jet.
+
+    Attributes
+    ----------
+    groups : dict of str to Groups
+        Kind -> its constituents; all candidates under ``charged`` where charged and neutral ones share a table.
+    flags : ndarray of `coffea_mljec.status.STATUS_TYPE`, shape (n_jets,)
+        Jets that have no constituents, or a part of them.
+    """
+
+    groups: dict[str, Groups]
+    flags: StatusArray
+
+
+def group_constituents(chunk: JetChunk, kinds: Iterable[str]) -> Grouped:
+    """Group the constituents by jet, and tell the jets that have none or a part of them.
 
     Where the links do not fit the jets, the jets are looked for in the file (`find_origin`): cut, sorted or repeated
     jets get the constituents that they have there.
-
-    Parameters
-    ----------
-    events : NanoEvents
-    layout : Layout
-    paths : mapping
-        As of `required_paths`.
-    tables : mapping of str to mapping of str to ndarray
-        Kind -> its columns.
-    jets : mapping of str to ndarray, shape (n_jets,)
-        ``pt_raw``, ``eta``, ``phi``, and ``pt_stored``, the pT that the file has.
-    jet_offsets : ndarray of int64, shape (n_events + 1,)
-    flags : ndarray of `coffea_mljec.status.STATUS_TYPE`, shape (n_jets,)
-        Changed in place.
-
-    Returns
-    -------
-    dict of str to Groups
 
     Raises
     ------
     JetsChangedError
         If the jets were cut or sorted and cannot be found again.
     """
-    linked = tuple(kind for kind in tables if (kind, "link_jet") in paths)
-    groups = {kind: _linked(events, layout, kind, paths, jet_offsets) for kind in linked}
-    candidates = tuple(kind for kind in linked if kind != "vertex")
-    complete, wrong = _check(groups, tables, candidates, jets, layout, flags)
+    layout = chunk.layout
+    tables = list({layout.linkage(kind): kind for kind in reversed(list(kinds))}.values())[::-1]
+    linked = tuple(kind for kind in tables if layout.linkage(kind).links is not None)
+    candidates = tuple(kind for kind in linked if kind != "sv")
+    flags = no_status(len(chunk))
+    groups = {kind: _linked(chunk, kind, chunk.offsets) for kind in linked}
+    complete, wrong = _check(chunk, groups, candidates, flags)
     beyond = max((group.beyond for group in groups.values()), default=-1)
     # Vertices alone have nothing that tells whose they are. A file that keeps only some candidates is compared too: it
     # costs two small columns, and an exchange of jets that are both incomplete would be seen nowhere else.
     if beyond >= 0 or wrong >= 0 or not complete or (linked and not candidates):
-        origin = find_origin(events, layout.collection, jets, jet_offsets)
+        origin = find_origin(chunk)
         if origin is None and (beyond >= 0 or wrong >= 0):
             raise _changed(layout, linked, beyond, wrong)
         if origin is not None and not origin.unchanged:
-            groups = {kind: _moved(_linked(events, layout, kind, paths, origin.offsets), origin) for kind in linked}
-            _unmark(flags)
-            _check(groups, tables, candidates, jets, layout, flags)
-    if "vertex" in tables and "vertex" not in linked:
-        groups["vertex"] = _near(events, layout, tables["vertex"], jets, jet_offsets)
-    return groups
+            groups = {kind: _moved(_linked(chunk, kind, origin.offsets), origin) for kind in linked}
+            flags = no_status(len(chunk))
+            _check(chunk, groups, candidates, flags)
+    if "sv" in tables and "sv" not in linked:
+        groups["sv"] = _near(chunk)
+    return Grouped(groups, flags)
 
 
-def sum_of_groups(groups: Mapping[str, Groups], tables: Mapping[str, Table]) -> npt.NDArray[np.float64]:
+def _sum(chunk: JetChunk, groups: Mapping[str, Groups]) -> npt.NDArray[np.float64]:
     """Return ``(px, py, pz)`` of each jet's candidates, shape (n_jets, 3), in GeV."""
     total: float | npt.NDArray[np.float64] = 0.0
     for kind, group in groups.items():
-        table = tables[kind]
-        total = total + constituent_sums(group.index, group.offsets, table["pt"], table["eta"], table["phi"])
+        momentum = (chunk.constituent(kind, name) for name in ("pt", "eta", "phi"))
+        total = total + constituent_sums(group.index, group.offsets, *momentum)
     return np.asarray(total)
 
 
@@ -137,53 +131,43 @@ def compare_sums(
 
 
 def _check(
-    groups: Mapping[str, Groups],
-    tables: Mapping[str, Table],
-    candidates: tuple[str, ...],
-    jets: Table,
-    layout: Layout,
-    flags: StatusArray,
+    chunk: JetChunk, groups: Mapping[str, Groups], candidates: tuple[str, ...], flags: StatusArray
 ) -> tuple[bool, int]:
     """Set the bits; return whether all jets that have constituents have them all, and the first jet whose constituents
     point elsewhere, -1 if there is none."""
     if not candidates:
         return True, -1
     own = {kind: groups[kind] for kind in candidates}
-    ratio, distance2 = compare_sums(sum_of_groups(own, tables), jets["pt_raw"], jets["eta"], jets["phi"])
+    pt_raw, pt_stored = chunk.jet("pt_raw"), chunk.jet("pt_stored")
+    ratio, distance2 = compare_sums(_sum(chunk, own), pt_raw, chunk.jet("eta"), chunk.jet("phi"))
     empty = np.logical_and.reduce([np.diff(group.offsets) == 0 for group in own.values()])
     broken = np.logical_or.reduce([group.broken for group in own.values()])
     with np.errstate(invalid="ignore", divide="ignore"):
-        tolerance = COMPLETENESS_TOLERANCE + RAW_FACTOR_ROUNDING * np.abs(jets["pt_stored"] / jets["pt_raw"] - 1.0)
-        if layout.puppi_weighting == "weight":
+        tolerance = COMPLETENESS_TOLERANCE + RAW_FACTOR_ROUNDING * np.abs(pt_stored / pt_raw - 1.0)
+        if chunk.layout.puppi_weighting == "weight":
             tolerance = tolerance + WEIGHT_ROUNDING
         whole = (np.abs(ratio - 1.0) <= tolerance) & (distance2 <= DIRECTION_TOLERANCE**2)
-        far = np.flatnonzero(distance2 > (_FARTHEST_SUM * (radius(layout.collection) or 0.4)) ** 2)
+        far = np.flatnonzero(distance2 > (_FARTHEST_SUM * (radius(chunk.layout.collection) or 0.4)) ** 2)
     part = ~empty & (broken | ~whole)
     mark(flags, empty, Status.NO_CONSTITUENTS)
     mark(flags, part, Status.INCOMPLETE_CONSTITUENTS)
     return not np.any(part), int(far[0]) if len(far) else -1
 
 
-def _unmark(flags: StatusArray) -> None:
-    flags &= ~STATUS_TYPE(Status.NO_CONSTITUENTS | Status.INCOMPLETE_CONSTITUENTS)
-
-
-def _linked(events: Any, layout: Layout, kind: str, paths: Paths, jet_offsets: npt.NDArray[np.int64]) -> Groups:
-    links = paths[kind, "link_jet"][0]
-    table = str(layout.table(kind))
-    link_jet, link_offsets = content_and_offsets(events[links]["jetIdx"], f"{links}.jetIdx")
-    target_offsets = offsets_of(events[table], table)
-    if (kind, "link_target") in paths:
-        field = paths[kind, "link_target"][1]
-        link_target = flat_column(events[links][field], f"{links}.{field}")
-        if len(link_target) != len(link_jet):
-            raise InputError(
-                f"{links}.{field} has {len(link_target)} values and {links}.jetIdx {len(link_jet)}: the file is "
-                "inconsistent."
-            )
-    else:  # each row belongs to one jet: it is its own target
-        link_target = np.arange(len(link_jet)) - np.repeat(link_offsets[:-1], np.diff(link_offsets))
-    return Groups(*group_links(link_offsets, link_jet, link_target, jet_offsets, target_offsets))
+def _linked(chunk: JetChunk, kind: str, jet_offsets: Index) -> Groups:
+    linkage = chunk.layout.linkage(kind)
+    links = chunk.table(str(linkage.links))
+    if linkage.index is None:  # each row belongs to one jet: it is its own target
+        own = np.arange(int(links.offsets[-1])) - np.repeat(links.offsets[:-1], links.counts)
+        rows = spans_of(links.offsets)
+        return Groups(*group_links(rows, links.flat("jetIdx"), own, jet_offsets, chunk.spans(kind)))
+    link_jet, link_target = links.column("jetIdx"), links.column(linkage.index)
+    if len(link_target) != len(link_jet):
+        raise InputError(
+            f"{links.name}.{linkage.index} has {len(link_target)} values and {links.name}.jetIdx {len(link_jet)}: the "
+            "file is inconsistent."
+        )
+    return Groups(*group_links(links.spans, link_jet, link_target, jet_offsets, chunk.spans(kind)))
 
 
 def _moved(groups: Groups, origin: Origin) -> Groups:
@@ -191,16 +175,17 @@ def _moved(groups: Groups, origin: Origin) -> Groups:
     return Groups(*pick_groups(origin.rows, groups.index, groups.offsets, groups.broken))
 
 
-def _near(events: Any, layout: Layout, table: Table, jets: Table, jet_offsets: npt.NDArray[np.int64]) -> Groups:
-    size = radius(layout.collection)
+def _near(chunk: JetChunk) -> Groups:
+    size = radius(chunk.layout.collection)
     assert size is not None  # `Layout.require_links` has seen to it
-    target_offsets = offsets_of(events[layout.vertices], str(layout.vertices))
-    index, offsets = group_near(jets["eta"], jets["phi"], jet_offsets, table["eta"], table["phi"], target_offsets, size)
+    jets, vertices = ((read("eta"), read("phi")) for read in (chunk.jet, partial(chunk.constituent, "sv")))
+    index, offsets = group_near(*jets, chunk.offsets, *vertices, chunk.spans("sv"), size)
     return Groups(index, offsets, np.zeros(len(offsets) - 1, np.bool_))
 
 
 def _changed(layout: Layout, linked: tuple[str, ...], beyond: int, wrong: int) -> JetsChangedError:
-    links = layout.candidate_links if linked != ("vertex",) else layout.vertex_links
+    kinds = [kind for kind in linked if kind != "sv"] or ["sv"]
+    links = ", ".join(str(layout.linkage(kind).links) for kind in kinds)
     if beyond >= 0:
         seen = f"the links {links} lead to jets that {layout.collection} does not have (event {beyond} of this chunk)"
     else:

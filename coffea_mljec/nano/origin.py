@@ -6,9 +6,8 @@ can be read again; a jet is found among them by eta and phi, bit by bit, which c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import awkward as ak
 import numpy as np
@@ -17,6 +16,9 @@ import numpy.typing as npt
 from coffea_mljec.errors import JetsChangedError
 from coffea_mljec.nano.jagged import content_and_offsets
 from coffea_mljec.numerics.jit import njit
+
+if TYPE_CHECKING:
+    from coffea_mljec.nano.chunk import JetChunk
 
 __all__ = ["Origin", "find_origin"]
 
@@ -45,19 +47,10 @@ class Origin:
     unchanged: bool
 
 
-def find_origin(
-    events: Any, collection: str, jets: Mapping[str, npt.NDArray[Any]], jet_offsets: npt.NDArray[np.int64]
-) -> Origin | None:
+def find_origin(chunk: JetChunk) -> Origin | None:
     """Find the jets of a chunk in the collection that the file has.
 
-    Parameters
-    ----------
-    events : NanoEvents
-        Eager or virtual; themselves masked, sliced or sorted in any way.
-    collection : str
-    jets : mapping of str to ndarray, shape (n_jets,)
-        ``eta`` and ``phi`` of the jets as they are now.
-    jet_offsets : ndarray of int64, shape (n_events + 1,)
+    The events may themselves be masked, sliced or sorted in any way.
 
     Returns
     -------
@@ -70,12 +63,13 @@ def find_origin(
     JetsChangedError
         If there is a jet that the file does not have.
     """
+    events, collection, jet_offsets = chunk.events, chunk.layout.collection, chunk.offsets
     read = _read_again(events, [f"{collection}.eta", f"{collection}.phi"])
     if read is None:
         return None
     eta, offsets = content_and_offsets(read[collection]["eta"], f"{collection}.eta")
     phi, _ = content_and_offsets(read[collection]["phi"], f"{collection}.phi")
-    now_eta, now_phi = jets["eta"].astype(eta.dtype), jets["phi"].astype(phi.dtype)
+    now_eta, now_phi = chunk.jet("eta").astype(eta.dtype), chunk.jet("phi").astype(phi.dtype)
     if (
         np.array_equal(offsets, jet_offsets)
         and np.array_equal(eta, now_eta, equal_nan=True)
@@ -144,8 +138,7 @@ def _events_of_file(events: Any) -> npt.NDArray[np.int64] | None:
     read = _read_again(events, list(_IDENTITY))
     if read is None:
         return None
-    of_file = _numbers(read)
-    now = _numbers(events)
+    of_file, now = _ranks(_numbers(read), _numbers(events))
     order = np.argsort(of_file)
     of_file = of_file[order]
     if np.any(of_file[1:] == of_file[:-1]):
@@ -156,10 +149,20 @@ def _events_of_file(events: Any) -> npt.NDArray[np.int64] | None:
     return order[position].astype(np.int64)
 
 
-def _numbers(events: Any) -> npt.NDArray[Any]:
-    columns = [np.asarray(events[name]).astype(np.uint64) for name in _IDENTITY]
-    kind = np.dtype([(name, np.uint64) for name in _IDENTITY])
-    return np.rec.fromarrays(columns, dtype=kind).view(np.ndarray)
+def _numbers(events: Any) -> list[npt.NDArray[np.uint64]]:
+    return [np.asarray(events[name]).astype(np.uint64) for name in _IDENTITY]
+
+
+def _ranks(
+    first: list[npt.NDArray[np.uint64]], second: list[npt.NDArray[np.uint64]]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """One number an event for its three: equal where all of them are. Records of three sort a hundred times slower."""
+    split = len(first[0])
+    rank = np.zeros(split + len(second[0]), np.int64)
+    for one, other in zip(first, second, strict=True):
+        values, place = np.unique(np.concatenate([one, other]), return_inverse=True)
+        rank = np.unique(rank * len(values) + place, return_inverse=True)[1]
+    return rank[:split], rank[split:]
 
 
 @njit()

@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from coffea_mljec.nano.adapter import flatten
+from coffea_mljec.nano.chunk import JetChunk
 from coffea_mljec.nano.flat import FlatJets
-from coffea_mljec.nano.jagged import flat_column
-from coffea_mljec.nano.layout import Layout
 from coffea_mljec.nano.links import compare_sums
 from coffea_mljec.nano.momenta import constituent_sums
 from coffea_mljec.status import Status
@@ -47,7 +45,7 @@ class Survey:
     constituents: float
 
 
-def survey(events: Any, layout: Layout) -> Survey:
+def survey(chunk: JetChunk) -> Survey:
     """Group the constituents of a chunk and compare them with the jets.
 
     Raises
@@ -55,7 +53,7 @@ def survey(events: Any, layout: Layout) -> Survey:
     MissingBranchError
         If the file has no candidates for these jets, or not what grouping them takes.
     """
-    flat = flatten(events, layout.collection, constituents={"charged": (), "neutral": ()}, user="this survey")
+    flat = chunk.asked_by("this survey").flat(constituents={"charged": (), "neutral": ()})
     without = (flat.flags & Status.NO_CONSTITUENTS) != 0
     partial = (flat.flags & Status.INCOMPLETE_CONSTITUENTS) != 0
     numbers = sum(np.diff(part.offsets) for part in flat.collections.values())
@@ -66,7 +64,7 @@ def survey(events: Any, layout: Layout) -> Survey:
         partial=int(np.count_nonzero(partial)),
         without=int(np.count_nonzero(without)),
         ratio=_quantiles(flat, filled, {}),
-        other_ratio=_quantiles(flat, filled, _other_pt(events, layout)),
+        other_ratio=_quantiles(flat, filled, _other_pt(chunk)),
         constituents=float(np.mean(np.asarray(numbers)[filled])) if np.any(filled) else 0.0,
     )
 
@@ -84,12 +82,12 @@ def _quantiles(
     return tuple(float(value) for value in np.quantile(ratio[filled], QUANTILES))
 
 
-def _other_pt(events: Any, layout: Layout) -> dict[str, npt.NDArray[Any]] | None:
+def _other_pt(chunk: JetChunk) -> dict[str, npt.NDArray[Any]] | None:
     """The candidates' pT with the weights that the layout leaves out, or without those that it puts in."""
-    pt, weight = (layout.find("candidate", name) for name in ("pt", "puppi_weight"))
-    if layout.split or pt is None or weight is None:
+    layout = chunk.layout
+    if layout.split or any(layout.find("charged", name) is None for name in ("pt", "puppi_weight")):
         return None
-    plain = flat_column(events[pt[0]][pt[1]], "_".join(pt))
+    plain = chunk.unweighted("charged", "pt")
     if layout.puppi_weighting == "none":
-        plain = plain * flat_column(events[weight[0]][weight[1]], "_".join(weight))
+        plain = plain * chunk.unweighted("charged", "puppi_weight")
     return {"charged": plain, "neutral": plain}

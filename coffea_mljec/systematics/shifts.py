@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.errors import InputError, MissingBranchError
-from coffea_mljec.nano import Layout, raw_jets
-from coffea_mljec.nano.adapter import JET_QUANTITIES
+from coffea_mljec.nano import Branch, JetChunk, Layout
 from coffea_mljec.nano.algorithm import generator_jets, is_simulation, radius
-from coffea_mljec.nano.jagged import content_and_offsets, flat_column, offsets_of
+from coffea_mljec.nano.requirements import jet_branches
 from coffea_mljec.payloads import Resolution, ScaleFactor, Uncertainties
 from coffea_mljec.payloads.suitability import Made
 from coffea_mljec.systematics import JERSmear, generator_pt, smear_factor, standard_normal
@@ -22,7 +21,6 @@ from coffea_mljec.systematics import JERSmear, generator_pt, smear_factor, stand
 __all__ = ["Direction", "Shifted", "SystematicOptions", "Systematics"]
 
 FloatArray = npt.NDArray[np.float64]
-Path = tuple[str, ...]
 Direction = Literal["up", "down"]
 Shift = Literal["nominal", "up", "down"]
 Method = Literal["hybrid", "stochastic"]
@@ -65,6 +63,9 @@ class SystematicOptions(TypedDict, total=False):
         Names of variations end with the jet algorithm, ``JES_Total_AK4PFPuppi``, so that AK4 and AK8 vary separately.
     standard_jets : bool
         Allow payloads measured on standard jets for a provider whose jets respond differently, as an approximation.
+    generator_pt_field : str
+        Field of the jets with the pT of their generator jet (coffea's ``ptGenJet``). Without it, or where the jets lack
+        it, generator jets are looked for: nearest first within half the radius.
     """
 
     uncertainties: Uncertainties | None
@@ -75,6 +76,7 @@ class SystematicOptions(TypedDict, total=False):
     seed: int
     qualified: bool
     standard_jets: bool
+    generator_pt_field: str | None
 
 
 @dataclass(frozen=True)
@@ -139,23 +141,21 @@ class Systematics:
             names = [f"{name}_{algorithm}" for name in names]
         return tuple(names)
 
-    def paths(self, layout: Layout, user: str) -> Iterator[Path]:
+    def branches(self, layout: Layout, asker: str) -> Iterator[Branch]:
         """What is read beyond the corrected pT; raises MissingBranchError."""
-        for quantity in self._quantities(layout):
-            for kind, name in JET_QUANTITIES[quantity]:
-                yield layout.require(kind, name, user)
+        yield from jet_branches(layout, self._quantities(layout), asker)
         if self.smears(layout) and self.smearing != "stochastic":
             if self.generator_pt_field in layout.fields[layout.collection]:
-                yield layout.collection, str(self.generator_pt_field)
+                yield Branch(layout.collection, str(self.generator_pt_field))
                 return
             table = generator_jets(layout.collection)
             missing = [name for name in ("pt", "eta", "phi") if name not in layout.fields.get(table, ())]
             if missing:
                 raise MissingBranchError(
-                    f"the smearing of {user} needs {', '.join(f'{table}_{name}' for name in missing)} to find each "
+                    f"the smearing of {asker} needs {', '.join(f'{table}_{name}' for name in missing)} to find each "
                     "jet's generator jet, and the file lacks it. smearing='stochastic' does without."
                 )
-            yield from ((table, name) for name in ("pt", "eta", "phi"))
+            yield from (Branch(table, name) for name in ("pt", "eta", "phi"))
 
     def _quantities(self, layout: Layout) -> tuple[str, ...]:
         """Canonical jet quantities, beyond pT."""
@@ -166,25 +166,21 @@ class Systematics:
             needed |= set(getattr(self.uncertainties, "inputs", ())) - {"pt"}
         return tuple(sorted(needed))
 
-    def at(self, events: Any, layout: Layout, pt: npt.NDArray[np.float32], user: str) -> Shifted:
+    def of(self, chunk: JetChunk, pt: npt.NDArray[np.float32]) -> Shifted:
         """Bind to the jets of a chunk, with their corrected pT before smearing; raises MissingBranchError."""
-        tuple(self.paths(layout, user))
-        columns, _ = raw_jets(events, layout, self._quantities(layout), user)
-        smears = self.smears(layout)
-        pt_gen = self._generator_pt(events, layout, columns) if smears and self.smearing != "stochastic" else None
-        return Shifted(self, columns, pt.astype(np.float64), pt_gen, smears)
+        tuple(self.branches(chunk.layout, chunk.asker))
+        smears = self.smears(chunk.layout)
+        pt_gen = self._generator_pt(chunk) if smears and self.smearing != "stochastic" else None
+        return Shifted(self, chunk.jets(self._quantities(chunk.layout)), pt.astype(np.float64), pt_gen, smears)
 
-    def _generator_pt(self, events: Any, layout: Layout, columns: Mapping[str, Any]) -> FloatArray:
-        jets = events[layout.collection]
-        if self.generator_pt_field in jets.fields:
-            return flat_column(jets[str(self.generator_pt_field)], str(self.generator_pt_field)).astype(np.float64)
-        table = generator_jets(layout.collection)
-        generated = events[table]
-        pt, gen_offsets = content_and_offsets(generated["pt"], f"{table}.pt")
-        eta, phi = (flat_column(generated[name], f"{table}.{name}") for name in ("eta", "phi"))
-        offsets = offsets_of(jets, layout.collection)
-        size = radius(layout.collection) or 0.4
-        return generator_pt(columns["eta"], columns["phi"], offsets, pt, eta, phi, gen_offsets, size)
+    def _generator_pt(self, chunk: JetChunk) -> FloatArray:
+        collection = chunk.layout.collection
+        if self.generator_pt_field in chunk.layout.fields[collection]:
+            return chunk.field(str(self.generator_pt_field)).astype(np.float64)
+        generated = chunk.table(generator_jets(collection))
+        pt, eta, phi = (generated.flat(name) for name in ("pt", "eta", "phi"))
+        size = radius(collection) or 0.4
+        return generator_pt(chunk.jet("eta"), chunk.jet("phi"), chunk.offsets, pt, eta, phi, generated.offsets, size)
 
 
 @dataclass(frozen=True)

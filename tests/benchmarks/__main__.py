@@ -33,7 +33,7 @@ from tests.benchmarks import (
 )
 from tests.benchmarks.all_candidates import all_candidates
 from tests.benchmarks.cost import cost_model, facility
-from tests.benchmarks.places import ROOT, SAMPLE, data_folder
+from tests.benchmarks.places import ROOT, SAMPLE, SAMPLE_JEC, data_folder
 from tests.benchmarks.timing import Topic, markdown, reached
 
 MODELS = ("pfn-r-lite", "particlenet-r-lite")
@@ -63,6 +63,9 @@ def main() -> None:
         "precision": lambda: bench_precision.precision(SAMPLE, rounds),
         "end-to-end": lambda: bench_networks.end_to_end(jets(), output / "models", rounds),
         "apply": lambda: bench_apply.apply(all_candidates(output, arguments.events), rounds),
+        "cut": lambda: bench_apply.cut(
+            material.repeated_sample(output, 30), sorted(SAMPLE_JEC.glob("*.jec.txt")), rounds
+        ),
         "standard": lambda: bench_standard.standard(arguments.data, 500_000, rounds),
         "uncertainties": lambda: bench_uncertainties.uncertainties(arguments.data, 500_000, rounds),
         "start": lambda: bench_workers.first_call(SAMPLE, MODELS, min(rounds, 2)),

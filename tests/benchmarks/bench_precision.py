@@ -17,6 +17,7 @@ from onnx import numpy_helper
 import coffea_mljec as mljec
 from coffea_mljec import models
 from coffea_mljec.features import compute
+from coffea_mljec.nano import JetChunk
 from coffea_mljec.validation.common.events import generator_pt
 from tests.benchmarks.material import events_of
 from tests.benchmarks.timing import Topic, Way, in_turn
@@ -86,7 +87,7 @@ def precision(file: Path, rounds: int, model: str = "pfn-r-lite") -> list[Topic]
     corrector = mljec.MLJEC(model)
     graph, size = corrector.model.graph, corrector.card.batch_size
     events = events_of(file)
-    flat = corrector._flatten(events, corrector._detect(events, "Jet"))
+    flat = corrector.pipeline.correction.flat(JetChunk.of(events))
     starts = range(0, len(flat), size)
     batches = [compute(flat, corrector.card.feature_set, at, min(at + size, len(flat))) for at in starts]
     makers: dict[str, Callable[[bytes], bytes]] = {

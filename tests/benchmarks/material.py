@@ -19,14 +19,16 @@ from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
 from coffea_mljec import models
 from coffea_mljec.features import PFNANO, compute
 from coffea_mljec.models.engines import engine_fields
-from coffea_mljec.nano import FlatJets, detect, flatten, required_paths
+from coffea_mljec.nano import FlatJets, detect, flatten
+from coffea_mljec.nano.requirements import required_branches
+from coffea_mljec.support.atomic import whole_file
 from tests.benchmarks.places import SAMPLE, data_folder
 from training.networks import ARCHITECTURES, fit_standardisation
 from training.networks.layers import parameter_count
 from training.networks.network import Network, make_network
 from training.onnx.graph import OPSET, network_graph
 
-__all__ = ["BATCH", "batches", "events_of", "flat_jets", "folders", "network", "repeated"]
+__all__ = ["BATCH", "batches", "events_of", "flat_jets", "folders", "network", "repeated", "repeated_sample"]
 
 BATCH = 1024
 SEED = 1
@@ -71,11 +73,27 @@ def repeated(folder: Path, n_jets: int) -> Path:
     return path
 
 
+def repeated_sample(folder: Path, times: int) -> Path:
+    """The bundled sample again and again, each event with a number of its own."""
+    path = folder / f"sample-{times}-times.root"
+    if path.is_file():
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    with uproot.open(SAMPLE) as file:
+        tree = file["Events"]
+        arrays = {name: tree[name].array() for name in tree.keys() if not name.startswith("n")}  # noqa: SIM118
+    numbers, kind = ak.to_numpy(arrays["event"]), arrays["event"].type.content
+    with whole_file(path) as temporary, uproot.recreate(temporary, compression=uproot.ZSTD(1)) as out:
+        kinds = {name: array.type.content for name, array in arrays.items()} | {"event": kind}
+        tree = out.mktree("Events", kinds, counter_name=lambda branch: "n" + branch.split("_", 1)[0])
+        for number in range(times):
+            tree.extend(arrays | {"event": numbers + number * (int(numbers.max()) + 1)})
+    return path
+
+
 def _needed(events: Any) -> list[str]:
-    paths = required_paths(
-        detect(events), (*PFNANO.jet_quantities, "mass_raw"), PFNANO.constituent_quantities, "the benchmark"
-    )
-    return ["_".join(path) for path in paths.values()]
+    wanted = ((*PFNANO.jet_quantities, "mass_raw"), PFNANO.constituent_quantities)
+    return [branch.name for branch in required_branches(detect(events), *wanted, "the benchmark")]
 
 
 def flat_jets(events: Any) -> FlatJets:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["ROOT", "SAMPLE", "data_folder"]
+__all__ = ["ROOT", "SAMPLE", "SAMPLE_JEC", "data_folder"]
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "coffea_mljec" / "data" / "mljec_sample.root"
+SAMPLE_JEC = SAMPLE.parent / "jec"
 
 
 def data_folder() -> Path:

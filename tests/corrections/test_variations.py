@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from coffea_mljec.corrections import MLJEC, FactorizedJEC, MismatchWarning, NanoRegression, StandardJetsWarning
+from coffea_mljec.corrections.network import NetworkCorrection
 from coffea_mljec.errors import InputError, JetsChangedError, MissingBranchError
 from coffea_mljec.payloads import (
     read_json,
@@ -344,12 +345,14 @@ def test_unsmeared_region(toys: Toys, tiny_nano: Path, open_nano: Any) -> None:
     assert np.all(flat(jets.pt)[~inside] != flat(jets.pt_jec)[~inside])
 
 
-def test_a_network_is_evaluated_once(toys: Toys, tmp_path: Path, sample: Path, open_nano: Any) -> None:
+def test_a_network_is_evaluated_once(
+    toys: Toys, tmp_path: Path, sample: Path, open_nano: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     events = open_nano(sample, entry_stop=60)
     network = MLJEC(toy.write(tmp_path / "model"), **toys.options("AK4PFchsToy"))
     passes = []
-    infer = network._infer
-    network._infer = lambda flat_jets: passes.append(1) or infer(flat_jets)  # type: ignore[method-assign]
+    infer = NetworkCorrection.infer
+    monkeypatch.setattr(NetworkCorrection, "infer", lambda self, jets: passes.append(1) or infer(self, jets))
     jets = network(events)
     np.testing.assert_allclose(flat(jets.JES_Flavour.up.pt), flat(jets.pt) * 1.05, rtol=1e-6)
     assert not np.allclose(flat(jets.JER.up.pt), flat(jets.JER.down.pt), rtol=1e-3)

@@ -26,7 +26,7 @@ def test_the_set_of_jets_needs_no_constituents() -> None:
 
 def test_unknown_feature_names_the_nearest() -> None:
     with pytest.raises(
-        InputError, match=r"unknown feature 'multiplicty' of collection 'jet': did you mean 'multiplicity'"
+        InputError, match=r"unknown feature 'multiplicty' of collection 'jet'. Did you mean 'multiplicity'"
     ):
         FeatureSet(jet=("pt", "multiplicty"))
 

@@ -17,10 +17,11 @@ from coffea.jetmet_tools import CorrectedMETFactory
 from coffea.jetmet_tools.correctionlib_adapters import CorrectionLibJEC
 
 from coffea_mljec import MLJEC, FactorizedJEC, FastSimulationWarning, NanoRegression, Provider, Status
+from coffea_mljec.corrections import Correction
 from coffea_mljec.met import Type1MET
-from coffea_mljec.nano import detect, raw_jets
-from coffea_mljec.nano.jagged import flat_column
+from coffea_mljec.nano import JetChunk
 from coffea_mljec.payloads import read_resolution_json, read_scale_factor_json, read_uncertainties_json, suitability
+from coffea_mljec.status import STATUS_TYPE
 
 Open = Callable[..., Any]
 
@@ -188,24 +189,25 @@ def test_the_files_own_met_where_the_payload_is_theirs(real_data: Path, open_nan
     assert np.median(added) > 10
 
 
-class AsStored(Provider):
-    """The correction that the file's jets have."""
+class AsStored(Correction):
+    """The correction that the file's jets have: what a correction of one's own takes."""
 
-    def __init__(self) -> None:
-        super().__init__("stored")
-
+    summary = asker = "the file's own correction"  # type: ignore[assignment]
     algorithm = None  # type: ignore[assignment]
+    payloads = ()  # type: ignore[assignment]
 
-    def _measured_on_own_jets(self, made: Any) -> bool:
+    def measured_on_own_jets(self, made: Any) -> bool:
         return False
 
-    def _paths(self, layout: Any) -> list[tuple[str, ...]]:
+    def check(self, layout: Any) -> None:
+        pass
+
+    def branches(self, layout: Any) -> list[Any]:
         return []
 
-    def _factor(self, events: Any, layout: Any) -> Any:
-        columns, _ = raw_jets(events, layout, ("pt_raw",), "a test")
-        factor = flat_column(events[layout.collection].pt, "pt") / columns["pt_raw"].astype(np.float64)
-        return factor, np.full(factor.size, Status.APPLIED, np.uint8)
+    def factor(self, chunk: JetChunk) -> Any:
+        factor = chunk.jet("pt_stored") / chunk.jet("pt_raw").astype(np.float64)
+        return factor, np.full(factor.size, Status.APPLIED, STATUS_TYPE)
 
 
 @pytest.mark.parametrize("file", [V15, V12, UL17, DATA], ids=lambda file: file.nano)
@@ -213,7 +215,7 @@ def test_the_files_own_met_from_its_own_jets(real_data: Path, open_nano: Open, f
     """Whatever the payload was: stored jets give the stored MET (rawFactor is rounded: 0.3 % of a jet)."""
     events = open_nano(real_data / "nano" / f"{file.nano}.root")
     with_level1 = file.standard(real_data) if file is UL17 else None
-    met = Type1MET(AsStored(), with_level1, low_pt=False).apply(events)
+    met = Type1MET(Provider(AsStored(), name="stored"), with_level1, low_pt=False).apply(events)
     off = np.hypot(*(vectors(met) - vectors(events[file.met])).T)
     assert np.median(off) < (0.4 if file is UL17 else 0.15)
     assert np.quantile(off, 0.95) < (1.0 if file is UL17 else 0.5)
@@ -239,12 +241,12 @@ def test_a_network_on_pfnano(real_data: Path, open_nano: Open, monkeypatch: pyte
     events = open_nano(real_data / "nano" / f"{UL17.nano}.root")
     propagation = Type1MET(corrector)
     assert propagation.standard is standard
-    monkeypatch.setattr("coffea_mljec.corrections.mljec._warned", set())
+    monkeypatch.setattr("coffea_mljec.corrections.network._warned", set())
     with pytest.warns(FastSimulationWarning):
         jets = corrector.apply(events)
     met = propagation.apply(events, jets=jets)
     # By hand, from the jets of both and the L1 level that makes CHS MET.
-    columns, _ = raw_jets(events, detect(events, "Jet"), ("pt_raw", "eta", "area", "rho"), "a test")
+    columns = JetChunk.of(events).jets(("pt_raw", "eta", "area", "rho"))
     level1 = standard.payload.stack[0].evaluate({name: column.astype(float) for name, column in columns.items()})[0]
     flat = {name: values(ak.flatten(jets[name])) for name in (
         "pt", "pt_raw", "eta", "phi", "muonSubtrFactor", "chEmEF", "neEmEF")}  # fmt: skip

@@ -75,6 +75,7 @@ warnings.simplefilter("ignore")
 import numpy as np
 import coffea_mljec as mljec
 from coffea_mljec.features import compute
+from coffea_mljec.nano import JetChunk
 from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
 from pathlib import Path
 
@@ -86,7 +87,7 @@ def events(**part):
     return NanoEventsFactory.from_root({sys.argv[1]: "Events"}, schemaclass=PFNanoAODSchema, **part).events()
 
 corrector = mljec.MLJEC()
-flat = corrector._flatten(events(), corrector._detect(events(), "Jet"))
+flat = corrector.pipeline.correction.flat(JetChunk.of(events()))
 part = [compute(flat, corrector.card.feature_set, 0, n) for n in np.random.default_rng(1).integers(1, 1024, 200)]
 for arrays in part:  # every size once
     mljec.models.run(corrector.model, arrays)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import coffea_mljec as mljec
 from coffea_mljec.errors import InputError, JetsChangedError
-from coffea_mljec.nano import FlatJets, flatten, open_nano
+from coffea_mljec.nano import FlatJets, JetChunk, flatten, open_nano
 from coffea_mljec.nano.origin import find_origin
 from coffea_mljec.status import Status
 from tests.factories import Tables, in_memory, write
@@ -141,10 +141,6 @@ def test_a_correction_between_does_no_harm(whole: Any) -> None:
         np.testing.assert_array_equal(ak.flatten(again[name]), ak.flatten(expected[order][:, :3][name]), err_msg=name)
 
 
-def directions(jets: Any) -> dict[str, np.ndarray]:
-    return {name: ak.flatten(jets[name]).to_numpy() for name in ("eta", "phi")}
-
-
 def test_two_jets_in_one_direction(tmp_path: Path, sample: Path) -> None:
     """Left alone they keep their constituents; once the event's jets are cut, nothing tells them apart: no
     constituents, and the others keep theirs."""
@@ -157,15 +153,14 @@ def test_two_jets_in_one_direction(tmp_path: Path, sample: Path) -> None:
     path = write(tables.with_table("Jet", jet, tables.counts["Jet"]), tmp_path / "twins.root")
     with open_nano(path) as nano:
         events = nano.events()
-        origin = find_origin(events, "Jet", directions(events.Jet), tables.offsets("Jet"))
+        origin = find_origin(JetChunk.of(events))
         assert origin is not None
         assert origin.unchanged
         assert origin.rows.tolist() == list(range(len(jet["pt"])))
         kept = ak.local_index(events.Jet.pt) != 2
-        cut = events.Jet[kept]
-        counts = ak.num(cut).to_numpy()
-        offsets = np.concatenate([[0], np.cumsum(counts)])
-        origin = find_origin(events, "Jet", directions(cut), offsets)
+        cut = ak.with_field(events, events.Jet[kept], "Jet")
+        offsets = np.concatenate([[0], np.cumsum(ak.num(cut.Jet).to_numpy())])
+        origin = find_origin(JetChunk.of(cut))
         assert origin is not None
         assert not origin.unchanged
         begin = offsets[event]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
 
 from coffea_mljec.nano.grouping import group_links, group_near, pick_groups, split_charged
+from coffea_mljec.nano.table import Spans, spans_of
 
 
 def plain_groups(events: list[tuple[int, int, list[tuple[int, int]]]]) -> list[list[int]]:
@@ -32,18 +34,18 @@ def plain_faults(events: list[tuple[int, int, list[tuple[int, int]]]]) -> tuple[
     return broken, beyond[0] if beyond else -1
 
 
-def as_arrays(events: list[tuple[int, int, list[tuple[int, int]]]]) -> tuple[np.ndarray, ...]:
+def as_arrays(events: list[tuple[int, int, list[tuple[int, int]]]]) -> tuple[Any, ...]:
     def offsets(counts: list[int]) -> np.ndarray:
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
     links = [link for _, _, of_event in events for link in of_event]
     pairs = np.array(links, np.int32).reshape(-1, 2)
     return (
-        offsets([len(e[2]) for e in events]),
+        spans_of(offsets([len(e[2]) for e in events])),
         pairs[:, 0].copy(),
         pairs[:, 1].copy(),
         offsets([e[0] for e in events]),
-        offsets([e[1] for e in events]),
+        spans_of(offsets([e[1] for e in events])),
     )
 
 
@@ -97,10 +99,8 @@ def test_any_links_equal_plain_python(kind: str) -> None:
             if rng.random() < 0.5:
                 jets = np.sort(jets)
             events.append((n_jets, n_targets, list(zip(jets.tolist(), targets.tolist(), strict=True))))
-        link_offsets, jets, targets, *offsets_of_tables = as_arrays(events)
-        index, offsets, broken, beyond = group_links(
-            link_offsets, jets.astype(kind), targets.astype(kind), *offsets_of_tables
-        )
+        links, jets, targets, *other_tables = as_arrays(events)
+        index, offsets, broken, beyond = group_links(links, jets.astype(kind), targets.astype(kind), *other_tables)
         assert index.dtype == offsets.dtype == np.int64
         assert [index[a:b].tolist() for a, b in itertools.pairwise(offsets)] == plain_groups(events)
         assert (broken.tolist(), beyond) == plain_faults(events)
@@ -116,6 +116,22 @@ def test_links_of_interleaved_jets_are_the_same_jets() -> None:
         np.testing.assert_array_equal(got, expected)
 
 
+def test_rows_of_events_that_were_cut_are_left_out() -> None:
+    """Tables of a whole file, of which the events say where their rows are: the same groups as of copied tables."""
+    events = [(2, 4, [(0, 2), (1, 3), (0, 1)]), (3, 5, [(0, 4), (2, 0)]), (1, 2, [(0, 1), (0, 0)])]
+    links, jets, targets, _, candidates = as_arrays(events)
+    for chosen in ([0, 2], [2, 0], [1], [2, 2], []):
+        some = [events[event] for event in chosen]
+        copied, *expected = group_links(*as_arrays(some))
+        rows, there = (Spans(table.starts[chosen], table.stops[chosen]) for table in (links, candidates))
+        offsets = np.concatenate([[0], np.cumsum([event[0] for event in some])]).astype(np.int64)
+        index, *got = group_links(rows, jets, targets, offsets, there)
+        for one, other in zip(got, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+        moved = np.concatenate([np.arange(a, b) for a, b in zip(*there, strict=True)] or [np.zeros(0, np.int64)])
+        np.testing.assert_array_equal(index, moved[copied])
+
+
 def test_vertices_near_jets_equal_plain_python() -> None:
     rng = np.random.default_rng(3)
     jets, vertices = np.array([0, 3, 3, 5, 6]), np.array([0, 4, 5, 5, 9])
@@ -124,7 +140,7 @@ def test_vertices_near_jets_equal_plain_python() -> None:
     phi[0], sv_phi[:2] = 3.1, (-3.1, 3.0)  # across the seam
     sv_eta[0], eta[0] = 0.0, 0.0
     eta[4] = np.nan
-    index, offsets = group_near(eta, phi, jets, sv_eta, sv_phi, vertices, 0.8)
+    index, offsets = group_near(eta, phi, jets, sv_eta, sv_phi, spans_of(vertices), 0.8)
     for event, (first, last) in enumerate(itertools.pairwise(jets)):
         for jet in range(first, last):
             expected = []

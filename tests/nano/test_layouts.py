@@ -12,6 +12,7 @@ import pytest
 from coffea_mljec.errors import MissingBranchError
 from coffea_mljec.nano import FlatJets, detect, flatten, open_nano
 from coffea_mljec.nano.algorithm import pileup_scheme
+from coffea_mljec.nano.layout import Linkage
 from tests.nano.generated import LAYOUTS
 
 ALL = {"charged": ("pt", "eta", "phi"), "neutral": ("pt", "eta", "phi"), "sv": ("pt", "mass", "eta", "phi", "n_tracks")}
@@ -27,7 +28,7 @@ EXPECTED = {
     ("pfnano_2020", "FatJet"): ("FatJetPFCands", "FatJetPFCands", None, None, "weight"),
     ("pfnano_no_sv_links", "Jet"): ("PFCands", "JetPFCands", "pFCandsIdx", None, "none"),
     ("cmssw_defaults", "Jet"): ("PFCands", "JetPFCands", "candIdx", "JetSV", "none"),
-    ("nanox", "Jet"): ("cpf, npf", "cpf, npf", None, None, "none"),
+    ("nanox", "Jet"): ("cpf", "cpf", None, None, "none"),
     ("nano", "Jet"): (None, None, None, None, "none"),
     ("pfnano_run3", "Jet"): ("PFCands", "JetPFCands", "pFCandsIdx", None, "weight"),
     ("btvnano_12_4_8", "Jet"): ("PFCands", "JetPFCands", "pFCandsIdx", None, "weight"),
@@ -66,9 +67,9 @@ def test_what_is_found(layout: str, collection: str, layout_events: Callable[...
     events = layout_events(layout)
     assert ("FatJet" in events.fields) == ((layout, "FatJet") in EXPECTED)
     found = detect(events, collection)
-    seen = (
-        found.candidates, found.candidate_links, found.candidate_index, found.vertex_links, found.puppi_weighting
-    )  # fmt: skip
+    charged = found.charged
+    seen = (charged.table, charged.links, charged.index, found.sv.links, found.puppi_weighting)
+    assert found.neutral == (Linkage("npf", "npf") if layout == "nanox" else charged)
     assert seen == EXPECTED[layout, collection]
     assert pileup_scheme(found) == ("chs" if found.puppi_weighting == "none" else "Puppi")
 
@@ -94,8 +95,8 @@ def test_formats_are_equal(layout: str, kind: str, generated: Callable[..., Path
 @pytest.mark.parametrize("layout", ["jmepfnano", "btvnano_12_4_8"])
 def test_hits_under_their_other_names(layout: str, layout_events: Callable[..., Any]) -> None:
     found = detect(layout_events(layout))
-    assert found.find("candidate", "n_hits") is not None
-    assert found.find("candidate", "n_pixel_hits") is not None
+    assert found.find("charged", "n_hits") is not None
+    assert found.find("neutral", "n_pixel_hits") is not None
 
 
 def test_what_nanox_lacks_is_said(layout_events: Callable[..., Any]) -> None:

@@ -107,7 +107,7 @@ def select_jets(events: Any, features: FeatureSet, selection: Selection, source:
         selection.collection,
         jet=(*features.jet_quantities, "rho", "n_pv"),
         constituents=features.constituent_quantities,
-        user=source,
+        asker=source,
     )
     event_of_jet = np.repeat(np.arange(len(events)), np.diff(flat.jet_offsets))
     gen = {name: _column(events, selection.generator, name, source) for name in ("pt", "eta", "phi")}

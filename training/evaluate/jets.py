@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
-from coffea_mljec.nano import detect, open_nano, quiet_coffea, raw_jets
+from coffea_mljec.nano import JetChunk, open_nano, quiet_coffea
 from coffea_mljec.nano.jagged import offsets_of
 from coffea_mljec.support.atomic import write_arrays
 from coffea_mljec.support.digest import digest, file_digest
@@ -175,7 +175,7 @@ def _base(path: Path) -> dict[str, Any]:
         events = file.events()
         offsets = offsets_of(events["Jet"], "Jet")
         judged, counts = _MATCHER.judge(events, offsets)
-        raw, _ = raw_jets(events, detect(events, "Jet"), ("pt_raw", "eta"), "the evaluation")
+        raw = JetChunk.of(events, "Jet", "the evaluation").jets(("pt_raw", "eta"))
 
         known = {"run", "event", "genWeight", "MLJEC_process", "MLJEC_scatter"} & set(file.branches)
 

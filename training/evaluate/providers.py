@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +123,6 @@ def _derive(
     from training.derive.jets import read_jets
 
     # Jets that a network hands to its fallback say nothing of the network.
-    alone = copy(provider)
-    alone.fallback = None
+    alone = MLJEC(provider.model) if isinstance(provider, MLJEC) else provider
     jets = read_jets(training, alone, cache, progress, workers, train_share)
     derive_closure(jets, folder, tag_of(provider), defaults.ALGORITHM, describe(provider.name, len(jets)))

@@ -171,7 +171,7 @@ def _read(path: Path, features: FeatureSet, stop: int | None) -> _Jets:
         n_events = file.entries if stop is None else min(stop, file.entries)
         events = file.events(0, n_events)
         jet_quantities = dict.fromkeys(("pt_raw", "eta", "rho", *features.jet_quantities))
-        flat = flatten(events, jet=jet_quantities, constituents=features.constituent_quantities, user="realism")
+        flat = flatten(events, jet=jet_quantities, constituents=features.constituent_quantities, asker="realism")
         arrays = compute(flat, features)
         for field in ("hadronFlavour", "partonFlavour"):
             if field not in events.Jet.fields:

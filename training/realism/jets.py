@@ -160,7 +160,7 @@ def _columns(events: Any, source: str) -> tuple[dict[str, NDArray[Any]], NDArray
 
     flat = flatten(
         events, "Jet", jet=(*_FEATURES.jet_quantities, "area", "rho"),
-        constituents=_FEATURES.constituent_quantities, user=source,
+        constituents=_FEATURES.constituent_quantities, asker=source,
     )  # fmt: skip
     gen = {name: content_and_offsets(events["GenJet"][name], f"GenJet.{name}") for name in ("pt", "eta", "phi")}
     eta, phi = (np.asarray(flat.jet[name], np.float64) for name in ("eta", "phi"))

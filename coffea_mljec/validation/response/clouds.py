@@ -129,7 +129,7 @@ def _with_particles(events: Any, collection: str) -> FlatJets | None:
     particles: dict[str, tuple[str, ...]] = {"charged": (), "neutral": ()}
     for wanted in (particles | {"sv": ("eta", "phi", "mass")}, particles):
         try:
-            return flatten(events, collection, constituents=wanted, user="the event display")
+            return flatten(events, collection, constituents=wanted, asker="the event display")
         except MissingBranchError:
             continue
     return None

@@ -15,7 +15,7 @@ import hist
 import numpy as np
 import numpy.typing as npt
 
-from coffea_mljec.nano.names import FIELDS
+from coffea_mljec.nano.quantities import QUANTITIES
 from coffea_mljec.numerics.quantiles import quantiles
 from coffea_mljec.validation.common.binning import INTERVALS, REGION_EDGES, REGIONS, replica_histogram, steps
 from coffea_mljec.validation.common.measured import Measured, measured
@@ -96,7 +96,7 @@ class Closure:
 
 def event_value(events: ak.Array, variable: str) -> _Floats | None:
     """Return rho (GeV) or the number of good vertices of every event; None where the file has no such branch."""
-    for name in FIELDS["event"][_FIELDS[variable]]:
+    for name in QUANTITIES["event"][_FIELDS[variable]].fields:
         found = events
         for part in name.split("."):
             if part not in ak.fields(found):

@@ -31,7 +31,7 @@ def test_the_bundled_sample_is_read_as_nanoevents_have_it(sample: Path, sample_j
     # The plain way: loops over events, nearest generator jet first.
     shapes = compute(
         flatten(events, "Jet", jet=("eta",), constituents=dict.fromkeys(("charged", "neutral"), ("pt", "eta", "phi")),
-                user="test"),
+                asker="test"),
         FeatureSet(jet=("multiplicity", "ptD", "axis2")),
     )["jet_features"]  # fmt: skip
     row, found, jet_number = 0, 0, 0

@@ -1,27 +1,26 @@
-"""Levels on top of any provider's corrected pT: the closure of its response in simulation, and residuals on data."""
+"""Levels that follow any correction: the closure of its response in simulation, and residuals on data."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.errors import InputError
-from coffea_mljec.nano import Layout, raw_jets
-from coffea_mljec.nano.adapter import JET_QUANTITIES
+from coffea_mljec.nano import Branch, JetChunk, Layout
 from coffea_mljec.nano.algorithm import is_simulation
+from coffea_mljec.nano.requirements import jet_branches
 from coffea_mljec.payloads import Payload
 from coffea_mljec.payloads.suitability import warn_of_runs
 from coffea_mljec.status import STATUS_TYPE, Status, StatusArray, carries, mark
 
-__all__ = ["OnTop"]
+__all__ = ["ExtraLevels"]
 
 
 @dataclass(frozen=True)
-class OnTop:
+class ExtraLevels:
     """At most one closure and one residual; see `Provider`.
 
     Raises
@@ -59,12 +58,10 @@ class OnTop:
         """What was measured on jets of data, by name."""
         return {} if self.residual is None else {"residual": self.residual}
 
-    def paths(self, layout: Layout, user: str) -> Iterator[tuple[str, ...]]:
+    def branches(self, layout: Layout, asker: str) -> Iterator[Branch]:
         """What is read; raises MissingBranchError."""
         for payload in self._for(layout):
-            for name in self._inputs(payload):
-                for kind, quantity in JET_QUANTITIES[name]:
-                    yield layout.require(kind, quantity, user)
+            yield from jet_branches(layout, self._inputs(payload), asker)
 
     def _for(self, layout: Layout) -> tuple[Payload, ...]:
         residual = None if is_simulation(layout) else self.residual
@@ -75,14 +72,14 @@ class OnTop:
         return tuple(dict.fromkeys([*names, *(["run"] if payload is self.residual else [])]))
 
     def multiply(
-        self, events: Any, layout: Layout, factor: npt.NDArray[np.float64], status: StatusArray, user: str
+        self, chunk: JetChunk, factor: npt.NDArray[np.float64], status: StatusArray
     ) -> tuple[npt.NDArray[np.float64], StatusArray]:
         """Return factor and status with the levels, each evaluated at the pT corrected by what came before.
 
         Jets that a level does not cover lose APPLIED and get OUT_OF_DOMAIN.
         """
-        for payload in self._for(layout):
-            columns, _ = raw_jets(events, layout, ("pt_raw", *self._inputs(payload)), user)
+        for payload in self._for(chunk.layout):
+            columns = chunk.jets(("pt_raw", *self._inputs(payload)))
             if payload is self.residual:
                 warn_of_runs(payload, columns["run"])
             step, valid = payload.evaluate(columns | {"pt_raw": columns["pt_raw"].astype(np.float64) * factor})

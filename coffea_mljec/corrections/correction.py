@@ -1,0 +1,62 @@
+"""`Correction`: what gives a factor to each jet. Everything around it is the pipeline's."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from coffea_mljec.nano import Branch, JetChunk, Layout
+from coffea_mljec.payloads.suitability import Made
+from coffea_mljec.status import StatusArray
+
+__all__ = ["Correction", "Factors"]
+
+Factors = tuple[npt.NDArray[np.float64], StatusArray]
+"""Corrected / raw pT and `Status` bits of all jets of a chunk, flat; a factor counts where APPLIED is set."""
+
+
+class Correction(ABC):
+    """A factor on the raw momentum of each jet: a network, levels of a payload, a regression that the file stores.
+
+    To write one, implement these members and hand it to `Provider`, which adds fallback, further levels, variations,
+    the record and the modes (eager, virtual, dask). Corrections are picklable and keep no state of the events.
+    """
+
+    @property
+    @abstractmethod
+    def summary(self) -> str:
+        """What it applies, in a few words."""
+
+    @property
+    @abstractmethod
+    def asker(self) -> str:
+        """What messages call it: ``"model 'pfn-r-lite'"``."""
+
+    @property
+    @abstractmethod
+    def algorithm(self) -> str | None:
+        """The jets that it is for, such as ``AK4PFPuppi``; None where the file decides."""
+
+    @property
+    @abstractmethod
+    def payloads(self) -> tuple[Made, ...]:
+        """Payloads that it consists of."""
+
+    @abstractmethod
+    def measured_on_own_jets(self, made: Made) -> bool:
+        """Whether a payload was measured on jets corrected by this."""
+
+    @abstractmethod
+    def check(self, layout: Layout) -> None:
+        """Refuse (InputError) or warn of jets that it is not for."""
+
+    @abstractmethod
+    def branches(self, layout: Layout) -> Iterable[Branch]:
+        """What `factor` reads, beyond raw momenta; raises MissingBranchError if the file lacks some of it."""
+
+    @abstractmethod
+    def factor(self, chunk: JetChunk) -> Factors:
+        """Factor and status of all jets of a concrete chunk."""

@@ -1,0 +1,216 @@
+"""The way of jets through a correction: fallback, further levels, smearing, variations, record; in all modes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, final
+
+import awkward as ak
+import numpy as np
+import numpy.typing as npt
+
+from coffea_mljec.corrections.correction import Correction, Factors
+from coffea_mljec.corrections.extra_levels import ExtraLevels
+from coffea_mljec.corrections.record import corrected_jets_meta, correction_columns
+from coffea_mljec.corrections.variation_record import (
+    stale_fields,
+    varied_columns,
+    varied_meta,
+    with_variations,
+    without_fields,
+)
+from coffea_mljec.nano import Branch, JetChunk, Layout, detect
+from coffea_mljec.nano.assignment import allow_dask_assignment
+from coffea_mljec.nano.detection import is_dask
+from coffea_mljec.nano.jagged import with_columns
+from coffea_mljec.nano.requirements import jet_branches
+from coffea_mljec.payloads.suitability import check_unchanged
+from coffea_mljec.status import Status, StatusArray, carries, mark
+from coffea_mljec.systematics.shifts import Systematics
+
+__all__ = ["Corrected", "Pipeline"]
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """The jets of a chunk, corrected once: everything that any variation needs.
+
+    Attributes
+    ----------
+    factor : ndarray of float64, shape (n_jets,)
+        corrected / raw.
+    kept : ndarray of bool, shape (n_jets,)
+        Jets that keep the pT that the file had.
+    status : ndarray of `coffea_mljec.status.STATUS_TYPE`, shape (n_jets,)
+    """
+
+    factor: npt.NDArray[np.float64]
+    kept: npt.NDArray[np.bool_]
+    status: StatusArray
+
+
+@final
+@dataclass(frozen=True)
+class Pipeline:
+    """A correction and all that is around it.
+
+    Attributes
+    ----------
+    name : str
+        What tables and plots call it.
+    correction : Correction
+    levels : ExtraLevels
+        Closure and residual.
+    systematics : Systematics
+        Uncertainties and smearing.
+    fallback : Pipeline or None
+        Corrects the jets that the correction cannot treat.
+    """
+
+    name: str
+    correction: Correction
+    levels: ExtraLevels
+    systematics: Systematics
+    fallback: Pipeline | None = None
+
+    def chunk(self, events: Any, collection: str) -> JetChunk:
+        """Find the layout of the jets, and whether this correction is for them at all."""
+        return self.checked(JetChunk.of(events, collection))
+
+    def checked(self, chunk: JetChunk) -> JetChunk:
+        """The same chunk, asked by this correction; raises or warns where the jets are not what it is for."""
+        check_unchanged(chunk.layout)
+        self.correction.check(chunk.layout)
+        if self.fallback is not None:
+            self.fallback.correction.check(chunk.layout)
+        return chunk.asked_by(self.correction.asker)
+
+    def apply(self, events: Any, collection: str) -> Any:
+        """See `Provider.apply`."""
+        if is_dask(events):
+            return self._in_dask(events, collection, "apply")
+        chunk = self.chunk(events, collection)
+        return self._meta(chunk) if ak.backend(events) == "typetracer" else self.jets(chunk)
+
+    def variations(self, events: Any, collection: str) -> Iterator[tuple[str, Any]]:
+        """See `Provider.variations`."""
+        if is_dask(events):
+            corrected = self.apply(events, collection)
+            yield "nominal", corrected
+            for name in self.systematics.names(detect(events, collection)):
+                for direction in ("up", "down"):
+                    yield f"{name}_{direction}", corrected[name][direction]
+            return
+        chunk = self.chunk(events, collection)
+        columns = self._columns(chunk)
+        shifted = self.systematics.of(chunk, columns["pt"])
+        jets = chunk.collection
+        for name, varied in varied_columns(columns, shifted, self.systematics.names(chunk.layout)):
+            yield name, with_columns(jets, varied, without=stale_fields(jets))
+
+    def factors(self, events: Any, collection: str) -> Any:
+        """See `Provider.correction`."""
+        if is_dask(events):
+            return self._in_dask(events, collection, "factors")
+        chunk = self.chunk(events, collection)
+        if ak.backend(events) == "typetracer":
+            return self._meta(chunk)["jet_energy_correction"]
+        columns = self._columns(chunk)
+        return with_columns(chunk.collection, columns)["jet_energy_correction"]
+
+    def jets(self, chunk: JetChunk) -> ak.Array:
+        """The corrected collection of a concrete chunk."""
+        columns = self._columns(chunk)
+        jets = chunk.collection
+        if not self.systematics.payloads:
+            return with_columns(jets, columns, without=stale_fields(jets))
+        shifted = self.systematics.of(chunk, columns["pt"])
+        return with_variations(jets, columns, shifted, self.systematics.names(chunk.layout))
+
+    def correct(self, chunk: JetChunk) -> Corrected:
+        """Correct the jets of a concrete chunk; the fallback takes those that are left."""
+        factor, status = self._own(chunk)
+        applied = carries(status, Status.APPLIED)
+        if self.fallback is not None and not np.all(applied):
+            second, second_status = self.fallback._own(chunk)
+            rescued = ~applied & carries(second_status, Status.APPLIED)
+            factor = np.where(rescued, second, factor)
+            mark(status, rescued, Status.FALLBACK)
+            applied = applied | rescued
+        kept = ~applied
+        if np.any(kept):
+            factor = factor.copy()
+            with np.errstate(invalid="ignore", divide="ignore"):
+                stored = chunk.jet("pt_stored")[kept].astype(np.float32)
+                ratio = stored / chunk.jet("pt_raw")[kept].astype(np.float64)
+            factor[kept] = np.where(np.isfinite(ratio), ratio, 1.0)
+        return Corrected(factor, kept, status)
+
+    def branches(self, layout: Layout) -> set[Branch]:
+        """Everything that is read; raises MissingBranchError if the file lacks some of it."""
+        asker = self.correction.asker
+        momenta = ("pt_raw", "mass_raw", "pt_stored", "mass_stored")
+        return {
+            *self._own_branches(layout),
+            *self.levels.branches(layout, asker),
+            *(self.systematics.branches(layout, asker) if self.systematics.payloads else ()),
+            *jet_branches(layout, momenta, asker),
+        }
+
+    def required_branches(self, events: Any, collection: str) -> tuple[str, ...]:
+        """See `Provider.required_branches`."""
+        branches = self.branches(self.chunk(events, collection).layout)
+        jagged = {branch.table for branch in branches if branch.table and events[branch.table].ndim > 1}
+        return tuple(sorted({branch.name for branch in branches} | {f"n{table}" for table in jagged}))
+
+    def _own(self, chunk: JetChunk) -> Factors:
+        """The correction with the levels that follow it."""
+        mine = chunk.asked_by(self.correction.asker)
+        return self.levels.multiply(mine, *self.correction.factor(mine))
+
+    def _own_branches(self, layout: Layout) -> set[Branch]:
+        own = set(self.correction.branches(layout))
+        return own if self.fallback is None else own | self.fallback._own_branches(layout)
+
+    def _columns(self, chunk: JetChunk) -> dict[str, npt.NDArray[Any]]:
+        """Columns of the corrected collection, not smeared."""
+        done = self.correct(chunk)
+        return correction_columns(chunk, done.factor, done.kept, done.status)
+
+    def _meta(self, chunk: JetChunk) -> ak.Array:
+        """The type of what `apply` returns. A network never runs on a tracer: dask-awkward is told which columns will
+        be read."""
+        for branch in self.branches(chunk.layout):
+            ak.typetracer.touch_data(branch.of(chunk.events))
+        jets = chunk.collection
+        corrected = corrected_jets_meta(without_fields(jets, stale_fields(jets)))
+        if not self.systematics.payloads:
+            return corrected
+        return varied_meta(corrected, self.systematics, chunk.layout, self.systematics.names(chunk.layout))
+
+    def _in_dask(self, events: Any, collection: str, method: str) -> Any:
+        import dask_awkward
+        from dask.base import tokenize
+        from dask.delayed import delayed
+
+        allow_dask_assignment()
+        # Errors that need no data come now, at the user's line, not later on a worker.
+        self.branches(self.chunk(events, collection).layout)
+        # A task of its own, on which the partitions depend: model and payloads travel once a worker, not once a chunk.
+        pipeline = delayed(self, name=f"mljec-provider-{tokenize(self)}", traverse=False)
+        function = _OnPartition(collection, method)
+        return dask_awkward.map_partitions(
+            function, events, pipeline, label=f"mljec-{method}", meta=function(events._meta, self)
+        )
+
+
+class _OnPartition:
+    """A method of the pipeline as a picklable function of the events of a partition."""
+
+    def __init__(self, collection: str, method: str) -> None:
+        self.collection = collection
+        self.method = method
+
+    def __call__(self, events: Any, pipeline: Pipeline) -> Any:
+        return getattr(pipeline, self.method)(events, self.collection)

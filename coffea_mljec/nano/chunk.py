@@ -1,0 +1,223 @@
+"""`JetChunk`: the jets of one collection of one chunk of events, read once and handed down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import numpy.typing as npt
+
+from coffea_mljec.errors import InputError
+from coffea_mljec.nano.detection import detect
+from coffea_mljec.nano.flat import Constituents, FlatJets
+from coffea_mljec.nano.grouping import split_charged
+from coffea_mljec.nano.layout import Layout
+from coffea_mljec.nano.links import Grouped, group_constituents
+from coffea_mljec.nano.quantities import QUANTITIES, Branch, kind_of_jet_quantity
+from coffea_mljec.nano.requirements import constituents_read
+from coffea_mljec.nano.table import Index, Spans, Table
+from coffea_mljec.status import Status, mark
+
+__all__ = ["JetChunk", "flatten"]
+
+Column = npt.NDArray[Any]
+
+
+class _Kept:
+    """What was read of a chunk, shared by all who ask."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, Table] = {}
+        self.jets: dict[str, Column] = {}
+        self.constituents: dict[tuple[str, str], Column] = {}
+        self.grouped: dict[tuple[str, ...], Grouped] = {}
+
+
+class JetChunk:
+    """The jets of one collection of one chunk.
+
+    The layout is found once; offsets and every column are read when they are first asked for, and kept; constituents
+    are grouped once. Made at the top of ``apply``; what is below takes it instead of the events.
+
+    Parameters
+    ----------
+    events : NanoEvents
+        Eager or virtual (a concrete chunk). Of a typetracer only the layout can be asked.
+    layout : Layout
+    asker : str
+        Who asks, for messages: ``"model 'pfn-r-lite'"``.
+
+    Attributes
+    ----------
+    events, layout, asker
+        As given.
+    """
+
+    def __init__(self, events: Any, layout: Layout, asker: str) -> None:
+        self.events = events
+        self.layout = layout
+        self.asker = asker
+        self._kept = _Kept()
+
+    @classmethod
+    def of(cls, events: Any, collection: str = "Jet", asker: str = "this call") -> JetChunk:
+        """Find the layout; raises InputError as `detect` does."""
+        return cls(events, detect(events, collection), asker)
+
+    def asked_by(self, asker: str) -> JetChunk:
+        """The same chunk, with all that was read, for somebody else."""
+        other = JetChunk(self.events, self.layout, asker)
+        other._kept = self._kept
+        return other
+
+    def __len__(self) -> int:
+        """Number of jets."""
+        return int(self.offsets[-1])
+
+    @property
+    def collection(self) -> Any:
+        """The jets as awkward array."""
+        return self.events[self.layout.collection]
+
+    def table(self, name: str) -> Table:
+        """A collection of the events, flat."""
+        tables = self._kept.tables
+        if name not in tables:
+            # From the layout: a vector that lacks a coordinate cannot be built, and says nothing of who needs it.
+            tables[name] = Table(ak.to_layout(self.events)[name], name)
+        return tables[name]
+
+    @property
+    def offsets(self) -> Index:
+        """Event ``i`` owns the jets ``offsets[i]:offsets[i + 1]``; shape (n_events + 1,)."""
+        return self.table(self.layout.collection).offsets
+
+    def field(self, name: str) -> Column:
+        """A field of the jets by the name that the file has for it, shape (n_jets,)."""
+        return self.table(self.layout.collection).flat(name)
+
+    def jet(self, quantity: str) -> Column:
+        """A quantity of jets or events (`coffea_mljec.nano.quantities`), shape (n_jets,).
+
+        Raises
+        ------
+        MissingBranchError
+            If the file lacks it.
+        """
+        kept = self._kept.jets
+        if quantity not in kept:
+            kind = kind_of_jet_quantity(quantity)
+            branches = [self.layout.require(kind, name, self.asker) for name in self.layout.sources(kind, quantity)]
+            if kind == "event":
+                kept[quantity] = np.repeat(self._event_column(branches[0]), np.diff(self.offsets))
+            else:
+                kept[quantity] = _made(kind, quantity, [self.field(branch.field) for branch in branches])
+        return kept[quantity]
+
+    def jets(self, quantities: Iterable[str]) -> dict[str, Column]:
+        """Several quantities of jets or events, by name."""
+        return {quantity: self.jet(quantity) for quantity in quantities}
+
+    def _event_column(self, branch: Branch) -> Column:
+        column, n_events = np.asarray(branch.of(self.events)), len(self.offsets) - 1
+        if column.shape != (n_events,):
+            raise InputError(f"{branch.name} must hold one number per event ({n_events}); got shape {column.shape}.")
+        return column
+
+    def constituent(self, kind: str, quantity: str) -> Column:
+        """A quantity of the whole table of ``charged``, ``neutral`` or ``sv`` (see `Table.column`).
+
+        pT is that in the jet: weighted by PUPPI, once, where the jets are.
+        """
+        kept, key = self._kept.constituents, (str(self.layout.table(kind)), quantity)
+        if key not in kept:
+            values = self.unweighted(kind, quantity)
+            if quantity == "pt" and kind != "sv" and self.layout.puppi_weighting == "weight":
+                values = values * self.constituent(kind, "puppi_weight")
+            kept[key] = values
+        return kept[key]
+
+    def unweighted(self, kind: str, quantity: str) -> Column:
+        """Like `constituent`, as the file has it."""
+        layout = self.layout
+        branches = [layout.require(kind, name, self.asker) for name in layout.sources(kind, quantity)]
+        return _made(kind, quantity, [self.table(branch.table).column(branch.field) for branch in branches])
+
+    def spans(self, kind: str) -> Spans:
+        """Rows of each event in the table of ``charged``, ``neutral`` or ``sv``."""
+        return self.table(str(self.layout.table(kind))).spans
+
+    def flat(
+        self,
+        jet: Iterable[str] = (),
+        constituents: Mapping[str, Iterable[str]] | None = None,
+    ) -> FlatJets:
+        """Read all jets and their constituents as flat arrays.
+
+        Parameters
+        ----------
+        jet : iterable of str
+            Quantities of jets and events beyond ``pt_raw``, ``eta`` and ``phi``.
+        constituents : mapping of str to iterable of str
+            ``charged``, ``neutral`` or ``sv`` -> quantities wanted.
+
+        Raises
+        ------
+        MissingBranchError
+            If the file lacks a quantity.
+        JetsChangedError
+            If the jets no longer line up with the link table (cut or sorted before the correction).
+        InputError
+            If a column is not a plain jagged array.
+        """
+        constituents = constituents or {}
+        read = constituents_read(self.layout, constituents)
+        for kind in read:
+            self.layout.require_links(kind, self.asker)
+        columns = self.jets(dict.fromkeys(("pt_raw", "eta", "phi", *jet)))
+        tables = {
+            kind: {name: self.constituent(kind, name) for name in quantities} for kind, quantities in read.items()
+        }
+        grouped = self._grouped(tuple(read))
+        flags = grouped.flags.copy()
+        with np.errstate(invalid="ignore"):
+            bad = ~(np.isfinite(columns["pt_raw"]) & (columns["pt_raw"] > 0))
+        for values in columns.values():
+            bad |= ~np.isfinite(values)
+        mark(flags, bad, Status.BAD_INPUT)
+        found = self._collections(tables, grouped)
+        return FlatJets(columns, {name: found[name] for name in constituents}, self.offsets, flags)
+
+    def _grouped(self, kinds: tuple[str, ...]) -> Grouped:
+        kept = self._kept.grouped
+        if kinds not in kept:
+            kept[kinds] = group_constituents(self, kinds)
+        return kept[kinds]
+
+    def _collections(self, tables: Mapping[str, Mapping[str, Column]], grouped: Grouped) -> dict[str, Constituents]:
+        """Charged and neutral constituents apart, beside the vertices."""
+        parts = {kind: (group.index, group.offsets) for kind, group in grouped.groups.items()}
+        if "charged" in parts and not self.layout.split:
+            split = split_charged(*parts["charged"], tables["charged"]["pdg_id"])
+            parts |= {"charged": split[:2], "neutral": split[2:]}
+        return {kind: Constituents(tables[kind], *part) for kind, part in parts.items()}
+
+
+def _made(kind: str, quantity: str, columns: list[Column]) -> Column:
+    """A quantity from the columns of its `Layout.sources`."""
+    row = QUANTITIES[kind][quantity]
+    return columns[0] if row.make is None or len(columns) < len(row.made_from) else row.make(*columns)
+
+
+def flatten(
+    events: Any,
+    collection: str = "Jet",
+    *,
+    jet: Iterable[str] = (),
+    constituents: Mapping[str, Iterable[str]] | None = None,
+    asker: str = "this call",
+) -> FlatJets:
+    """Read all jets of a chunk and their constituents: `JetChunk.of` and `JetChunk.flat` in one."""
+    return JetChunk.of(events, collection, asker).flat(jet, constituents)

@@ -1,0 +1,136 @@
+"""Which NanoAOD flavour a file is: found by what is present, never by a version number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import awkward as ak
+
+from coffea_mljec.errors import InputError
+from coffea_mljec.nano import names
+from coffea_mljec.nano.algorithm import scheme_of
+from coffea_mljec.nano.layout import Layout, Linkage
+from coffea_mljec.nano.quantities import QUANTITIES
+
+__all__ = ["check_events", "detect", "is_dask"]
+
+Fields = dict[str, tuple[str, ...]]
+
+
+def check_events(events: Any, collection: str) -> None:
+    """Refuse what is not NanoEvents, or has no such jet collection.
+
+    Raises
+    ------
+    InputError
+        Saying what was given and how to open a file.
+    """
+    fields = getattr(events, "fields", None)
+    if fields is None or not hasattr(events, "behavior"):
+        raise InputError(
+            f"events must be NanoEvents (coffea.nanoevents.NanoEventsFactory.from_root({{file: 'Events'}}, "
+            f"schemaclass=PFNanoAODSchema).events()); got {type(events).__name__}."
+        )
+    if collection not in fields:
+        jets = sorted(name for name in fields if "Jet" in name)
+        if not jets:
+            raise InputError(
+                f"events must be NanoEvents with a collection {collection!r}; got fields "
+                f"{', '.join(sorted(fields)[:8])}. Open "
+                "the file with coffea.nanoevents.NanoEventsFactory.from_root and a NanoAOD schema."
+            )
+        raise InputError(f"no collection {collection!r} in these events; collections with jets: {', '.join(jets)}.")
+
+
+def detect(events: Any, collection: str = "Jet") -> Layout:
+    """Find the layout of a jet collection from the fields that are there; nothing is read.
+
+    Parameters
+    ----------
+    events : NanoEvents
+        Eager, virtual or dask.
+    collection : str
+        The jet collection.
+
+    Raises
+    ------
+    InputError
+        If these are not NanoEvents or have no such collection.
+    """
+    check_events(events, collection)
+    form = _record((events if isinstance(events, ak.Array) else events._meta).layout.form)
+    # From the form: building a collection only to ask for its fields fails on skims that lack a coordinate of it.
+    fields = {name: tuple(_record(form.content(name)).fields) for name in form.fields}
+    if "pt" not in fields[collection]:
+        raise InputError(
+            f"{collection} is not a collection of jets: it has no pt; got fields {', '.join(fields[collection][:8])}. "
+            "Open the file with a NanoAOD schema (NanoAODSchema or PFNanoAODSchema)."
+        )
+    charged, neutral = _candidates(fields, collection)
+    mark_table, mark_field = names.SIMULATION_MARK
+    return Layout(
+        collection=collection,
+        charged=charged,
+        neutral=neutral,
+        sv=_vertices(fields, collection),
+        puppi_weighting=_weighting(fields, collection, charged.table),
+        simulation=mark_field in fields.get(mark_table, ()),
+        fields=fields,
+    )
+
+
+def _candidates(fields: Fields, collection: str) -> tuple[Linkage, Linkage]:
+    """Charged and neutral candidates."""
+    # A link table may repeat the candidates' pt (PFNano's do).
+    tables = [name for name in names.CANDIDATE_TABLES if "pt" in fields.get(name, ()) and "jetIdx" not in fields[name]]
+    for links in names.link_tables(collection):
+        has = fields.get(links, ())
+        if "jetIdx" not in has:
+            continue
+        for index, target in names.CANDIDATE_INDEX_FIELDS.items():
+            if index in has:
+                possible = [name for name in tables if name != links and target in (None, name)]
+                return (Linkage(possible[0] if possible else None, links, index),) * 2
+        if {"pt", "eta", "phi"} <= set(has):
+            return (Linkage(links, links),) * 2
+    split = tuple(Linkage(table, table) for table in (names.SPLIT_TABLES["charged"], names.SPLIT_TABLES["neutral"]))
+    if collection == "Jet" and all("jetIdx" in fields.get(str(linkage.table), ()) for linkage in split):
+        return split[0], split[1]
+    return (Linkage(tables[0] if tables else None),) * 2
+
+
+def _vertices(fields: Fields, collection: str) -> Linkage:
+    if names.VERTEX_TABLE in fields:
+        for links in names.vertex_link_tables(collection):
+            for index in names.VERTEX_INDEX_FIELDS:
+                if {"jetIdx", index} <= set(fields.get(links, ())):
+                    return Linkage(names.VERTEX_TABLE, links, index)
+        return Linkage(names.VERTEX_TABLE)
+    owned = names.SPLIT_TABLES["sv"]
+    if collection == "Jet" and "jetIdx" in fields.get(owned, ()):
+        return Linkage(owned, owned)
+    return Linkage(None)
+
+
+def _weighting(fields: Fields, collection: str, table: str | None) -> str:
+    """How the candidates' pT becomes that of constituents of these jets (`Layout.puppi_weighting`).
+
+    A table with a column of weights holds plain pT. PFNano, BTVNano and JMEPFNano have one; central NanoAODv15 has not,
+    its pT is the product.
+    """
+    weights = set(QUANTITIES["charged"]["puppi_weight"].fields) & set(fields.get(table or "", ()))
+    if table == names.PUPPI_WEIGHTED and not weights:
+        return "stored"
+    return "weight" if scheme_of(collection, fields) == "Puppi" else "none"
+
+
+def _record(form: Any) -> Any:
+    """The form of the records inside lists and lazy selections."""
+    while form.is_list or form.is_option or form.is_indexed:
+        form = form.content
+    return form
+
+
+def is_dask(events: Any) -> bool:
+    """True for a dask-awkward collection (without importing dask-awkward)."""
+    return not isinstance(events, ak.Array) and type(events).__module__.startswith("dask_awkward")
