@@ -10,13 +10,14 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
+from coffea_mljec.errors import InputError
 from coffea_mljec.met.branches import LOW_PT_TABLE
 from coffea_mljec.met.propagation import counting_jets, event_bits, propagated_sums
 from coffea_mljec.nano import JetChunk
-from coffea_mljec.nano.jagged import flat_column, with_columns
+from coffea_mljec.nano.jagged import flat_column, offsets_of, with_columns
 from coffea_mljec.status import STATUS_TYPE, Status, StatusArray, mark
 
-__all__ = ["PropagatedJets", "with_low_pt_jets"]
+__all__ = ["PropagatedJets", "check_corrected_jets", "check_number", "unsmeared_over_raw", "with_low_pt_jets"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -133,3 +134,31 @@ def with_low_pt_jets(events: Any) -> Any:
     nothing = np.zeros(pt.size, np.float32)
     jets = with_columns(table, {"pt": pt, "mass": nothing, "rawFactor": nothing})
     return ak.with_field(events, jets, LOW_PT_TABLE)
+
+
+def check_corrected_jets(jets: Any, names: tuple[str, ...], collection: str) -> None:
+    """Refuse (InputError) jets that no provider has corrected, or not with these variations."""
+    fields = getattr(jets, "fields", ())
+    lacking = [name for name in ("pt_raw", "mljec_status", *names) if name not in fields]
+    if lacking:
+        raise InputError(
+            f"jets must be the {collection} that the provider corrected, jets=provider.apply(events); they lack "
+            f"{', '.join(lacking)}. Leave jets out, and the provider corrects them here."
+        )
+
+
+def unsmeared_over_raw(jets: ak.Array) -> FloatArray:
+    """Corrected / raw pT of corrected jets, shape (n_jets,)."""
+    field = "pt_jec" if "pt_jec" in jets.fields else "pt"
+    pt, pt_raw = (flat_column(jets[name], name).astype(np.float64) for name in (field, "pt_raw"))
+    ratio: FloatArray = pt / pt_raw
+    return ratio
+
+
+def check_number(jets: Any, chunk: JetChunk) -> None:
+    """Refuse (InputError) jets that are not all those of the events."""
+    if not np.array_equal(offsets_of(jets, "jets"), chunk.offsets):
+        raise InputError(
+            f"jets and events.{chunk.layout.collection} differ in number: MET needs all jets of these events. "
+            "Propagate before cutting."
+        )

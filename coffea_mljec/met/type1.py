@@ -11,14 +11,20 @@ import numpy.typing as npt
 from coffea_mljec.corrections import FactorizedJEC, Provider
 from coffea_mljec.errors import InputError
 from coffea_mljec.met.branches import LOW_PT_TABLE, METBranches, find_branches
-from coffea_mljec.met.jets import PropagatedJets, with_low_pt_jets
+from coffea_mljec.met.jets import (
+    PropagatedJets,
+    check_corrected_jets,
+    check_number,
+    unsmeared_over_raw,
+    with_low_pt_jets,
+)
 from coffea_mljec.met.record import Vectors, met_meta, with_met
 from coffea_mljec.met.standard import level1_of, refuse_neutrinos, standard_within, varied_like
 from coffea_mljec.met.unclustered import unclustered_shift, vectors_of
 from coffea_mljec.nano import Branch, JetChunk, Layout, detect
 from coffea_mljec.nano.assignment import allow_dask_assignment
 from coffea_mljec.nano.detection import is_dask
-from coffea_mljec.nano.jagged import flat_column, offsets_of
+from coffea_mljec.nano.jagged import flat_column
 from coffea_mljec.status import STATUS_TYPE, Status, mark
 
 __all__ = ["Type1MET"]
@@ -128,8 +134,8 @@ class Type1MET:
         if jets is None:
             jets = self.provider.pipeline.jets(self.provider.pipeline.checked(chunk))
         else:
-            _check_fields(jets, names, collection)
-            _check_number(jets, chunk)
+            check_corrected_jets(jets, names, collection)
+            check_number(jets, chunk)
         parts = [(self._jets(chunk, branches, jets), dict(zip(names, names, strict=True)))]
         if branches.low_pt_fields:
             parts.append(self._low_pt_jets(chunk, branches))
@@ -179,7 +185,7 @@ class Type1MET:
         """The jets of the collection, the provider's or else the standard path's."""
         status = flat_column(jets["mljec_status"], "mljec_status").copy()
         with np.errstate(invalid="ignore", divide="ignore"):
-            factor = np.where(status & _TREATED, _unsmeared_over_raw(jets), np.nan)
+            factor = np.where(status & _TREATED, unsmeared_over_raw(jets), np.nan)
         left = (status & _TREATED) == 0
         if left.any() and self.standard is not None and self.standard is not self.provider:
             other = self.standard.pipeline.correct(self.standard.pipeline.checked(chunk))
@@ -197,7 +203,7 @@ class Type1MET:
         status = flat_column(jets["mljec_status"], "mljec_status").copy()
         treated = (status & _TREATED) != 0
         with np.errstate(invalid="ignore", divide="ignore"):
-            factor = np.where(treated, _unsmeared_over_raw(jets), np.nan)
+            factor = np.where(treated, unsmeared_over_raw(jets), np.nan)
         if self.standard is not self.provider:
             status[treated] = STATUS_TYPE(Status.FALLBACK)
         level1 = self._level1(low, branches)
@@ -256,8 +262,7 @@ class Type1MET:
         if jets is None:
             self.provider.apply(events, branches.collection)
         else:
-            read = ["pt", "pt_raw", "mljec_status", *branches.jet_fields]
-            read += ["pt_jec"] if "pt_jec" in jets.fields else []
+            read = ["pt", "pt_raw", "mljec_status", *(["pt_jec"] if "pt_jec" in jets.fields else [])]
             varied = [jets[name][way]["pt"] for name in names for way in ("up", "down")]
             for column in [*(jets[name] for name in read), *varied]:
                 ak.typetracer.touch_data(column)
@@ -279,7 +284,7 @@ class Type1MET:
         if jets is not None:
             if not is_dask(jets):
                 raise InputError(f"events are a dask collection and jets are not: got {type(jets).__name__}.")
-            _check_fields(jets, self._names(detect(events, collection)), collection)
+            check_corrected_jets(jets, self._names(detect(events, collection)), collection)
         given = (events,) if jets is None else (events, jets)
         return dask_awkward.map_partitions(_OnPartition(self, collection), *given, label="mljec-type1-met")
 
@@ -293,28 +298,3 @@ class _OnPartition:
 
     def __call__(self, events: Any, jets: Any = None) -> Any:
         return self.met.apply(events, self.collection, jets)
-
-
-def _check_fields(jets: Any, names: tuple[str, ...], collection: str) -> None:
-    fields = getattr(jets, "fields", ())
-    lacking = [name for name in ("pt_raw", "mljec_status", *names) if name not in fields]
-    if lacking:
-        raise InputError(
-            f"jets must be the {collection} that the provider corrected, jets=provider.apply(events); they lack "
-            f"{', '.join(lacking)}. Leave jets out, and the provider corrects them here."
-        )
-
-
-def _unsmeared_over_raw(jets: ak.Array) -> FloatArray:
-    field = "pt_jec" if "pt_jec" in jets.fields else "pt"
-    pt, pt_raw = (flat_column(jets[name], name).astype(np.float64) for name in (field, "pt_raw"))
-    ratio: FloatArray = pt / pt_raw
-    return ratio
-
-
-def _check_number(jets: Any, chunk: JetChunk) -> None:
-    if not np.array_equal(offsets_of(jets, "jets"), chunk.offsets):
-        raise InputError(
-            f"jets and events.{chunk.layout.collection} differ in number: MET needs all jets of these events. "
-            "Propagate before cutting."
-        )
