@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import coffea_mljec as mljec
-from coffea_mljec.corrections import mljec as mljec_module
+from coffea_mljec.corrections import network as network_module
 from coffea_mljec.corrections.record import CORRECTION_FIELDS
 from coffea_mljec.errors import InputError, JetsChangedError, MissingBranchError
 from coffea_mljec.models import bundled
@@ -273,7 +273,7 @@ def test_wrong_collection_and_wrong_events(model: Path, real_pfnano: Path, open_
 def test_fast_simulation_model_warns_once_and_sets_its_bit(
     tmp_path: Path, events: Any, real_pfnano: Path, open_nano: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mljec_module, "_warned", set())
+    monkeypatch.setattr(network_module, "_warned", set())
     training = {"sample": "sim", "seed": 1, "n_jets": 9, "fast_simulation": True}
     corrector = mljec.MLJEC(toy.write(tmp_path / "fast", training=training))
     # At home on this project's own simulation: neither warning nor bit.
