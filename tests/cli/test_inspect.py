@@ -98,7 +98,8 @@ def test_nanox_has_its_two_tables(mljec, generated):  # noqa: F811
     status, printed, said = mljec("inspect", generated("nanox"))
     assert status == 0, said
     text = " ".join(printed.split())
-    assert "rows of cpf, npf, .jetIdx" in text
+    assert "charged rows of cpf, .jetIdx" in text
+    assert "neutral rows of npf, .jetIdx" in text
     assert "SV within the jet's radius" in text
     assert re.search(r"complete for (\d+) of \1 jets \(100.0 %\)", text)
 
