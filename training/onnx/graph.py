@@ -9,8 +9,9 @@ torch 2.13.0, onnxscript 0.7.2 and onnxruntime 1.31.1 with one thread:
 - It refuses all three as they stand. ``aten.segment_reduce``, the sums over a jet's rows, has no ONNX function; the
   numba kernels of the other sums and of the neighbours cannot be traced.
 - With ``index_add`` in their place it exports both particle flow networks. They agree with torch as well as our graphs
-  do: within 1e-5 (pfn-r-lite), within 2e-4 for both writers on jets of 150 random rows (pfn-c-lite). They take 1.3 (pfn-c-lite) and 1.6 (pfn-r-lite) times as long a jet, are
-  twice as large, and leave batch norms and names that the engines of `coffea_mljec.models.engines` cannot read.
+  do: within 1e-5 (pfn-r-lite), within 2e-4 for both writers on jets of 150 random rows (pfn-c-lite). They take 1.3
+  (pfn-c-lite) and 1.6 (pfn-r-lite) times as long a jet, are twice as large, and leave batch norms and names that the
+  engines of `coffea_mljec.models.engines` cannot read.
 - ParticleNet fails then too: how far its jets are padded depends on the data (``GuardOnDataDependentSymNode``).
 - An export takes 10 s and more of a core, ours 0.1 s.
 
