@@ -56,6 +56,7 @@ nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 nb_execution_in_temp = True
 nb_merge_streams = True
+nb_ipywidgets_js = {}  # no widgets here, and nothing is fetched when a page is read
 
 # Options of commands keep their two hyphens.
 smartquotes = False
@@ -77,7 +78,7 @@ _CODE = re.compile(r"``.*?``|`[^`]*`|\|")
 
 def plain_text(lines: list[str]) -> list[str]:
     """Docstrings are written for people: a bar is a bar (|eta|), and a name may be followed by anything (`a`[0])."""
-    return [_CODE.sub(_escaped, line) for line in lines]
+    return [_CODE.sub(_escaped, re.sub(r"\[bold\](.*?)\[/\]", r"**\1**", line)) for line in lines]
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -98,9 +99,11 @@ def _formula(translator: Any, node: nodes.math_block) -> None:
 
 def setup(app: Any) -> None:
     """Have every docstring read as plain text, and formulas written as MathML."""
-    app.connect("autodoc-process-docstring", _process)
+    app.connect("autodoc-process-docstring", _process, priority=400)
     app.add_html_math_renderer("mathml", (_inline_formula, None), (_formula, None))
 
 
 def _process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     lines[:] = plain_text(lines)
+    if what in ("data", "attribute", "property"):
+        lines.insert(0, "")  # napoleon takes what stands before a colon in the first line for a type
