@@ -10,6 +10,7 @@ from typing import Any
 import numba
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.ext.napoleon import NumpyDocstring
 
 # Kernels are documented as the Python functions that they are compiled from; notebooks run in processes of their own.
 numba.config.DISABLE_JIT = True
@@ -99,11 +100,11 @@ def _formula(translator: Any, node: nodes.math_block) -> None:
 
 def setup(app: Any) -> None:
     """Have every docstring read as plain text, and formulas written as MathML."""
+    # Of the text below a constant, numpydoc's reader takes what stands before a colon for a type.
+    NumpyDocstring._parse_attribute_docstring = lambda text: text._dedent(text._consume_to_end())
     app.connect("autodoc-process-docstring", _process, priority=400)
     app.add_html_math_renderer("mathml", (_inline_formula, None), (_formula, None))
 
 
 def _process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     lines[:] = plain_text(lines)
-    if what in ("data", "attribute", "property"):
-        lines.insert(0, "")  # napoleon takes what stands before a colon in the first line for a type
