@@ -40,6 +40,10 @@ class Status(IntFlag):
     """Raw pT not positive, or a quantity of the jet that is NaN or infinite."""
     FOREIGN_SAMPLE = 128
     """The model was trained on parametrised simulation and the jet is not from it."""
+    IMPLAUSIBLE = 256
+    """The factor lay outside `coffea_mljec.defaults.FACTORS`: no jet is corrected by so much."""
+    MISSING_BRANCH = 512
+    """The file lacks a branch that the network reads; a warning names it."""
 
     def of(self, jets: Any) -> Any:
         """Return for each jet of a corrected collection whether all of these bits are set, in the collection's shape.

@@ -6,7 +6,7 @@ from coffea_mljec.corrections.correction import Correction
 from coffea_mljec.corrections.factorized import FactorizedJEC
 from coffea_mljec.corrections.mljec import MLJEC
 from coffea_mljec.corrections.nano_regression import NanoRegression
-from coffea_mljec.corrections.network import FastSimulationWarning
+from coffea_mljec.corrections.network import FastSimulationWarning, MissingBranchWarning
 from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.payloads.suitability import MismatchWarning, StandardJetsWarning
 
@@ -16,6 +16,7 @@ __all__ = [
     "FactorizedJEC",
     "FastSimulationWarning",
     "MismatchWarning",
+    "MissingBranchWarning",
     "NanoRegression",
     "Provider",
     "StandardJetsWarning",

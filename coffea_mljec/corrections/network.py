@@ -18,7 +18,7 @@ from coffea_mljec.nano.requirements import required_branches
 from coffea_mljec.payloads.suitability import Made, check_algorithm
 from coffea_mljec.status import STATUS_TYPE, Status, StatusArray, carries, mark
 
-__all__ = ["FastSimulationWarning", "NetworkCorrection"]
+__all__ = ["FastSimulationWarning", "MissingBranchWarning", "NetworkCorrection"]
 
 _UNTREATABLE = (
     Status.OUT_OF_DOMAIN
@@ -32,6 +32,10 @@ _warned: set[str] = set()
 
 class FastSimulationWarning(UserWarning):
     """A model that was trained on parametrised simulation is applied to something else."""
+
+
+class MissingBranchWarning(UserWarning):
+    """A file lacks a branch that a network reads, so that its fallback takes every jet."""
 
 
 class NetworkCorrection(Correction):
@@ -112,10 +116,16 @@ class NetworkCorrection(Correction):
         """exp(log_correction), and whether the jet is one that the network can treat."""
         try:
             flat = self.flat(chunk)
-        except MissingBranchError:
+        except MissingBranchError as error:
             if not self.dispensable:
                 raise
-            return np.ones(len(chunk)), np.full(len(chunk), Status.NO_CONSTITUENTS, STATUS_TYPE)
+            kinds = self.card.feature_set.constituents
+            if any(chunk.layout.table(kind) is None for kind in kinds):
+                why = Status.NO_CONSTITUENTS
+            else:
+                why = Status.MISSING_BRANCH
+                self._warn_of(error)
+            return np.ones(len(chunk)), np.full(len(chunk), why, STATUS_TYPE)
         status = flat.flags.copy()
         self._flag_domain(flat, status)
         if self.card.training.fast_simulation and not chunk.layout.simulation:
@@ -175,6 +185,12 @@ class NetworkCorrection(Correction):
             if limits is not None:
                 values = flat.jet[name]
                 mark(status, ~((values >= limits[0]) & (values <= limits[1])), Status.OUT_OF_DOMAIN)
+
+    def _warn_of(self, error: MissingBranchError) -> None:
+        """Say once which branch keeps the network from running, since the fallback takes every jet."""
+        if str(error) not in _warned:
+            _warned.add(str(error))
+            warnings.warn(f"the fallback takes every jet: {error}", MissingBranchWarning, stacklevel=2)
 
     def _warn_once(self) -> None:
         if self.card.name not in _warned:

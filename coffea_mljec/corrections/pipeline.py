@@ -10,6 +10,7 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
+from coffea_mljec import defaults
 from coffea_mljec.corrections.correction import Correction, Factors
 from coffea_mljec.corrections.extra_levels import ExtraLevels
 from coffea_mljec.corrections.record import corrected_jets_meta, correction_columns
@@ -26,7 +27,7 @@ from coffea_mljec.nano.detection import is_dask
 from coffea_mljec.nano.jagged import with_columns
 from coffea_mljec.nano.requirements import jet_branches
 from coffea_mljec.payloads.suitability import check_unchanged
-from coffea_mljec.status import Status, StatusArray, carries, mark
+from coffea_mljec.status import STATUS_TYPE, Status, StatusArray, carries, mark
 from coffea_mljec.systematics.shifts import Systematics
 
 __all__ = ["Corrected", "Pipeline"]
@@ -167,7 +168,13 @@ class Pipeline:
     def _own(self, chunk: JetChunk) -> Factors:
         """The correction with the levels that follow it."""
         mine = chunk.asked_by(self.correction.asker)
-        return self.levels.multiply(mine, *self.correction.factor(mine))
+        factor, status = self.levels.multiply(mine, *self.correction.factor(mine))
+        low, high = defaults.FACTORS
+        beyond = carries(status, Status.APPLIED) & ~((factor >= low) & (factor <= high))
+        if beyond.any():
+            status[beyond] &= ~STATUS_TYPE(Status.APPLIED)
+            mark(status, beyond, Status.IMPLAUSIBLE)
+        return factor, status
 
     def _own_branches(self, layout: Layout) -> set[Branch]:
         own = set(self.correction.branches(layout))

@@ -19,6 +19,8 @@ __all__ = ["ModelFolder", "bundled", "open_folder", "open_model", "write_folder"
 
 _BUNDLED = Path(__file__).parent / "bundled"
 _GRAPH, _CARD = "model.onnx", "card.json"
+_LARGEST = {_GRAPH: 1 << 30, _CARD: 1 << 20}
+"""Bytes that are read at all: a protocol buffer holds 2 GB at most, and workers hold the graph twice."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ def open_folder(path: str | os.PathLike[str]) -> ModelFolder:
             raise ModelError(
                 f"{file} is a link that leads outside the model folder, which is refused: copy the file itself."
             )
+        if (size := file.stat().st_size) > _LARGEST[name]:
+            raise ModelError(f"{file} has {size:,} bytes; a model's has {_LARGEST[name]:,} at most: is it a model?")
         try:
             files[name] = file.read_bytes()
         except OSError as error:

@@ -74,6 +74,9 @@ class Checkpoints:
             If there are checkpoints and `resume` was not asked for, or they are of another configuration, or damaged.
         """
         described, done = self.folder / _CONFIGURATION, self.folder / _DONE
+        for path in (described, done):
+            if path.exists() and not path.is_file():
+                raise InputError(f"{path} is no plain file: delete the folder to start again.")
         if not done.is_file():
             self._write_configuration(configuration)
             return Progress()
@@ -124,7 +127,7 @@ class Checkpoints:
 def _read_configuration(path: Path) -> dict[str, str]:
     try:
         return {str(key): str(value) for key, value in json.loads(path.read_text(encoding="utf-8")).items()}
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise InputError(f"{path} cannot be read ({error}); delete the folder to start again.") from None
 
 

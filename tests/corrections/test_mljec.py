@@ -184,6 +184,28 @@ def test_fallback_takes_a_file_without_constituents(model: Path, real_data: Path
     assert set(corrector.required_branches(events)) == set(standard.required_branches(events))
 
 
+def test_a_missing_branch_is_said_and_is_no_lack_of_constituents(standard: mljec.FactorizedJEC, events: Any) -> None:
+    vertices = events.SV
+    events["SV"] = vertices[[name for name in vertices.fields if name != "ntracks"]]
+    with pytest.warns(mljec.MissingBranchWarning, match=r"the fallback takes every jet: .*SV_ntracks"):
+        jets = mljec.MLJEC("pfn-r-lite", fallback=standard)(events)
+    kept = flat(jets, "mljec_status") & ~np.uint16(Status.FALLBACK)
+    np.testing.assert_array_equal(kept, Status.MISSING_BRANCH)
+    np.testing.assert_array_equal(flat(jets, "pt"), flat(standard(events), "pt"))
+
+
+@pytest.mark.parametrize("offset", [-200.0, 100.0])
+def test_a_factor_beyond_reason_is_never_applied(
+    tmp_path: Path, standard: mljec.FactorizedJEC, events: Any, offset: float
+) -> None:
+    folder = toy.write(tmp_path / "toy", offset=offset)
+    jets = mljec.MLJEC(folder)(events)
+    np.testing.assert_array_equal(flat(jets, "mljec_status"), Status.IMPLAUSIBLE)
+    np.testing.assert_array_equal(flat(jets, "pt"), flat(events.Jet, "pt"))
+    rescued = mljec.MLJEC(folder, fallback=standard)(events)
+    np.testing.assert_array_equal(flat(rescued, "pt"), flat(standard(events), "pt"))
+
+
 def test_file_without_constituents_is_an_error_that_says_what_works(
     model: Path, real_data: Path, open_nano: Any
 ) -> None:

@@ -73,20 +73,10 @@ def _checkpoint(*mutations: Mutation) -> Case:
 
 KNOWN: dict[str, Known] = {
     # Wrong numbers without a word.
-    "an output beyond bounds": Known(
-        "a network's factor is asked to be finite, not to be between 0.05 and 20",
-        _model(["graph", "bias -200"]),
-        r"silent \| (models|events) \| .*:: .*jet \d+: pt \S+, factor \S+, ",
-    ),
     "rows that depend on the batch": Known(
         "independence of rows is not probed, shapes of the output are not asked for",
         _model(["graph", "batch mean"]),
         r"silent \| models \| .*among three",
-    ),
-    "an output of another shape": Known(
-        "numpy refuses what is neither one number nor one a jet",
-        _model(["graph", "twice"]),
-        r"foreign \| models \| .*could not broadcast",
     ),
     "vertices cut, sorted or linked elsewhere": Known(
         "vertices and their links are believed",
@@ -112,11 +102,6 @@ KNOWN: dict[str, Known] = {
         "sums run in the order of the file",
         _events(["permute_links", "JetPFCands", 1]),
         r"silent \| events \| .*(permute_links|shuffled|sorted)",
-    ),
-    "a missing branch is called no constituents": Known(
-        "one missing branch switches the network off for all jets",
-        _events(["drop_column", "SV", "ntracks"], corrector="pfn+standard"),
-        r"silent \| events \| .*said to have no constituents",
     ),
     "payloads without bounds": Known(
         "scale factors and uncertainties of 1e38 are valid",
@@ -164,30 +149,10 @@ KNOWN: dict[str, Known] = {
         _events(["u_events", "record"]),
         r"foreign \| events \| .*no field named '_meta'",
     ),
-    "one jet an event": Known(
-        "ak.firsts gives jets without their list",
-        _events(["u_firsts", "Jet"]),
-        r"foreign \| events \| .*AxisError",
-    ),
     "types that numba does not take": Known(
         "float16, complex, dates and booleans reach the kernels",
         _events(["cast", "PFCands", "pdgId", "float16"]),
         r"foreign \| events \| .*(NotImplementedError: float16|TypingError|NumbaNotImplemented)",
-    ),
-    "what onnxruntime says at run time": Known(
-        "only the making of a session is guarded",
-        _model(["graph", "runtime error"]),
-        r"foreign \| models \| .*(ONNXRuntimeError|InvalidArgument|RuntimeException)",
-    ),
-    "names that are no text": Known(
-        "names of a graph's inputs are read as they come",
-        _model(["graph", "bad name"]),
-        r"foreign \| models \| .*UnicodeDecodeError",
-    ),
-    "a model of forty gigabytes": Known(
-        "sizes are not asked for before reading",
-        _model(["place", "model.onnx", "sparse"]),
-        r"foreign \| models \| .*MemoryError",
     ),
     "paths without a name": Known(
         "the friend file's name is made from what has none, or is too long",
@@ -203,16 +168,6 @@ KNOWN: dict[str, Known] = {
         "the number of workers has no upper bound",
         _command("apply", ["option", "--workers", "DIGITS"]),
         r"foreign \| commands \| .*(OverflowError|TooManyProcesses)",
-    ),
-    "a full disk": Known(
-        "an OSError of writing passes",
-        _command("validate", ["around", "small files"]),
-        r"foreign \| commands \| .*OSError: \[Errno 27\]",
-    ),
-    "a pipe for a checkpoint": Known(
-        "what is no file is opened and waited for",
-        _checkpoint(["place", "configuration.json", "pipe"]),
-        r"hang \| checkpoints \| ",
     ),
     "damaged checkpoints": Known(
         "MemoryError, RecursionError and zlib's error pass",

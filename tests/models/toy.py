@@ -50,7 +50,7 @@ def _tensor(name: str, values: Any) -> Any:
     return numpy_helper.from_array(np.asarray(values), name)
 
 
-def graph(nan_above: float | None = None) -> bytes:
+def graph(nan_above: float | None = None, offset: float = 0.1) -> bytes:
     """The serialised graph; with `nan_above`, the output is NaN for jets above that raw pT."""
     nodes = [*_pooled("charged"), *_pooled("neutral")]
     nodes += [
@@ -69,7 +69,7 @@ def graph(nan_above: float | None = None) -> bytes:
         _tensor("axis0", np.int64(0)),
         _tensor("slope_charged", np.float32(0.02)),
         _tensor("slope_neutral", np.float32(-0.5)),
-        _tensor("offset", np.float32(0.1)),
+        _tensor("offset", np.float32(offset)),
         _tensor("nan", np.float32(np.nan)),
         _tensor("limit", np.float32(np.inf if nan_above is None else nan_above)),
     ]
@@ -125,9 +125,9 @@ def card(**changes: Any) -> dict[str, Any]:
     return fields | changes
 
 
-def write(folder: Path, nan_above: float | None = None, **changes: Any) -> Path:
+def write(folder: Path, nan_above: float | None = None, offset: float = 0.1, **changes: Any) -> Path:
     """Write the toy's model folder and return its path."""
     from coffea_mljec.models import write_folder
 
-    write_folder(folder, graph(nan_above), card(**changes))
+    write_folder(folder, graph(nan_above, offset), card(**changes))
     return folder

@@ -53,11 +53,26 @@ class OnnxSession:
 
     def __init__(self, model: ModelFolder) -> None:
         self.session = _session(model.graph, model.card.name)
-        _check(self.session, model.card)
+        try:
+            _check(self.session, model.card)
+        except UnicodeDecodeError:
+            raise ModelError(f"the graph of model {model.card.name!r} has names that are no text (UTF-8).") from None
+        self._name = model.card.name
         self._outputs = [model.card.output]
 
     def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Outputs:
-        values: list[npt.NDArray[np.float32]] = self.session.run(self._outputs, dict(inputs))
+        n_jets = len(inputs[node_names.features("jet")])
+        try:
+            values: list[npt.NDArray[np.float32]] = self.session.run(self._outputs, dict(inputs))
+        except Exception as error:  # onnxruntime's exceptions have no common public base
+            raise ModelError(f"the graph of model {self._name!r} cannot be run on {n_jets} jets: {error}") from None
+        for name, value in zip(self._outputs, values, strict=True):
+            if not isinstance(value, np.ndarray) or value.shape != (n_jets,) or value.dtype != np.float32:
+                got = f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
+                raise ModelError(
+                    f"output {name!r} of model {self._name!r} must be one float32 a jet, shape ({n_jets},); got {got}. "
+                    "Export it with one value for each jet."
+                )
         return dict(zip(self._outputs, values, strict=True))
 
 
