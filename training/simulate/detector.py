@@ -30,7 +30,7 @@ class Detector(NamedTuple):
     track_min_pt: float = 0.12  # below, nothing is reconstructed
     # Adjusted upwards from the card's 0.70, 0.60, 0.95, 0.85, which count nuclear interactions whose products particle
     # flow recovers: jets had 57 % of their energy in charged hadrons, CMS 65 %, still 60 % with 0.90, 0.78, 0.98, 0.93,
-    # and 59.5 % within |eta| 1.3 with 0.955 and 0.99 once photons lost nothing at the HCAL's crack.
+    # and 59.9 % at |eta| below 1.3 with 0.955 and 0.99, as photons lose nothing at the HCAL's crack.
     eff_soft_central: float = 0.97
     eff_soft_forward: float = 0.84
     eff_hard_central: float = 0.994
