@@ -199,8 +199,13 @@ def _modules(package: ModuleType) -> Iterator[ModuleType]:
         yield package
         return
     for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        if not found.name.endswith("__main__") and not found.ispkg:
+        if found.name.endswith("__main__") or found.ispkg:
+            continue
+        try:
             yield importlib.import_module(found.name)
+        except ModuleNotFoundError as error:
+            if error.name != "triton":  # comes with torch for GPUs only; its kernels are left out
+                raise
 
 
 def _rooms_of(package: str) -> list[str]:
