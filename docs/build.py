@@ -22,7 +22,12 @@ SOURCE = ROOT / "build" / "docs-source"
 BESIDE = ("examples", "training/configs")
 #: Reports and pages of the repository that become pages here: where they are -> where they go.
 REPORTS = {"training/reports": "reports", "tests/benchmarks": "reports/benchmarks"}
-PROJECT = ("ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md")
+PROJECT = {
+    "ARCHITECTURE.md": "ARCHITECTURE.md",
+    "CHANGELOG.md": "CHANGELOG.md",
+    "CONTRIBUTING.md": "CONTRIBUTING.md",
+    "tests/README.md": "tests.md",
+}
 #: What changes in the links of pages, and of those of the repository's root.
 LINKS = (
     ("../../training/reports/", "../reports/"),
@@ -30,7 +35,7 @@ LINKS = (
     ("../training/reports/", "reports/"),
     ("../../ARCHITECTURE.md", "../project/ARCHITECTURE.md"),
 )
-ROOT_LINKS = (("(docs/", "(../"),)
+ROOT_LINKS = (("(docs/", "(../"), ("(tests/README.md", "(tests.md"))
 
 
 def gather() -> None:
@@ -49,8 +54,8 @@ def gather() -> None:
     for page in pages.rglob("*.md"):
         relink(page, LINKS)
     (pages / "project").mkdir()
-    for name in PROJECT:
-        relink(Path(shutil.copy(ROOT / name, pages / "project")), ROOT_LINKS)
+    for path, name in PROJECT.items():
+        relink(Path(shutil.copy(ROOT / path, pages / "project" / name)), ROOT_LINKS)
 
 
 def relink(page: Path, links: Sequence[tuple[str, str]]) -> None:
