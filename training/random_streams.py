@@ -1,8 +1,8 @@
-"""The random numbers of a training by name: what is drawn from which stream of a recipe's seed.
+"""Random numbers by name: what is drawn from which stream of the seed of a training or of a simulated sample.
 
-Every draw has a generator of its own, spawned by `numpy.random.SeedSequence` from the seed, the number of the pass or
-epoch where there is one, and the stream. So a resumed training draws what an uninterrupted one draws, and one setting
-changes no other draw. The integers are part of every training's result: a new stream gets a new integer.
+Every draw has a generator of its own, spawned by `numpy.random.SeedSequence` from the seed, the stream, and the number
+of the pass, epoch or batch where there is one. So a resumed training draws what an uninterrupted one draws, and one
+setting changes no other draw. The integers are part of every result: a new stream gets a new integer.
 """
 
 from __future__ import annotations
@@ -11,7 +11,17 @@ from enum import IntEnum
 
 import numpy as np
 
-__all__ = ["PassStream", "RunStream", "acceptance_generator", "pass_seed", "run_generator", "search_seed"]
+__all__ = [
+    "PassStream",
+    "RunStream",
+    "SimulationStream",
+    "acceptance_generator",
+    "pass_seed",
+    "pythia_seed",
+    "run_generator",
+    "search_seed",
+    "simulation_generator",
+]
 
 
 class RunStream(IntEnum):
@@ -37,6 +47,25 @@ class PassStream(IntEnum):
     """Angles and sides by which the jets of an epoch are turned and mirrored."""
 
 
+class SimulationStream(IntEnum):
+    """What is drawn in a simulated sample: anew in every batch, or once for its pileup."""
+
+    HARD_SCATTERS = 1
+    """Pythia's hard scatters of a batch."""
+
+    STRANGE_DECAYS = 2
+    """Decays of K_S and Lambda of a batch."""
+
+    MINIMUM_BIAS = 3
+    """Pythia's minimum-bias interactions."""
+
+    MINIMUM_BIAS_DECAYS = 4
+    """Decays of K_S and Lambda of minimum-bias interactions."""
+
+    DETECTOR = 5
+    """Passes, pileup, vertices and the detector's response of a batch."""
+
+
 def run_generator(seed: int, stream: RunStream) -> np.random.Generator:
     """Return the generator of a stream that is drawn once."""
     return np.random.default_rng((seed, stream))
@@ -59,3 +88,14 @@ def acceptance_generator(seed: int, number: int) -> np.random.Generator:
 def search_seed(seed: int, trials: int) -> int:
     """Return the seed of a search that has so many trials: a continued one must not draw what it drew before."""
     return seed + trials
+
+
+def simulation_generator(seed: int, stream: SimulationStream, *batch: int) -> np.random.Generator:
+    """Return the generator of a stream of a simulated sample, of one batch where it is drawn by batch."""
+    return np.random.default_rng((seed, stream, *batch))
+
+
+def pythia_seed(seed: int, stream: SimulationStream, *batch: int) -> int:
+    """Return the seed of a stream that Pythia draws from, in 1 to 900,000,000, which it can take."""
+    state = int(np.random.SeedSequence((seed, stream, *batch)).generate_state(1, np.uint64)[0])
+    return 1 + state % 900_000_000

@@ -75,7 +75,8 @@ def progress(
     if note:
         columns.append(_Note(note))
     where = Console(stderr=True, highlight=False) if console is None else console
-    with Progress(*columns, console=where, transient=transient, disable=not shown) as bar:
+    # The time that is left is told from the last five minutes: steps may take minutes each.
+    with Progress(*columns, console=where, transient=transient, disable=not shown, speed_estimate_period=300.0) as bar:
         yield Bar(bar, bar.add_task(description, total=total, **fields))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
@@ -20,7 +20,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def in_order(function: Callable[[Item], Result], items: Sequence[Item], workers: int = 1) -> Iterator[Result]:
+def in_order(function: Callable[[Item], Result], items: Sequence[Item], workers: int = 1) -> Generator[Result]:
     """Yield ``function(item)`` of every item, in their order.
 
     Twice as many items as processes are under way at most: a slow consumer finds few results in memory, and little is
@@ -80,6 +80,6 @@ def cause_of(error: BaseException) -> str:
 def _killed(items: Sequence[Any], workers: int, error: BaseException) -> str:
     under_way = ", ".join(map(str, items[:workers]))
     return (
-        f"a process died while {under_way} were under way ({cause_of(error)}). It ran out of "
-        "memory (give fewer --workers) or crashed while reading a file. With a cache, what was finished is kept"
+        f"a process died while {under_way} were under way ({cause_of(error)}). It ran out of memory (give fewer "
+        "--workers) or crashed. What was finished stays in the cache or production, if there is one"
     )

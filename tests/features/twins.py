@@ -1,4 +1,4 @@
-"""Slow, plain twins of the features: one jet at a time, from the formulas of DESIGN section 4, in double precision."""
+"""Slow, plain twins of the features, one jet at a time in double precision: formulas of docs/explanation/physics.md."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from coffea_mljec.errors import InputError
+from coffea_mljec.support.digest import file_digest
 
 __all__ = ["command"]
 
@@ -40,7 +41,7 @@ def command(
 ) -> None:
     """Simulate events: Pythia 8, pileup, a CMS-like detector, jets; written as shards in the PFNano layout."""
     from training.simulate.plan import MIX, Plan
-    from training.simulate.production import correction_files, file_digest, produce
+    from training.simulate.production import correction_files, produce
 
     low, high = _pt_range(pt_hat)
     settings: dict[str, Any] = {

@@ -95,7 +95,7 @@ def files_of(inputs: Sequence[Path]) -> list[Path]:
 
 def _inside(folder: Path) -> list[Path]:
     """Return the files of a production, or the ROOT files of any other folder."""
-    from training.simulate.production import read_manifest
+    from training.simulate.manifest import read_manifest
 
     manifest = read_manifest(folder)
     if manifest is None:

@@ -19,6 +19,7 @@ from training.learning.losses import LOSSES
 from training.learning.sampling import SamplingSettings
 from training.networks.architecture import ARCHITECTURES, AnyArchitecture
 from training.networks.standardisation import Transform
+from training.refusals import refused
 from training.trees.settings import Trees
 
 __all__ = ["AnyRecipe", "BaseRecipe", "Learning", "Recipe", "TreesRecipe", "parse_recipe", "read_recipe"]
@@ -296,5 +297,4 @@ def read_recipe(path: Path, **changes: Any) -> AnyRecipe:
     try:
         return parse_recipe(content | changes)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, item['loc'])) or 'recipe'}: {item['msg']}" for item in error.errors()]
-        raise InputError(f"{path}: impossible settings: " + "; ".join(lines)) from None
+        raise InputError(f"{path}: impossible settings: {refused(error, 'recipe')}") from None

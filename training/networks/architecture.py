@@ -1,4 +1,4 @@
-"""The shapes of the networks: the four of the reference thesis (sections 6.3.2, 6.3.3; DESIGN section 5), and ours."""
+"""The shapes of the networks: the four of the reference thesis (sections 6.3.2, 6.3.3), and ours."""
 
 from __future__ import annotations
 

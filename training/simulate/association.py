@@ -26,6 +26,72 @@ __all__ = ["associate"]
 
 
 @njit()
+def _find_vertices(
+    rng: np.random.Generator,
+    tracks: NDArray[np.float64],
+    interaction: NDArray[np.int32],
+    z: NDArray[np.float64],
+    detector: Detector,
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which interactions of an event are found as vertices, and which of them are good ones.
+
+    A vertex is found more often the more tracks it has; near the primary one they are one. ``z`` (cm) is relative to
+    the primary vertex, the first of them.
+    """
+    support = np.zeros(len(z))
+    for i in range(len(tracks)):
+        if tracks[i, 0] > 0.3:
+            support[interaction[i]] += 1.0
+    found = np.zeros(len(z), np.bool_)
+    found[0] = True
+    good = np.ones(len(z), np.bool_)
+    for k in range(1, len(z)):
+        chance = detector.vertex_efficiency * (1.0 - math.exp(-support[k] / 2.0))
+        found[k] = rng.random() < chance and abs(z[k]) > detector.vertex_merge
+        if found[k]:
+            # Good: more than four degrees of freedom, so a handful of tracks; of larger vertices CHS removes all.
+            good[k] = rng.random() < 1.0 - math.exp(-((support[k] / 4.0) ** 2))
+    return found, good
+
+
+@njit()
+def _draw_quality(
+    rng: np.random.Generator,
+    primary: bool,
+    pt: float,
+    d0: float,
+    d0_error: float,
+    distance: float,
+    dz_error: float,
+    detector: Detector,
+) -> int:
+    """Draw the quality of a track whose nearest vertex, the primary one or not, is ``distance`` cm away in z."""
+    pull_xy, pull_z = d0 / d0_error, distance / dz_error
+    # The adaptive fit: half a weight at a chi2 of about 5 (2.5^2 less the track's own pull), none at 4^2.
+    chi2 = pull_xy**2 + (pull_z / detector.vertex_pull) ** 2
+    unused = detector.vertex_unused_pileup
+    if primary:
+        unused = detector.vertex_unused_soft if pt < 0.5 else detector.vertex_unused
+    if chi2 < 16.0 and rng.random() > unused:
+        return 7 if chi2 < 5.0 else 6
+    if distance < 0.1 and pull_z < 5.0 and dz_error < 0.05:
+        return 5
+    if primary and distance < 0.1 and d0 < 0.1 and pt > 2.0:
+        return 4
+    return 0 if d0 < 0.01 and pull_xy < 2.0 else 1
+
+
+@njit()
+def _from_pv(quality: int, primary: bool, good: bool) -> int:
+    """Return ``fromPV`` of a track whose nearest vertex is the primary one or not, and good or not."""
+    if primary and quality == 7:
+        return 3
+    if primary and quality != 0:
+        return 2
+    return 1 if quality < 6 or not good else 0
+
+
+@njit()
 def associate(
     rng: np.random.Generator,
     offsets: NDArray[np.int64],
@@ -60,58 +126,27 @@ def associate(
     quality = np.zeros(n, np.int8)
     from_pv = np.zeros(n, np.int8)
     n_events = len(offsets) - 1
-    n_pv = np.ones(n_events, np.int32)
-    n_good = np.ones(n_events, np.int32)
+    n_pv = np.empty(n_events, np.int32)
+    n_good = np.empty(n_events, np.int32)
     for event in range(n_events):
-        n_pile = pileup_offsets[event + 1] - pileup_offsets[event]
-        support = np.zeros(n_pile + 1)
-        for i in range(offsets[event], offsets[event + 1]):
-            if tracks[i, 0] > 0.3:
-                support[interaction[i]] += 1.0
-        # A vertex is found more often the more tracks it has; near the primary one they are one.
-        found = np.zeros(n_pile + 1, np.bool_)
-        found[0] = True
-        good = np.ones(n_pile + 1, np.bool_)
-        z = np.empty(n_pile + 1)
-        z[0] = 0.0
-        for k in range(n_pile):
-            z[k + 1] = pileup_z[pileup_offsets[event] + k] - pv_z[event]
-            chance = detector.vertex_efficiency * (1.0 - math.exp(-support[k + 1] / 2.0))
-            found[k + 1] = rng.random() < chance and abs(z[k + 1]) > detector.vertex_merge
-            if found[k + 1]:
-                # Good: more than four degrees of freedom, so a handful of tracks; of larger vertices CHS removes all.
-                good[k + 1] = rng.random() < 1.0 - math.exp(-((support[k + 1] / 4.0) ** 2))
-                n_pv[event] += 1
-                n_good[event] += good[k + 1]
-        for i in range(offsets[event], offsets[event + 1]):
+        start, stop = offsets[event], offsets[event + 1]
+        pileup = pileup_z[pileup_offsets[event] : pileup_offsets[event + 1]]
+        z = np.zeros(len(pileup) + 1)
+        z[1:] = pileup - pv_z[event]
+        found, good = _find_vertices(rng, tracks[start:stop], interaction[start:stop], z, detector)
+        n_pv[event] = found.sum()
+        n_good[event] = (found & good).sum()
+        for i in range(start, stop):
             if tracks[i, 0] <= 0.0:
                 continue
-            best, distance = 0, abs(tracks[i, _DZ])
-            for k in range(1, n_pile + 1):
-                if found[k] and abs(tracks[i, _DZ] - z[k]) < distance:
-                    best, distance = k, abs(tracks[i, _DZ] - z[k])
-            d0 = abs(tracks[i, _D0])
-            pull_xy, pull_z = d0 / tracks[i, _D0_ERR], distance / tracks[i, _DZ_ERR]
-            # The adaptive fit: half a weight at a chi2 of about 5 (2.5^2 less the track's own pull), none at 4^2.
-            chi2 = pull_xy**2 + (pull_z / detector.vertex_pull) ** 2
-            unused = detector.vertex_unused_pileup
-            if best == 0:
-                unused = detector.vertex_unused_soft if tracks[i, 0] < 0.5 else detector.vertex_unused
-            if chi2 < 16.0 and rng.random() > unused:
-                code = 7 if chi2 < 5.0 else 6
-            elif distance < 0.1 and pull_z < 5.0 and tracks[i, _DZ_ERR] < 0.05:
-                code = 5
-            elif best == 0 and distance < 0.1 and d0 < 0.1 and tracks[i, 0] > 2.0:
-                code = 4
-            elif d0 < 0.01 and pull_xy < 2.0:
-                code = 0
-            else:
-                code = 1
-            quality[i] = code
-            if best == 0 and code == 7:
-                from_pv[i] = 3
-            elif best == 0 and code != 0:
-                from_pv[i] = 2
-            elif code < 6 or not good[best]:
-                from_pv[i] = 1
+            dz = tracks[i, _DZ]
+            best, distance = 0, abs(dz)
+            for k in range(1, len(z)):
+                if found[k] and abs(dz - z[k]) < distance:
+                    best, distance = k, abs(dz - z[k])
+            quality[i] = _draw_quality(
+                rng, best == 0, tracks[i, 0], abs(tracks[i, _D0]), tracks[i, _D0_ERR], distance, tracks[i, _DZ_ERR],
+                detector,
+            )  # fmt: skip
+            from_pv[i] = _from_pv(quality[i], best == 0, good[best])
     return quality, from_pv, n_pv, n_good

@@ -1,4 +1,4 @@
-"""What each particle leaves in the calorimeters, fluctuations included; cells are filled in `particleflow`.
+"""What each particle leaves in the calorimeters, fluctuations included; `particleflow` fills the cells.
 
 Hadrons respond non-linearly: of a shower of energy E a fraction 1 - E^(k-1) is electromagnetic, and the rest is seen
 with h/e < 1 (Gabriel, Groom, Job, Mokhov, Stevenson, NIM A 338 (1994) 336). Half of them start to shower in the ECAL.
@@ -16,7 +16,7 @@ from coffea_mljec.numerics.jit import njit
 from training.simulate.decay import ELECTRON, MUON, PHOTON
 from training.simulate.detector import Detector
 
-__all__ = ["deposit", "hadron_response", "hadron_sigma"]
+__all__ = ["calibrate", "deposit", "hadron_response", "hadron_sigma"]
 
 
 @njit()
@@ -25,6 +25,25 @@ def hadron_response(energy: float, detector: Detector) -> float:
     electromagnetic = 1.0 - max(energy, 1.0) ** (detector.hadron_power - 1.0)
     seen = electromagnetic + (1.0 - electromagnetic) * detector.hadron_h_over_e
     return detector.hadron_norm * seen
+
+
+@njit()
+def calibrate(visible: float, detector: Detector) -> float:
+    """Return the hadron energy that on average leaves ``visible`` GeV: the inverse of `hadron_response`.
+
+    ``calibration_completeness`` below 1 leaves a part of the non-linearity in, as a calibration derived at one energy
+    would.
+    """
+    if visible <= 0.0:
+        return 0.0
+    reference = hadron_response(detector.calibration_reference, detector)
+    energy = visible / reference
+    for _ in range(4):
+        response = hadron_response(energy, detector)
+        energy = visible / (
+            response**detector.calibration_completeness * reference ** (1.0 - detector.calibration_completeness)
+        )
+    return energy
 
 
 @njit()

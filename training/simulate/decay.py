@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,82 @@ def _two_body(
     return at, math.asinh(az / at), math.atan2(ay, ax), bt, math.asinh(bz / bt), math.atan2(by, bx)
 
 
+class _Particles(NamedTuple):
+    """Rows to be filled: pt, eta, phi, mass, vertex; kind, charge and group as in ``PARTICLE_COLUMNS``."""
+
+    values: NDArray[np.float64]
+    kind: NDArray[np.int8]
+    charge: NDArray[np.int8]
+    group: NDArray[np.int32]
+
+
+@njit(inline="always")
+def _write(
+    out: _Particles,
+    at: int,
+    momentum: tuple[float, float, float, float],
+    vertex: tuple[float, float, float],
+    kind: int,
+    charge: int,
+    group: int,
+) -> int:
+    """Fill row ``at`` by pt, eta, phi, mass and the vertex in cm; return the next one."""
+    out.values[at] = (*momentum, *vertex)
+    out.kind[at] = kind
+    out.charge[at] = charge
+    out.group[at] = group
+    return at + 1
+
+
+@njit()
+def _masses(strange: int, to_charged: bool) -> tuple[float, float]:
+    """Masses in GeV of the products of K_S (310) and Lambda (3122): pions, or a nucleon and a pion."""
+    if strange == 310:
+        return (0.1396, 0.1396) if to_charged else (0.1350, 0.1350)
+    return (0.9383, 0.1396) if to_charged else (0.9396, 0.1350)
+
+
+@njit()
+def _write_products(
+    rng: np.random.Generator,
+    pdg: int,
+    values: NDArray[np.float64],
+    length: float,
+    choice: float,
+    cosine: float,
+    azimuth: float,
+    group: int,
+    out: _Particles,
+    at: int,
+) -> int:
+    """Write what K_S or Lambda becomes after ``length`` cm from row ``at`` on; return the next row.
+
+    ``choice`` in 0 to 1 chooses the products, ``cosine`` and ``azimuth`` their direction at rest. Neutral pions
+    decay at once.
+    """
+    pt, eta, phi, mass = values[0], values[1], values[2], values[3]
+    ux, uy, uz = math.cos(phi) / math.cosh(eta), math.sin(phi) / math.cosh(eta), math.tanh(eta)
+    vertex = (values[4] + length * ux, values[5] + length * uy, values[6] + length * uz)
+    strange = abs(pdg)
+    to_charged = choice < (0.692 if strange == 310 else 0.641)
+    m1, m2 = _masses(strange, to_charged)
+    t1, h1, f1, t2, h2, f2 = _two_body(pt, eta, phi, mass, m1, m2, cosine, azimuth)
+    sign = 1 if pdg > 0 else -1
+    for product in range(2):
+        momentum = (t1, h1, f1, m1) if product == 0 else (t2, h2, f2, m2)
+        if to_charged:
+            at = _write(out, at, momentum, vertex, CHARGED_HADRON, sign if product == 0 else -sign, group)
+        elif strange == 3122 and product == 0:
+            at = _write(out, at, momentum, vertex, NEUTRAL_HADRON, 0, -1)
+        else:
+            t, h, f, m = momentum
+            c, w = 2.0 * rng.random() - 1.0, 2.0 * math.pi * rng.random()
+            ta, ha, fa, tb, hb, fb = _two_body(t, h, f, m, 0.0, 0.0, c, w)
+            at = _write(out, at, (ta, ha, fa, 0.0), vertex, PHOTON, 0, -1)
+            at = _write(out, at, (tb, hb, fb, 0.0), vertex, PHOTON, 0, -1)
+    return at
+
+
 @njit()
 def _decay(
     rng: np.random.Generator,
@@ -74,63 +150,30 @@ def _decay(
     reach: float,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int8], NDArray[np.int8], NDArray[np.int32]]:
     """Replace K_S and Lambda that decay within ``reach`` (cm, spherical) by their products; see `decay_strange`."""
-    n = len(pdg)
-    room = n
-    for i in range(n):
+    most = len(pdg)
+    for i in range(len(pdg)):
         if abs(pdg[i]) == 310 or abs(pdg[i]) == 3122:
-            room += 4
-    out = np.empty((room, 7))
-    out_kind = np.empty(room, np.int8)
-    out_charge = np.empty(room, np.int8)
-    out_group = np.empty(room, np.int32)
+            most += 4
+    out = _Particles(np.empty((most, 7)), np.empty(most, np.int8), np.empty(most, np.int8), np.empty(most, np.int32))
     out_offsets = np.zeros(len(offsets), np.int64)
     at = 0
     for event in range(len(offsets) - 1):
         extra = 1_000_000  # V0 groups lie beyond all rows of the record
         for i in range(offsets[event], offsets[event + 1]):
-            a = abs(pdg[i])
-            pt, eta, phi, mass = values[i, 0], values[i, 1], values[i, 2], values[i, 3]
-            if a == 310 or a == 3122:
-                p = pt * math.cosh(eta)
-                length = rng.standard_exponential() * (2.684 if a == 310 else 7.89) * p / mass
+            strange = abs(pdg[i])
+            if strange == 310 or strange == 3122:
+                p = values[i, 0] * math.cosh(values[i, 1])
+                length = rng.standard_exponential() * (2.684 if strange == 310 else 7.89) * p / values[i, 3]
                 choice, cosine, azimuth = rng.random(), 2.0 * rng.random() - 1.0, 2.0 * math.pi * rng.random()
                 if length < reach:
-                    ux, uy, uz = math.cos(phi) / math.cosh(eta), math.sin(phi) / math.cosh(eta), math.tanh(eta)
-                    x, y, z = values[i, 4] + length * ux, values[i, 5] + length * uy, values[i, 6] + length * uz
-                    to_charged = choice < (0.692 if a == 310 else 0.641)
-                    if a == 310:
-                        m1 = 0.1396 if to_charged else 0.1350
-                        m2 = m1
-                    else:
-                        m1, m2 = (0.9383, 0.1396) if to_charged else (0.9396, 0.1350)
-                    t1, h1, f1, t2, h2, f2 = _two_body(pt, eta, phi, mass, m1, m2, cosine, azimuth)
-                    for product in range(2):
-                        t, h, f, m = (t1, h1, f1, m1) if product == 0 else (t2, h2, f2, m2)
-                        if to_charged or (a == 3122 and product == 0):
-                            out[at] = (t, h, f, m, x, y, z)
-                            if to_charged:
-                                out_kind[at] = CHARGED_HADRON
-                                out_charge[at] = (1 if product == 0 else -1) * (1 if pdg[i] > 0 else -1)
-                                out_group[at] = extra
-                            else:
-                                out_kind[at], out_charge[at], out_group[at] = NEUTRAL_HADRON, 0, -1
-                            at += 1
-                        else:
-                            c, w = 2.0 * rng.random() - 1.0, 2.0 * math.pi * rng.random()
-                            ta, ha, fa, tb, hb, fb = _two_body(t, h, f, m, 0.0, 0.0, c, w)
-                            out[at] = (ta, ha, fa, 0.0, x, y, z)
-                            out[at + 1] = (tb, hb, fb, 0.0, x, y, z)
-                            out_kind[at : at + 2] = PHOTON
-                            out_charge[at : at + 2] = 0
-                            out_group[at : at + 2] = -1
-                            at += 2
+                    at = _write_products(rng, pdg[i], values[i], length, choice, cosine, azimuth, extra, out, at)
                     extra += 1
                     continue
-            out[at] = values[i]
-            out_kind[at], out_charge[at], out_group[at] = kind[i], charge[i], group[i]
+            out.values[at] = values[i]
+            out.kind[at], out.charge[at], out.group[at] = kind[i], charge[i], group[i]
             at += 1
         out_offsets[event + 1] = at
-    return out_offsets, out[:at], out_kind[:at], out_charge[:at], out_group[:at]
+    return out_offsets, out.values[:at], out.kind[:at], out.charge[:at], out.group[:at]
 
 
 def decay_strange(

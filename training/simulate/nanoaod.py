@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import awkward as ak
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.payloads import Payload
+from coffea_mljec.support.atomic import whole_file
 from training.simulate.batch import Jagged, offsets_of
 from training.simulate.branches import TABLES, Branch
 from training.simulate.tables import EventTables
@@ -111,7 +111,6 @@ def write(path: str | os.PathLike[str], events: EventTables, compression: str = 
 
     if compression not in COMPRESSIONS:
         raise InputError(f"unknown compression {compression!r}: choose one of {', '.join(COMPRESSIONS)}")
-    target = Path(path)
     data: dict[str, Any] = {}
     kinds: dict[str, Any] = {}
     titles: dict[str, str] = {}
@@ -132,20 +131,18 @@ def write(path: str | os.PathLike[str], events: EventTables, compression: str = 
             kinds[name] = ak.types.ListType(ak.types.NumpyType(np.dtype(branch.kind).name))
             titles[name] = branch.title
     algorithm = {"zstd": uproot.ZSTD, "lzma": uproot.LZMA}[compression]
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        with uproot.recreate(temporary, compression=algorithm(COMPRESSIONS[compression])) as file:
+        with (
+            whole_file(path) as temporary,
+            uproot.recreate(temporary, compression=algorithm(COMPRESSIONS[compression])) as file,
+        ):
             tree = file.mktree(
                 "Events", kinds, title="Events", counter_name=lambda branch: "n" + branch.split("_", 1)[0]
             )
             _set_titles(tree, titles)
             tree.extend(data)
-        temporary.replace(target)
     except OSError as error:
-        raise InputError(f"{target} could not be written: {error}; free some space or choose another folder") from None
-    finally:
-        if temporary.exists():
-            temporary.unlink()
+        raise InputError(f"{path} could not be written: {error}; free some space or choose another folder") from None
 
 
 def _column(columns: Mapping[str, NDArray[np.generic]], name: str, table: str) -> NDArray[np.generic]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.simulate.batch import Jagged
-from training.simulate.generator import HardEvents
+from training.simulate.record import HardEvents
 
 __all__ = ["repeat"]
 

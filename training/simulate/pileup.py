@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.numerics.jit import njit
+from coffea_mljec.support.atomic import write_arrays
 from training.simulate.batch import Jagged, offsets_of
 from training.simulate.decay import PARTICLE_COLUMNS
 from training.simulate.generator import generate_minimum_bias
@@ -64,18 +65,14 @@ class PileupPool:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the pool as npz, complete or not at all."""
-        target = Path(path)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.npz")
         columns: dict[str, NDArray[np.generic]] = {
             "column_" + name: column for name, column in self.particles.columns.items()
         }
         columns |= {"offsets": self.particles.offsets, "pthat": self.pthat, "seed": np.array(self.seed)}
         try:
-            np.savez(temporary, **columns)  # type: ignore[arg-type]  # numpy takes the names for its own options
-            temporary.replace(target)
+            write_arrays(path, columns)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise InputError(f"the pileup pool could not be written to {target}: {error}") from None
+            raise InputError(f"the pileup pool could not be written to {path}: {error}") from None
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> PileupPool:

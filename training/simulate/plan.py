@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from coffea_mljec.errors import InputError
+from training.refusals import refused
 from training.simulate.detector import DETECTOR
 from training.simulate.nanoaod import COMPRESSIONS
 from training.simulate.settings import PROCESSES, Settings
@@ -38,6 +39,10 @@ class Shard(BaseModel):
     def name(self) -> str:
         """The file's name."""
         return f"{self.number:05d}_{self.process}.root"
+
+    def __str__(self) -> str:
+        """The file's name, for messages."""
+        return self.name
 
 
 class Plan(BaseModel):
@@ -98,8 +103,7 @@ class Plan(BaseModel):
         try:
             plan = cls.model_validate(values)
         except ValidationError as error:
-            lines = [f"{'.'.join(map(str, item['loc'])) or 'plan'}: {item['msg']}" for item in error.errors()]
-            raise InputError("impossible production: " + "; ".join(lines)) from None
+            raise InputError(f"impossible production: {refused(error, 'plan')}") from None
         for process in plan.shares:
             plan.settings_of(process)
         plan.jet_selection()

@@ -62,6 +62,51 @@ def _alpha(
 
 
 @njit()
+def _region(eta: float) -> int:
+    """0 where the tracker sees, 1 below |eta| 3, 2 beyond."""
+    a = abs(eta)
+    return 0 if a < 2.5 else (1 if a < 3.0 else 2)
+
+
+@njit()
+def _pileup(
+    alpha: NDArray[np.float64], region: NDArray[np.int8], charge: NDArray[np.int32], from_pv: NDArray[np.int32], at: int
+) -> tuple[float, float]:
+    """Return the median of pileup's alpha in region ``at`` of an event and the width below it; no pileup: width 0."""
+    chosen = np.empty(len(alpha))
+    m = 0
+    for i in range(len(alpha)):
+        sample = (charge[i] != 0 and from_pv[i] < 2) if at == 0 else charge[i] == 0
+        if region[i] == at and sample and alpha[i] > _NO_NEIGHBOUR:
+            chosen[m] = alpha[i]
+            m += 1
+    if m == 0:
+        return 0.0, 0.0
+    median = np.median(chosen[:m])
+    below, k = 0.0, 0
+    for j in range(m):
+        if chosen[j] <= median:
+            below += (chosen[j] - median) ** 2
+            k += 1
+    return median, max(math.sqrt(below / k), 0.3)
+
+
+@njit()
+def _neutral_weight(pt: float, alpha: float, median: float, width: float, region: int, n_pv: int) -> float:
+    """Weight of a neutral candidate: the chi2 probability of its alpha, 0 below the cut on its weighted pT."""
+    if width == 0.0:
+        return 1.0
+    distance = (alpha - median) / width
+    if distance <= 0.0:
+        return 0.0
+    weight = math.erf(distance / math.sqrt(2.0))
+    # CMS' cut on the weighted pT of neutrals grows with the number of vertices.
+    base = 0.2 if region == 0 else (0.5 if region == 1 else 1.0)
+    slope = 0.015 if region == 0 else (0.03 if region == 1 else 0.05)
+    return weight if weight > 0.01 and weight * pt > base + slope * n_pv else 0.0
+
+
+@njit()
 def puppi_weights(
     offsets: NDArray[np.int64],
     pt: NDArray[np.float64],
@@ -87,8 +132,10 @@ def puppi_weights(
     every = np.zeros(n, np.bool_)
     central = np.zeros(n, np.bool_)
     forward = np.zeros(n, np.bool_)
+    region = np.empty(n, np.int8)
     for i in range(n):
-        near = abs(eta[i]) < 2.5
+        region[i] = _region(eta[i])
+        near = region[i] == 0
         primary[i] = near and charge[i] != 0 and from_pv[i] >= 2
         every[i] = abs(eta[i]) > 2.0
         central[i] = near and not primary[i]
@@ -97,43 +144,13 @@ def puppi_weights(
         start, stop = offsets[event], offsets[event + 1]
         _alpha(start, stop, pt, eta, phi, primary, alpha, central)
         _alpha(start, stop, pt, eta, phi, every, alpha, forward)
-        for region in range(3):
-            chosen = np.empty(stop - start)
-            m = 0
+        for at in range(3):
+            median, width = _pileup(alpha[start:stop], region[start:stop], charge[start:stop], from_pv[start:stop], at)
             for i in range(start, stop):
-                a = abs(eta[i])
-                inside = a < 2.5 if region == 0 else (2.5 <= a < 3.0 if region == 1 else a >= 3.0)
-                sample = (charge[i] != 0 and from_pv[i] < 2) if region == 0 else charge[i] == 0
-                if inside and sample and alpha[i] > _NO_NEIGHBOUR:
-                    chosen[m] = alpha[i]
-                    m += 1
-            median, width = 0.0, 1.0
-            if m > 0:
-                median = np.median(chosen[:m])
-                below, k = 0.0, 0
-                for j in range(m):
-                    if chosen[j] <= median:
-                        below += (chosen[j] - median) ** 2
-                        k += 1
-                width = max(math.sqrt(below / k), 0.3)
-            for i in range(start, stop):
-                a = abs(eta[i])
-                inside = a < 2.5 if region == 0 else (2.5 <= a < 3.0 if region == 1 else a >= 3.0)
-                if not inside:
+                if region[i] != at:
                     continue
                 if charge[i] != 0:
                     weight[i] = 1.0 if from_pv[i] >= 2 else 0.0
-                    continue
-                if m == 0:
-                    weight[i] = 1.0
-                    continue
-                distance = (alpha[i] - median) / width
-                if distance <= 0.0:
-                    continue
-                w = math.erf(distance / math.sqrt(2.0))
-                # CMS' cut on the weighted pT of neutrals grows with the number of vertices.
-                base = 0.2 if region == 0 else (0.5 if region == 1 else 1.0)
-                slope = 0.015 if region == 0 else (0.03 if region == 1 else 0.05)
-                if w > 0.01 and w * pt[i] > base + slope * n_pv[event]:
-                    weight[i] = w
+                else:
+                    weight[i] = _neutral_weight(pt[i], alpha[i], median, width, at, n_pv[event])
     return weight

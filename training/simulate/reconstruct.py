@@ -14,15 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError
+from training.random_streams import SimulationStream, simulation_generator
 from training.simulate.association import associate
 from training.simulate.batch import CANDIDATE_COLUMNS, EVENT_COLUMNS, SV_COLUMNS, Jagged, RecoBatch, offsets_of, typed
 from training.simulate.calorimeter import deposit
 from training.simulate.detector import DETECTOR, Detector
-from training.simulate.generator import HardEvents, generate_hard
+from training.simulate.generator import generate_hard
 from training.simulate.particleflow import reconstruct_candidates
 from training.simulate.passes import repeat
 from training.simulate.pileup import PileupPool, draw_interactions, draw_means, merge
 from training.simulate.puppi import puppi_weights
+from training.simulate.record import HardEvents
 from training.simulate.settings import PROCESSES, Settings
 from training.simulate.tracker import TRACK_COLUMNS, reconstruct_tracks
 from training.simulate.transport import propagate
@@ -47,7 +49,7 @@ class Simulator:
     pool : PileupPool
         Not of the seed of another sample that must be independent.
     detector : Detector
-        Constants; ``settings.hadron_response_scale`` is applied on top.
+        Constants; ``settings.hadron_response_scale`` multiplies the response to hadrons.
     """
 
     def __init__(self, settings: Settings, pool: PileupPool, detector: Detector = DETECTOR) -> None:
@@ -66,7 +68,7 @@ class Simulator:
         if n_events < 1 or index < 0:
             raise InputError(f"a batch needs n_events >= 1 and index >= 0, got {n_events} and {index}")
         passes = self.settings.passes
-        rng = np.random.default_rng([self.settings.seed, 5, index])
+        rng = simulation_generator(self.settings.seed, SimulationStream.DETECTOR, index)
         hard = repeat(rng, generate_hard(self.settings, math.ceil(n_events / passes), index), passes, n_events)
         events: list[dict[str, NDArray[np.generic]]] = []
         candidates, vertices = [], []

@@ -7,6 +7,7 @@ from typing import Annotated, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from coffea_mljec.errors import InputError
+from training.refusals import refused
 
 __all__ = ["FORWARD_CODE", "PROCESSES", "SHOWERS", "Process", "Settings"]
 
@@ -157,5 +158,4 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            lines = [f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']}" for item in error.errors()]
-            raise InputError("impossible simulation settings: " + "; ".join(lines)) from None
+            raise InputError(f"impossible simulation settings: {refused(error, 'settings')}") from None

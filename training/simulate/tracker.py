@@ -172,6 +172,38 @@ def _draw_chi2(rng: np.random.Generator, pt: float) -> float:
 
 
 @njit()
+def _chance(pt: float, eta: float, kind: int, r: float, z: float, near: int, detector: Detector) -> float:
+    """Chance that a track is found: `_efficiency`, less for displaced ones and in dense surroundings.
+
+    ``r`` and ``z`` (cm) are of the production point; ``near`` is the number of tracks in its cell of 0.02.
+    """
+    efficiency = _efficiency(pt, eta, kind, detector)
+    if r > detector.radius_tracker or abs(z) > 200.0:
+        efficiency = 0.0
+    elif r > 2.0:
+        # Displaced tracks are found by later iterations, seldom beyond the pixels.
+        efficiency *= max(0.0, 0.9 - 0.02 * r) if r < detector.radius_pixel else 0.3
+    if near > 0:
+        efficiency *= math.exp(-detector.dense_loss * max(near - detector.dense_free, 0.0))
+    return efficiency
+
+
+@njit()
+def _draw_hits(rng: np.random.Generator, pt: float, eta: float, r: float, lost: int) -> tuple[int, int, int]:
+    """Draw hits, pixel hits and lost inner hits; ``lost`` is what `_draw_quality` says of the latter."""
+    expected = 4 if r < 2.5 else (3 if r < 6.5 else (2 if r < 10.5 else (1 if r < 15.5 else 0)))
+    if expected < 4 and lost < 0:
+        lost = 0
+    pixel = 0
+    for _ in range(min(expected, 4 - max(lost, 0))):
+        pixel += rng.random() < (0.75 if lost >= 0 else 0.97)
+    strip = 6 + int(rng.random() * 6.0) if abs(eta) < 1.0 else 5 + int(rng.random() * 9.0)
+    if pt < 0.7:
+        strip = strip // 2 + 1
+    return pixel + strip, pixel, lost
+
+
+@njit()
 def reconstruct_tracks(
     rng: np.random.Generator,
     offsets: NDArray[np.int64],
@@ -223,16 +255,9 @@ def reconstruct_tracks(
                 continue
             r = math.hypot(vx[i], vy[i])
             near = 0
-            efficiency = _efficiency(pt[i], eta[i], kind[i], detector)
-            if r > detector.radius_tracker or abs(vz[i]) > 200.0:
-                efficiency = 0.0
-            elif r > 2.0:
-                # Displaced tracks are found by later iterations, seldom beyond the pixels.
-                efficiency *= max(0.0, 0.9 - 0.02 * r) if r < detector.radius_pixel else 0.3
             if pt[i] > 1.0 and reached[i] and abs(surface_eta[i]) < 2.5:
                 near = grid[int((surface_eta[i] + 2.5) * 50.0), int((surface_phi[i] + math.pi) * 49.99)]
-                efficiency *= math.exp(-detector.dense_loss * max(near - detector.dense_free, 0.0))
-            if rng.random() >= efficiency:
+            if rng.random() >= _chance(pt[i], eta[i], kind[i], r, vz[i], near, detector):
                 continue
             sigma = momentum_error(pt[i], eta[i], detector)
             # Curvature is measured, so 1/pT is Gaussian; 3 % of the tracks are measured three times worse.
@@ -257,17 +282,5 @@ def reconstruct_tracks(
             tracks[i, DZ] = dz + quality[3] + detector.vertex_pull * pull * dz_error * rng.standard_normal()
             tracks[i, DZ_ERR] = dz_error
             tracks[i, CHI2] = _draw_chi2(rng, pt[i])
-            lost = int(quality[4])
-            expected = 4 if r < 2.5 else (3 if r < 6.5 else (2 if r < 10.5 else (1 if r < 15.5 else 0)))
-            if expected < 4 and lost < 0:
-                lost = 0
-            pixel = 0
-            for _ in range(min(expected, 4 - max(lost, 0))):
-                pixel += rng.random() < (0.75 if lost >= 0 else 0.97)
-            strip = 6 + int(rng.random() * 6.0) if abs(eta[i]) < 1.0 else 5 + int(rng.random() * 9.0)
-            if pt[i] < 0.7:
-                strip = strip // 2 + 1
-            hits[i, 0] = pixel + strip
-            hits[i, 1] = pixel
-            hits[i, 2] = lost
+            hits[i] = _draw_hits(rng, pt[i], eta[i], r, int(quality[4]))
     return tracks, hits

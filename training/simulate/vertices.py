@@ -128,6 +128,92 @@ def _neighbourhood(
 
 
 @njit()
+def _select(
+    start: int,
+    stop: int,
+    tracks: NDArray[np.float64],
+    group: NDArray[np.int32],
+    interaction: NDArray[np.int32],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return an event's tracks of the hard scatter that may form a vertex: those of decays, by decay; and all."""
+    rows = np.empty(stop - start, np.int64)
+    hard = np.empty_like(rows)
+    m, k = 0, 0
+    for i in range(start, stop):
+        if tracks[i, 0] < _MIN_PT or abs(tracks[i, DZ]) > _MAX_DZ or interaction[i] != 0:
+            continue
+        if group[i] >= 0:
+            rows[m] = i
+            m += 1
+        hard[k] = i
+        k += 1
+    rows = rows[:m]
+    return rows[np.argsort(group[rows], kind="mergesort")], hard[:k]
+
+
+@njit()
+def _decay(
+    rng: np.random.Generator,
+    decay: NDArray[np.int64],
+    tracks: NDArray[np.float64],
+    vx: NDArray[np.float32],
+    vy: NDArray[np.float32],
+    vz: NDArray[np.float32],
+    pv: NDArray[np.float64],
+    detector: Detector,
+    out: NDArray[np.float64],
+) -> int:
+    """Fill the vertices that the tracks of one decay form, two at most, from the first row on; return how many."""
+    flight = np.empty(3)
+    at = 0
+    tertiary = _tertiary(decay, vx, vy, vz, pv)
+    apart = tertiary.sum() >= 2 and (~tertiary).sum() >= 2 and rng.random() < 0.5
+    for part in range(2 if apart else 1):
+        kept = rng.random(len(decay)) < 0.9
+        members = decay[kept & (tertiary == (part == 1))] if apart else decay[kept]
+        n = len(members)
+        if n < 2 or rng.random() > detector.sv_efficiency * (1.0 - 0.35 * 0.4 ** (n - 2)):
+            continue
+        flight[:] = 0.0
+        for i in members:
+            flight[0] += (vx[i] - pv[0]) / n
+            flight[1] += (vy[i] - pv[1]) / n
+            flight[2] += (vz[i] - pv[2]) / n
+        if math.hypot(flight[0], flight[1]) > 16.0:
+            continue
+        at += _write(rng, out[at], members, tracks, flight, pv, 1.0)
+    return at
+
+
+@njit()
+def _fakes(
+    rng: np.random.Generator,
+    hard: NDArray[np.int64],
+    tracks: NDArray[np.float64],
+    pv: NDArray[np.float64],
+    detector: Detector,
+    out: NDArray[np.float64],
+) -> int:
+    """Fill the fakes of an event, from the first row on; return how many."""
+    flight = np.empty(3)
+    at = 0
+    for seed in hard:
+        if at == _MOST_FAKES:
+            break
+        members = _neighbourhood(rng, seed, hard, tracks, detector.sv_fakes)
+        if len(members) < 2:
+            continue
+        # Half a centimetre and long tails, up to the layers of the pixels, with poor errors.
+        length = min(0.5 * math.exp(1.5 * rng.standard_normal()), 20.0)
+        eta, phi = tracks[seed, 1], tracks[seed, 2]
+        flight[0] = length * math.cos(phi) / math.cosh(eta)
+        flight[1] = length * math.sin(phi) / math.cosh(eta)
+        flight[2] = length * math.tanh(eta)
+        at += _write(rng, out[at], members, tracks, flight, pv, 2.0)
+    return at
+
+
+@njit()
 def find_secondary_vertices(
     rng: np.random.Generator,
     offsets: NDArray[np.int64],
@@ -167,61 +253,16 @@ def find_secondary_vertices(
         n_seed += group[i] >= 0 and tracks[i, 0] > 0.0
     out = np.empty((n_seed + _MOST_FAKES * n_events + 1, 15))
     out_offsets = np.zeros(n_events + 1, np.int64)
-    flight = np.empty(3)
     at = 0
     for event in range(n_events):
-        rows = np.empty(offsets[event + 1] - offsets[event], np.int64)
-        hard = np.empty_like(rows)
-        m, k = 0, 0
-        for i in range(offsets[event], offsets[event + 1]):
-            if tracks[i, 0] < _MIN_PT or abs(tracks[i, DZ]) > _MAX_DZ or interaction[i] != 0:
-                continue
-            if group[i] >= 0:
-                rows[m] = i
-                m += 1
-            hard[k] = i
-            k += 1
-        rows = rows[:m]
-        rows = rows[np.argsort(group[rows], kind="mergesort")]
+        rows, hard = _select(offsets[event], offsets[event + 1], tracks, group, interaction)
         begin = 0
-        while begin < m:
+        while begin < len(rows):
             end = begin
-            while end < m and group[rows[end]] == group[rows[begin]]:
+            while end < len(rows) and group[rows[end]] == group[rows[begin]]:
                 end += 1
-            decay = rows[begin:end]
+            at += _decay(rng, rows[begin:end], tracks, vx, vy, vz, pv[event], detector, out[at:])
             begin = end
-            tertiary = _tertiary(decay, vx, vy, vz, pv[event])
-            apart = tertiary.sum() >= 2 and (~tertiary).sum() >= 2 and rng.random() < 0.5
-            for part in range(2 if apart else 1):
-                kept = rng.random(len(decay)) < 0.9
-                members = decay[kept & (tertiary == (part == 1))] if apart else decay[kept]
-                n = len(members)
-                if n < 2 or rng.random() > detector.sv_efficiency * (1.0 - 0.35 * 0.4 ** (n - 2)):
-                    continue
-                flight[:] = 0.0
-                for i in members:
-                    flight[0] += (vx[i] - pv[event, 0]) / n
-                    flight[1] += (vy[i] - pv[event, 1]) / n
-                    flight[2] += (vz[i] - pv[event, 2]) / n
-                if math.hypot(flight[0], flight[1]) > 16.0:
-                    continue
-                if _write(rng, out[at], members, tracks, flight, pv[event], 1.0):
-                    at += 1
-        fakes = 0
-        for j in range(k):
-            if fakes == _MOST_FAKES:
-                break
-            members = _neighbourhood(rng, hard[j], hard[:k], tracks, detector.sv_fakes)
-            if len(members) < 2:
-                continue
-            # Half a centimetre and long tails, up to the layers of the pixels, with poor errors.
-            length = min(0.5 * math.exp(1.5 * rng.standard_normal()), 20.0)
-            h, f = tracks[hard[j], 1], tracks[hard[j], 2]
-            flight[0] = length * math.cos(f) / math.cosh(h)
-            flight[1] = length * math.sin(f) / math.cosh(h)
-            flight[2] = length * math.tanh(h)
-            if _write(rng, out[at], members, tracks, flight, pv[event], 2.0):
-                at += 1
-                fakes += 1
+        at += _fakes(rng, hard, tracks, pv[event], detector, out[at:])
         out_offsets[event + 1] = at
     return out_offsets, out[:at].copy()

@@ -15,7 +15,8 @@ Share = Annotated[float, Field(gt=0.0, le=1.0)]
 class Trees(BaseModel):
     """Number, size and learning rate of the trees.
 
-    The loss is the networks': the mean of |y - y_hat| over jets with |y| < ``loss_range`` (DESIGN section 4).
+    The loss is the networks': the mean of |y - y_hat| over jets with |y| < ``loss_range``, y and y_hat as in
+    ``docs/explanation/physics.md``.
 
     Attributes
     ----------

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from training.simulate.calorimeter import _fluctuate, _radiation_lengths, _uncracked
+from training.simulate.cells import N_ETA, N_PHI, tower_of
 from training.simulate.decay import CHARGED_HADRON, ELECTRON, MUON, _two_body
 from training.simulate.detector import DETECTOR
 from training.simulate.flavour import _leading_partons
-from training.simulate.generator import _has_flavour, _heavy
 from training.simulate.jets import _four_momenta, _sums, ghost_areas
-from training.simulate.particleflow import N_ETA, N_PHI, _tower
 from training.simulate.pileup import _overlay
 from training.simulate.puppi import _alpha
+from training.simulate.record import _has_flavour, _heavy
 from training.simulate.tables import _compose, _near_pairs
 from training.simulate.tracker import _density, _draw_chi2, _efficiency, _pull
 from training.simulate.transport import _straight, _turn
@@ -141,7 +141,7 @@ def test_towers_are_wide_beyond_the_barrel() -> None:
     ring, sector = (values.ravel() for values in np.meshgrid(np.arange(N_ETA), np.arange(N_PHI), indexing="ij"))
     wide = (ring < 15) | (ring >= N_ETA - 15)
     twin = ring * N_PHI + np.where(wide, sector // 2 * 2, sector)
-    assert [_tower(*pair) for pair in zip(ring.tolist(), sector.tolist(), strict=True)] == twin.tolist()
+    assert [tower_of(*pair) for pair in zip(ring.tolist(), sector.tolist(), strict=True)] == twin.tolist()
 
 
 # Transport

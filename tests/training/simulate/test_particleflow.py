@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from training.simulate.calorimeter import hadron_response, hadron_sigma
+from training.simulate.calorimeter import calibrate, hadron_response, hadron_sigma
+from training.simulate.candidates import from_vertex
 from training.simulate.detector import DETECTOR
-from training.simulate.particleflow import calibrate, from_vertex, reconstruct_candidates
+from training.simulate.particleflow import reconstruct_candidates
 
 PHOTON, CHARGED, NEUTRAL = 1, 4, 5
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from training.simulate.batch import GEN_COLUMNS, GENPART_COLUMNS, PARTON_COLUMNS, Jagged, offsets_of
 from training.simulate.decay import PARTICLE_COLUMNS
-from training.simulate.generator import HardEvents
 from training.simulate.passes import repeat
+from training.simulate.record import HardEvents
 
 N = 3
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +12,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from coffea_mljec.errors import InputError
+from coffea_mljec.errors import InputError, WorkerError
+from coffea_mljec.support.digest import file_digest
 from tests.training.simulate.fakes import random_batch
 from training.simulate import production
 from training.simulate.batch import RecoBatch
+from training.simulate.manifest import read_manifest
 from training.simulate.nanoaod import read
 from training.simulate.pileup import PileupPool
-from training.simulate.plan import MIX, Plan
-from training.simulate.production import calibrate, correction_files, produce, read_manifest
+from training.simulate.plan import MIX, Plan, Shard
+from training.simulate.production import calibrate, correction_files, produce
 
 QUIET = Console(quiet=True)
 
@@ -143,6 +147,26 @@ def test_a_full_disk_loses_nothing(fake: list[int], tmp_path: Path, monkeypatch:
     assert same(content(tmp_path / "full"), content(tmp_path / "whole"))
 
 
+def _dies_at_the_third(shard: Shard, plan: Plan, folder: Path, jec: tuple[Path, ...]) -> dict[str, Any]:
+    if shard.number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"sha256": "", "process": shard.process, "events": shard.events, "jets": 0, "seconds": 0.0}
+
+
+def test_a_killed_process_is_an_error_that_names_the_shard(
+    fake: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(production, "simulate_shard", _dies_at_the_third)
+        with pytest.raises(WorkerError, match=r"died while 0000.*\.root.* under way .*stays in the .*production"):
+            produce(tmp_path, plan(), workers=2, console=QUIET)
+    manifest = read_manifest(tmp_path)
+    assert manifest is not None
+    assert set(manifest["shards"]) <= {shard.name for shard in plan().shards()[:2]}
+    produce(tmp_path, plan(), resume=True, console=QUIET)
+    assert sorted(fake) == [0, 1, 2, 3, 4]
+
+
 def test_a_production_can_grow_and_stop(fake: list[int], tmp_path: Path) -> None:
     produce(tmp_path, plan(events=12), console=QUIET, deadline=lambda: True)
     assert fake == [0]
@@ -194,7 +218,7 @@ def test_a_correction_is_applied_and_replaced(fake: list[int], tmp_path: Path) -
         (tmp_path / name).mkdir()
         (tmp_path / name / "Toy_V1_MC_L2Relative_AK4PFchs.jec.txt").write_text(text.format(factor))
         files[name] = correction_files(tmp_path / name)
-    digests = {path.name: production.file_digest(path) for path in files["one"]}
+    digests = {path.name: file_digest(path) for path in files["one"]}
     out = tmp_path / "out"
     with pytest.raises(InputError, match="not those of the plan"):
         produce(out, plan(), jec=files["one"], console=QUIET)
@@ -206,7 +230,7 @@ def test_a_correction_is_applied_and_replaced(fake: list[int], tmp_path: Path) -
     assert np.concatenate(factors) == pytest.approx(1.5, rel=1e-3)
     manifest = json.loads((out / "manifest.json").read_text())
     name, line = next(iter(manifest["shards"].items()))
-    assert line["sha256"] == production.file_digest(out / name)
+    assert line["sha256"] == file_digest(out / name)
     with pytest.raises(InputError, match=r"no \*\.jec\.txt in"):
         correction_files(tmp_path / "out")
     with pytest.raises(InputError, match=r"has no manifest\.json"):
