@@ -17,15 +17,13 @@ import numpy.typing as npt
 
 from coffea_mljec.errors import InputError, PayloadError
 from coffea_mljec.payloads import Payload
+from coffea_mljec.payloads.library_level import ETA_LIMIT
 from coffea_mljec.payloads.payload import CANONICAL
 
 __all__ = ["read_stack"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
-
-ETA_LIMIT = 5.191
-"""Where CMS payloads end; coffea has no such limit and clamps."""
 
 _NAME = re.compile(r"(?P<tag>.+_(?:MC|DATA))_(?P<level>\w+)_(?P<algorithm>AK\d+\w+)")
 _UNKNOWN = "unknown"

@@ -162,8 +162,8 @@ def jet_shapes(moments: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     """Return (multiplicity, ptD, axis2) of each jet over its charged and neutral constituents, shape (n_jets, 3).
 
     multiplicity counts constituents with pT > 1 GeV; ptD = sqrt(sum pt^2) / sum pt; axis2 is the minor axis of the
-    pt^2-weighted covariance of (delta eta, wrapped delta phi). All are 0 for a jet without constituents. DESIGN
-    section 4.
+    pt^2-weighted covariance of (delta eta, wrapped delta phi). All are 0 for a jet without constituents. See
+    ``docs/explanation/physics.md``.
 
     Parameters
     ----------

@@ -6,11 +6,9 @@ ten times faster than correctionlib's own tree); anything else is left to correc
 
 from __future__ import annotations
 
-import difflib
 import gzip
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +17,10 @@ import numpy.typing as npt
 
 from coffea_mljec.errors import InputError, PayloadError
 from coffea_mljec.payloads.formula import parse
+from coffea_mljec.payloads.library_level import LibraryLevel
 from coffea_mljec.payloads.payload import CANONICAL, Level, Payload, is_possible, payload_path
 from coffea_mljec.payloads.table import Axis, FormulaTable
+from coffea_mljec.support.suggestions import nearest
 
 __all__ = ["LibraryLevel", "load", "read_json", "read_level"]
 
@@ -30,8 +30,6 @@ NO_CORRECTION = {
     "SFUncertainty": "an uncertainty of resolution scale factors",
 }  # fmt: skip
 MOST_BINS = 100_000
-ETA_LIMIT = 5.191
-"""Where the calorimeter ends and CMS payloads too (asked of levels that correctionlib evaluates)."""
 
 
 def read_json(path: str | Path, tag: str, algorithm: str, levels: str | Sequence[str] = COMPOUND) -> Payload:
@@ -132,11 +130,11 @@ def _not_found(path: Path, tag: str, algorithm: str, level: str, names: Sequence
     available = sorted(part[1] for part in parts if part[0] == tag and part[2] == algorithm)
     for what, wanted, has in (("tag", tag, tags), ("algorithm", algorithm, algorithms), ("level", level, available)):
         if wanted not in has:
-            close = difflib.get_close_matches(wanted, has, n=3, cutoff=0.5)
-            nearest = f"nearest: {', '.join(close)}; " if close else ""
+            close = nearest(wanted, has, most=3, cutoff=0.5)
+            hint = f"nearest: {', '.join(close)}; " if close else ""
             corrections = [name for name in has if what != "level" or name.startswith(("L1", "L2", "L3"))]
             return PayloadError(
-                f"{path.name} has no {what} '{wanted}' (asked for {tag}_{level}_{algorithm}); {nearest}"
+                f"{path.name} has no {what} '{wanted}' (asked for {tag}_{level}_{algorithm}); {hint}"
                 f"the file has: {', '.join(corrections) or 'no jet energy correction'}"
             )
     return PayloadError(f"{path.name} has no correction named {tag}_{level}_{algorithm}")
@@ -260,65 +258,3 @@ def _leaf(node: Any, entry: Mapping[str, Any]) -> tuple[str, tuple[str, ...], tu
     if node["nodetype"] != "formula" or node["parser"] != "TFormula":
         return None
     return node["expression"], tuple(node["variables"]), parameters or tuple(node.get("parameters") or ())
-
-
-@dataclass(frozen=True)
-class LibraryLevel:
-    """A level that correctionlib evaluates.
-
-    Attributes
-    ----------
-    level, name : str
-        ``L2Relative``; its whole name in the file.
-    inputs : tuple of str
-        Canonical names in the order in which the correction wants them.
-    source : str
-        The JSON text of the correction alone: pickled in place of correctionlib's object.
-    """
-
-    level: str
-    name: str
-    inputs: tuple[str, ...]
-    source: str
-    _built: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_built": {}}
-
-    def evaluate(
-        self, columns: Mapping[str, npt.NDArray[np.float64]]
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-        """Evaluate where the inputs are finite, pT is positive and |eta| < 5.191; see `FormulaTable.evaluate`."""
-        correction = self._correction()
-        wanted = {name: columns[name] for name in self.inputs}
-        size = columns["pt_raw"].size
-        usable = np.ones(size, dtype=np.bool_)
-        covered = np.ones(size, dtype=np.bool_)
-        for column in wanted.values():
-            usable &= np.isfinite(column)
-        if "eta" in wanted:
-            covered = np.abs(wanted["eta"]) < ETA_LIMIT
-        usable &= covered & (columns["pt_raw"] > 0)
-        factor = np.ones(size, dtype=np.float64)
-        arguments = [
-            column[usable].astype(np.int64) if kind.type == "int" else column[usable]
-            for column, kind in zip(wanted.values(), correction.inputs, strict=True)
-        ]
-        try:
-            factor[usable] = correction.evaluate(*arguments)
-        except Exception as error:
-            seen = ", ".join(f"{n} {c.min():g} to {c.max():g}" for n, c in zip(self.inputs, arguments, strict=True))
-            raise PayloadError(
-                f"correctionlib cannot evaluate {self.name}: {error}; jets with {seen}: is the payload for this data?"
-            ) from None
-        return factor, covered
-
-    def _correction(self) -> Any:
-        if "correction" not in self._built:
-            import correctionlib
-
-            try:
-                self._built["correction"] = correctionlib.CorrectionSet.from_string(self.source)[self.name]
-            except Exception as error:
-                raise PayloadError(f"correctionlib cannot read {self.name}: {error}: copy the file again") from None
-        return self._built["correction"]

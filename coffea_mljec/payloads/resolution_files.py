@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from coffea_mljec.payloads.payload import Level, payload_path
 from coffea_mljec.payloads.resolution import Resolution, ScaleFactor, Uncertainty
 from coffea_mljec.payloads.table import Axis, FormulaTable
 from coffea_mljec.payloads.textfile import file_name, formula_table, read_header, read_lines, read_rows
+from coffea_mljec.support.suggestions import nearest
 
 __all__ = ["read_resolution_json", "read_resolution_text", "read_scale_factor_json", "read_scale_factor_text"]
 
@@ -148,10 +148,10 @@ def _entry(path: Path, content: Mapping[str, Any], tag: str, kind: str, algorith
     entries = {entry["name"]: entry for entry in content["corrections"]}
     if name not in entries:
         has = [other for other in entries if f"_{kind}_" in other]
-        close = difflib.get_close_matches(name, has, n=3, cutoff=0.5)
-        nearest = f"nearest: {', '.join(close)}; " if close else ""
+        close = nearest(name, has, most=3, cutoff=0.5)
+        hint = f"nearest: {', '.join(close)}; " if close else ""
         raise PayloadError(
-            f"{path.name} has no {name}; {nearest}the file has: {', '.join(has) or f'no {kind}'} (resolutions "
+            f"{path.name} has no {name}; {hint}the file has: {', '.join(has) or f'no {kind}'} (resolutions "
             "have a tag of their own, with JR in it)"
         )
     return entries[name]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,6 +14,7 @@ from coffea_mljec.numerics.columns import flat_columns
 from coffea_mljec.numerics.jit import njit
 from coffea_mljec.payloads.payload import Level
 from coffea_mljec.payloads.table import Axis, find_bins
+from coffea_mljec.support.suggestions import nearest
 
 __all__ = ["LevelSource", "PiecewiseLinear", "Shifts", "Source", "Uncertainties", "no_such_source"]
 
@@ -90,7 +90,7 @@ class LevelSource:
 
 def no_such_source(missing: Sequence[str], sources: Sequence[str], where: str) -> InputError:
     """Return the error that names the nearest of the sources that there are."""
-    close = difflib.get_close_matches(missing[0], sources, n=3, cutoff=0.5)
+    close = nearest(missing[0], sources, most=3, cutoff=0.5)
     nearest = f"nearest: {', '.join(close)}; " if close else ""
     return InputError(f"{where} has no source {', '.join(missing)}: {nearest}it has {', '.join(sources) or 'none'}")
 
