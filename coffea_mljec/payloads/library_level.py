@@ -14,7 +14,8 @@ from coffea_mljec.errors import PayloadError
 __all__ = ["ETA_LIMIT", "LibraryLevel"]
 
 ETA_LIMIT = 5.191
-"""Where the calorimeter ends and CMS payloads too (asked of levels that correctionlib evaluates and of coffea's, which clamp)."""
+"""Where the calorimeter ends and CMS payloads too: asked of levels that correctionlib evaluates, and of coffea's, which
+clamp."""
 
 
 @dataclass(frozen=True)

@@ -91,8 +91,8 @@ class LevelSource:
 def no_such_source(missing: Sequence[str], sources: Sequence[str], where: str) -> InputError:
     """Return the error that names the nearest of the sources that there are."""
     close = nearest(missing[0], sources, most=3, cutoff=0.5)
-    nearest = f"nearest: {', '.join(close)}; " if close else ""
-    return InputError(f"{where} has no source {', '.join(missing)}: {nearest}it has {', '.join(sources) or 'none'}")
+    hint = f"nearest: {', '.join(close)}; " if close else ""
+    return InputError(f"{where} has no source {', '.join(missing)}: {hint}it has {', '.join(sources) or 'none'}")
 
 
 @dataclass(frozen=True)
