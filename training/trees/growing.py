@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError
+from coffea_mljec.support.atomic import write_text
+from coffea_mljec.support.progress import Bar
+from coffea_mljec.support.progress import progress as progress_bar
 from training.learning.run_folder import check_resumable, read_run, run_record, write_record
 from training.learning.sampling import accept
 from training.learning.training_data import TrainingData, prepare_data
@@ -50,18 +53,19 @@ def grow(recipe: TreesRecipe, resume: bool = False, progress: bool = True) -> Pa
     train = _data(lightgbm, recipe, data, rows, data.weights.loss_weight, names)
     val = _data(lightgbm, recipe, data, data.rows["val"], data.weights.expected, names, train)
     history: dict[str, dict[str, list[float]]] = {}
-    with _Bar(recipe.trees.rounds, progress) as advance:
+    note = "validation loss {loss:.5f}"
+    with progress_bar("growing trees", recipe.trees.rounds, note=note, shown=progress, loss=float("nan")) as bar:
         booster = lightgbm.train(
             _parameters(recipe), train, recipe.trees.rounds, valid_sets=[val], valid_names=["val"],
             callbacks=[
                 lightgbm.early_stopping(recipe.trees.stop_rounds, verbose=False), lightgbm.record_evaluation(history),
-                advance,
+                _Shown(bar),
             ],
         )  # fmt: skip
-    _write(folder / "trees.txt", booster.model_to_string(num_iteration=booster.best_iteration))
+    write_text(folder / "trees.txt", booster.model_to_string(num_iteration=booster.best_iteration))
     curve = history["val"]["l1"]
     lines = ["trees,val_l1", *(f"{number},{value:.7g}" for number, value in enumerate(curve, start=1))]
-    _write(folder / "metrics.csv", "\n".join(lines) + "\n")
+    write_text(folder / "metrics.csv", "\n".join(lines) + "\n")
     kept = read_text(folder / "trees.txt")
     gain = kept.feature_importance("gain")
     importance = {name: float(value) for name, value in zip(names, gain / max(gain.sum(), 1e-300), strict=True)}
@@ -141,35 +145,15 @@ def _losses(booster: Any, data: TrainingData, recipe: TreesRecipe) -> dict[str, 
     return metrics
 
 
-class _Bar:
-    """A progress bar as a callback of lightgbm: the trees so far and their validation loss."""
+class _Shown:
+    """A bar as a callback of lightgbm: the trees so far and their validation loss."""
 
     order = 50
     before_iteration = False
 
-    def __init__(self, rounds: int, shown: bool) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-        columns = (
-            TextColumn("growing trees"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-            TextColumn("validation loss {task.fields[loss]:.5f}"),
-        )  # fmt: skip
-        self._progress = Progress(*columns, disable=not shown)
-        self._task = self._progress.add_task("", total=rounds, loss=float("nan"))
-
-    def __enter__(self) -> _Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+    def __init__(self, bar: Bar) -> None:
+        self._bar = bar
 
     def __call__(self, environment: Any) -> None:
         loss = environment.evaluation_result_list[0][2]
-        self._progress.update(self._task, completed=environment.iteration + 1, loss=loss)
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text)
-    temporary.rename(path)
+        self._bar.update(completed=environment.iteration + 1, loss=loss)
