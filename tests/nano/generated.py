@@ -1,7 +1,7 @@
 """Small files in every layout of which no real one is at hand: the bundled sample, renamed, re-linked and re-weighted.
 
 `LAYOUTS` names them; `write_layout` puts one on disk as TTree, RNTuple or Parquet. What a layout is like is said where
-it is made here, and read in the adapter; both follow the producers named in `coffea_mljec.nano.names`.
+it is made here, and read in the adapter; both follow the producers named in `coffea_mljec.nano.table_names`.
 """
 
 from __future__ import annotations

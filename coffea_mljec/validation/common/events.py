@@ -14,7 +14,7 @@ import numpy.typing as npt
 from coffea_mljec.errors import InputError, MissingBranchError
 from coffea_mljec.nano.algorithm import radius, scheme_of
 from coffea_mljec.nano.jagged import flat_column, offsets_of
-from coffea_mljec.nano.names import SIMULATION_MARK
+from coffea_mljec.nano.table_names import SIMULATION_MARK
 from coffea_mljec.numerics.matching import match_flat
 from coffea_mljec.validation.common.replicas import poisson_weights, seed_of
 
