@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coffea_mljec.systematics.jer_smear import JERSmear
+from coffea_mljec.systematics.jerc_tool import JERSmear
 from coffea_mljec.systematics.randomness import standard_normal
 from coffea_mljec.systematics.smearing import generator_pt, smear_factor
 
