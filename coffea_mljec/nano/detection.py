@@ -7,7 +7,7 @@ from typing import Any
 import awkward as ak
 
 from coffea_mljec.errors import InputError
-from coffea_mljec.nano import names
+from coffea_mljec.nano import table_names
 from coffea_mljec.nano.algorithm import scheme_of
 from coffea_mljec.nano.layout import Layout, Linkage
 from coffea_mljec.nano.quantities import QUANTITIES
@@ -67,7 +67,7 @@ def detect(events: Any, collection: str = "Jet") -> Layout:
             "Open the file with a NanoAOD schema (NanoAODSchema or PFNanoAODSchema)."
         )
     charged, neutral = _candidates(fields, collection)
-    mark_table, mark_field = names.SIMULATION_MARK
+    mark_table, mark_field = table_names.SIMULATION_MARK
     return Layout(
         collection=collection,
         charged=charged,
@@ -82,31 +82,35 @@ def detect(events: Any, collection: str = "Jet") -> Layout:
 def _candidates(fields: Fields, collection: str) -> tuple[Linkage, Linkage]:
     """Charged and neutral candidates."""
     # A link table may repeat the candidates' pt (PFNano's do).
-    tables = [name for name in names.CANDIDATE_TABLES if "pt" in fields.get(name, ()) and "jetIdx" not in fields[name]]
+    tables = [
+        name for name in table_names.CANDIDATE_TABLES if "pt" in fields.get(name, ()) and "jetIdx" not in fields[name]
+    ]
     for links in names.link_tables(collection):
         has = fields.get(links, ())
         if "jetIdx" not in has:
             continue
-        for index, target in names.CANDIDATE_INDEX_FIELDS.items():
+        for index, target in table_names.CANDIDATE_INDEX_FIELDS.items():
             if index in has:
                 possible = [name for name in tables if name != links and target in (None, name)]
                 return (Linkage(possible[0] if possible else None, links, index),) * 2
         if {"pt", "eta", "phi"} <= set(has):
             return (Linkage(links, links),) * 2
-    split = tuple(Linkage(table, table) for table in (names.SPLIT_TABLES["charged"], names.SPLIT_TABLES["neutral"]))
+    split = tuple(
+        Linkage(table, table) for table in (table_names.SPLIT_TABLES["charged"], table_names.SPLIT_TABLES["neutral"])
+    )
     if collection == "Jet" and all("jetIdx" in fields.get(str(linkage.table), ()) for linkage in split):
         return split[0], split[1]
     return (Linkage(tables[0] if tables else None),) * 2
 
 
 def _vertices(fields: Fields, collection: str) -> Linkage:
-    if names.VERTEX_TABLE in fields:
+    if table_names.VERTEX_TABLE in fields:
         for links in names.vertex_link_tables(collection):
-            for index in names.VERTEX_INDEX_FIELDS:
+            for index in table_names.VERTEX_INDEX_FIELDS:
                 if {"jetIdx", index} <= set(fields.get(links, ())):
-                    return Linkage(names.VERTEX_TABLE, links, index)
-        return Linkage(names.VERTEX_TABLE)
-    owned = names.SPLIT_TABLES["sv"]
+                    return Linkage(table_names.VERTEX_TABLE, links, index)
+        return Linkage(table_names.VERTEX_TABLE)
+    owned = table_names.SPLIT_TABLES["sv"]
     if collection == "Jet" and "jetIdx" in fields.get(owned, ()):
         return Linkage(owned, owned)
     return Linkage(None)
@@ -119,7 +123,7 @@ def _weighting(fields: Fields, collection: str, table: str | None) -> str:
     its pT is the product.
     """
     weights = set(QUANTITIES["charged"]["puppi_weight"].fields) & set(fields.get(table or "", ()))
-    if table == names.PUPPI_WEIGHTED and not weights:
+    if table == table_names.PUPPI_WEIGHTED and not weights:
         return "stored"
     return "weight" if scheme_of(collection, fields) == "Puppi" else "none"
 

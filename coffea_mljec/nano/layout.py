@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from coffea_mljec.errors import MissingBranchError
-from coffea_mljec.nano import names
+from coffea_mljec.nano import table_names
 from coffea_mljec.nano.algorithm import radius
 from coffea_mljec.nano.quantities import QUANTITIES, Branch
 from coffea_mljec.support.suggestions import nearest
@@ -159,7 +159,7 @@ class Layout:
     def _no_table(self, kind: str, asker: str) -> MissingBranchError:
         vertices = kind == "sv"
         what = "secondary vertices" if vertices else "particle-flow candidates"
-        tables = (names.VERTEX_TABLE,) if vertices else names.CANDIDATE_TABLES
+        tables = (table_names.VERTEX_TABLE,) if vertices else table_names.CANDIDATE_TABLES
         links = names.vertex_link_tables if vertices else names.link_tables
         tried = [f"{table}_jetIdx" for table in links(self.collection)]
         near = self.nearest(tried)
