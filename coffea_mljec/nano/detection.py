@@ -85,7 +85,7 @@ def _candidates(fields: Fields, collection: str) -> tuple[Linkage, Linkage]:
     tables = [
         name for name in table_names.CANDIDATE_TABLES if "pt" in fields.get(name, ()) and "jetIdx" not in fields[name]
     ]
-    for links in names.link_tables(collection):
+    for links in table_names.link_tables(collection):
         has = fields.get(links, ())
         if "jetIdx" not in has:
             continue
@@ -105,7 +105,7 @@ def _candidates(fields: Fields, collection: str) -> tuple[Linkage, Linkage]:
 
 def _vertices(fields: Fields, collection: str) -> Linkage:
     if table_names.VERTEX_TABLE in fields:
-        for links in names.vertex_link_tables(collection):
+        for links in table_names.vertex_link_tables(collection):
             for index in table_names.VERTEX_INDEX_FIELDS:
                 if {"jetIdx", index} <= set(fields.get(links, ())):
                     return Linkage(table_names.VERTEX_TABLE, links, index)

@@ -160,7 +160,7 @@ class Layout:
         vertices = kind == "sv"
         what = "secondary vertices" if vertices else "particle-flow candidates"
         tables = (table_names.VERTEX_TABLE,) if vertices else table_names.CANDIDATE_TABLES
-        links = names.vertex_link_tables if vertices else names.link_tables
+        links = table_names.vertex_link_tables if vertices else table_names.link_tables
         tried = [f"{table}_jetIdx" for table in links(self.collection)]
         near = self.nearest(tried)
         return MissingBranchError(
