@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from coffea_mljec.errors import InputError
-from coffea_mljec.support.digest import file_digest
 
 __all__ = ["command"]
 
@@ -40,6 +39,7 @@ def command(
     minutes: Annotated[float | None, typer.Option(help="Stop, resumable, after this time.")] = None,
 ) -> None:
     """Simulate events: Pythia 8, pileup, a CMS-like detector, jets; written as shards in the PFNano layout."""
+    from coffea_mljec.support.digest import file_digest
     from training.simulate.plan import MIX, Plan
     from training.simulate.production import correction_files, produce
 

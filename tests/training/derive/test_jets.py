@@ -66,7 +66,7 @@ def test_the_cache_spares_reading_and_mends_itself(tmp_path: Path, monkeypatch: 
 def test_names_and_digests() -> None:
     network, standard = open_provider("pfn-r-lite"), open_provider(str(JEC))
     assert slug(network) == "pfn-r-lite"
-    network.name = "my net_2.0"
+    network = mljec.MLJEC("pfn-r-lite", name="my net_2.0")
     assert slug(network) == "my-net-2-0"
     assert (tag_of(network), tag_of(None)) == ("MLJECSim-my-net-2-0_V1_MC", "MLJECSim_V1_MC")
     assert len({digest_of(network), digest_of(standard)}) == 2
