@@ -5,7 +5,8 @@ SHELL := bash
 
 PYTHON ?= python3
 # A file's tests share their fixtures: they stay on one process. tests/conftest.py puts the longest files first.
-PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
+# Three processes on two cores: clusters and child processes are waited for much of the time.
+PYTEST_ARGS ?= -n 3 --dist loadfile --no-loadscope-reorder
 BENCH_ARGS ?=
 FUZZ_ARGS ?= --cases 10000 --seed 1 -j 2 --bounds 200
 SOAK_ARGS ?=
