@@ -20,7 +20,7 @@ __all__ = ["ModelFolder", "bundled", "open_folder", "open_model", "write_folder"
 _BUNDLED = Path(__file__).parent / "bundled"
 _GRAPH, _CARD = "model.onnx", "card.json"
 _LARGEST = {_GRAPH: 1 << 30, _CARD: 1 << 20}
-"""Bytes that are read at all: a protocol buffer holds 2 GB at most, and workers hold the graph twice."""
+"""Bytes that are read at all; a protocol buffer holds 2 GB at most."""
 
 
 @dataclass(frozen=True)

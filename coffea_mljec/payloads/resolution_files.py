@@ -97,7 +97,7 @@ def read_scale_factor_json(
 
     The published uncertainty is absolute. CMS's database of resolutions (github.com/cms-jet/JRDatabase) has the scale
     factors of Summer23 and Summer23BPix in both formats, JRV1 and JRV1m: in all 4,410 cells of AK4PFPuppi up = SF + u
-    to 1e-15, while SF (1 + u) is off by 5 to 8 % of the scale factor on average. Public code disagrees: columnflow,
+    to 1e-15, while SF (1 + u) is off by 4 to 8 % of the scale factor on average. Public code disagrees: columnflow,
     PocketCoffea and nanoAOD-tools-modules multiply.
 
     Parameters
