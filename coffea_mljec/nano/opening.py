@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from coffea_mljec.errors import DamagedFileError, InputError, MissingBranchError
+from coffea_mljec.nano.identity import footer_uuid, unchanged
 
 __all__ = ["IDENTITY", "NanoFile", "open_nano", "quiet_coffea"]
 
@@ -18,6 +19,8 @@ IDENTITY = ("run", "luminosityBlock", "event")
 
 RNTUPLE = "ROOT::RNTuple"
 PARQUET = "Parquet"
+PARQUET_NAMES = (".parquet", ".parq")
+"""How the names of Parquet files end."""
 
 _HARMLESS = ("Missing cross-reference", "Found duplicate branch", r"Branch Photon_(mass|charge) already exists")
 
@@ -54,9 +57,9 @@ class NanoFile:
     kind: str = "TTree"
 
     @property
-    def uuid(self) -> str | None:
-        """What identifies the file; None for Parquet."""
-        return None if self.kind == PARQUET else str(self.directory.file.uuid)
+    def uuid(self) -> str:
+        """What identifies the file: ROOT's UUID, or a digest of Parquet's footer."""
+        return footer_uuid(self.directory) if self.kind == PARQUET else str(self.directory.file.uuid)
 
     def events(self, start: int = 0, stop: int | None = None, mode: str = "virtual", **options: Any) -> Any:
         """NanoEvents of the entries ``start:stop``, with PFNanoAODSchema (which reads any NanoAOD file).
@@ -113,17 +116,20 @@ def open_nano(path: str | os.PathLike[str], treename: str = "Events") -> Iterato
     Raises
     ------
     InputError
-        If there is no such file, it is no readable ROOT or Parquet file, or it has no such tree.
+        If there is no such file, it is no readable ROOT or Parquet file, or it has no such tree; as DamagedFileError
+        at the end of the block, if a local file was written to meanwhile.
     MissingBranchError
         If the tree lacks the branches that identify an event: it is not NanoAOD.
     """
+    name = os.fspath(path)
+    with unchanged(name), _open_parquet(name) if name.endswith(PARQUET_NAMES) else _open_root(name, treename) as nano:
+        yield nano
+
+
+@contextmanager
+def _open_root(name: str, treename: str) -> Iterator[NanoFile]:
     import uproot
 
-    name = os.fspath(path)
-    if name.endswith((".parquet", ".parq")):
-        with _open_parquet(name) as nano:
-            yield nano
-        return
     with _readable(name, "ROOT"):
         # An opened mapping, because a colon in a plain string would be read as the start of a tree's name.
         directory = uproot.open({name: None})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +14,7 @@ from coffea.processor.executor import FileMeta
 from coffea_mljec import defaults
 from coffea_mljec.errors import InputError, WorkerError
 from coffea_mljec.nano import open_nano
+from coffea_mljec.nano.opening import PARQUET
 from coffea_mljec.workers.guard import PACKAGE, Failure, Kind, as_failure, check_same_package
 
 __all__ = ["Plan", "plan_of"]
@@ -110,9 +110,9 @@ def _look(name: str, treename: str, package: str) -> dict[str, Any]:
     try:
         check_same_package(package)
         with open_nano(name, treename) as nano:
-            if nano.uuid is None:
-                return {"found": {name: (nano.entries, hashlib.md5(name.encode()).digest(), "parquet")}}
-            return {"found": {name: (nano.entries, UUID(nano.uuid).bytes, "root")}}
+            return {
+                "found": {name: (nano.entries, UUID(nano.uuid).bytes, "parquet" if nano.kind == PARQUET else "root")}
+            }
     except Exception as error:
         failure = as_failure(error, name)
         # What open_nano refuses is the file, not a provider's need.

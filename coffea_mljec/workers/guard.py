@@ -10,7 +10,9 @@ from importlib.metadata import version
 from typing import Any
 
 from coffea_mljec.errors import DamagedFileError, MLJECError, WorkerError
+from coffea_mljec.nano.identity import unchanged
 from coffea_mljec.workers.place import here
+from coffea_mljec.workers.planned import replaced
 
 __all__ = ["Failure", "Kind", "as_failure", "check_same_package", "guarded", "part_of"]
 
@@ -131,9 +133,11 @@ class _Guard:
         chunk = item[0] if isinstance(item, tuple) else item
         try:
             check_same_package(self.package)
-            result = self.function(item)["out"]
+            with unchanged(chunk.filename):
+                result = self.function(item)["out"]
         except Exception as error:
-            return {"out": {"failures": {as_failure(error, chunk.filename, chunk.entrystart, chunk.entrystop)}}}
+            why = replaced(chunk) or error
+            return {"out": {"failures": {as_failure(why, chunk.filename, chunk.entrystart, chunk.entrystop)}}}
         done = (chunk.filename, chunk.entrystart, chunk.entrystop)
         return {"out": {"result": result, "done": {done}}}
 

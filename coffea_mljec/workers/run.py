@@ -20,6 +20,7 @@ from coffea_mljec.workers.cluster import ClusterExecutor
 from coffea_mljec.workers.files import Plan, plan_of
 from coffea_mljec.workers.guard import PACKAGE, Failure, Kind, guarded, part_of
 from coffea_mljec.workers.parcel import packed, parcelled
+from coffea_mljec.workers.planned import check_same_file
 from coffea_mljec.workers.processes import ProcessesExecutor
 
 __all__ = ["Outcome", "process", "run"]
@@ -180,12 +181,13 @@ def _once_a_message(failures: list[Failure]) -> list[str]:
 
 
 class _Unfinished(processor.ProcessorABC):
-    """A processor whose `postprocess` waits until all blocks are there."""
+    """A processor whose `postprocess` waits until all blocks are there, and that sees no file but the planned one."""
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
 
     def process(self, events: Any) -> Any:
+        check_same_file(events)
         return self.inner.process(events) if isinstance(self.inner, processor.ProcessorABC) else self.inner(events)
 
     def postprocess(self, accumulator: Any) -> Any:

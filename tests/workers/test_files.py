@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ from coffea import processor
 
 import coffea_mljec as mljec
 from coffea_mljec import workers
-from coffea_mljec.errors import InputError
+from coffea_mljec.errors import DamagedFileError, InputError
+from coffea_mljec.nano import open_nano
 from coffea_mljec.validation import ResponseProcessor
-from tests.factories import two_jets, write
+from tests.factories import response_events, two_jets, write
 from tests.workers.conftest import alone
-from tests.workers.toys import Broken, Spectrum, done, same
+from tests.workers.faults import FILE_FAULTS
+from tests.workers.toys import Broken, Meddling, Spectrum, done, same
 
 HERE = processor.IterativeExecutor(status=False, retries=0)
 
@@ -33,6 +36,56 @@ def damage(file: str) -> None:
                 for at in range(start + size // 2, start + size):
                     content[at] ^= 0x55
     Path(file).write_bytes(content)
+
+
+@pytest.mark.parametrize("fault", FILE_FAULTS)
+@pytest.mark.parametrize("when", ["before", "during"])
+def test_a_file_that_becomes_another(files, notes, tmp_path, fault, when):
+    """Between plan and reading, or while a chunk is open: the numbers of the planned files, or an error."""
+    plan = workers.plan_of(HERE, files, chunk_size=20)
+    truth = chunk_by_chunk(files)
+    if when == "before":
+        FILE_FAULTS[fault](Path(files["toy"][1]))
+    judge = Spectrum(notes) if when == "before" else Meddling(notes, FILE_FAULTS[fault])
+    outcome = workers.process(HERE, plan, judge, skip_bad=True)
+    left_out = {(Path(failure.file).name, failure.start) for failure in outcome.skipped}
+    assert {name for name, _ in left_out} <= {"b.root"}
+    assert len(left_out) == 3 or when == "during"
+    expected = processor.accumulate([part for key, part in truth.items() if key not in left_out])
+    assert same(outcome.result, expected)
+    if fault not in ("removed", "truncated", "emptied", "zeroed"):
+        another = r"b\.root is another file than at the start of the run .*: it was replaced meanwhile\. Run again"
+        assert all(re.search(another, failure.message) for failure in outcome.skipped)
+    with pytest.raises(InputError, match=r"b\.root, entries \d+ to \d+: .* \(on process"):
+        workers.process(HERE, plan, Spectrum(notes))
+
+
+def chunk_by_chunk(files: dict[str, list[str]]) -> dict[tuple[str, int], Any]:
+    """What each chunk of 20 events gives."""
+    found = {}
+    for file in files["toy"]:
+        with open_nano(file) as nano:
+            for start in range(0, nano.entries, 20):
+                found[Path(file).name, start] = Spectrum.counted(nano.events(start, start + 20), 20)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["RNTuple", "Parquet"])
+def test_another_file_of_any_format(tmp_path, notes, kind):
+    name = {"RNTuple": "x.root", "Parquet": "x.parquet"}[kind]
+    write(two_jets(40), tmp_path / name, kind)
+    files = {"toy": [str(tmp_path / name)]}
+    plan = workers.plan_of(HERE, files)
+    assert workers.process(HERE, plan, Spectrum(notes)).result["events"] == 40
+    write(response_events(40), tmp_path / name, kind)
+    with pytest.raises(InputError, match=r"x\.\w+ is another file than at the start of the run"):
+        workers.process(HERE, plan, Spectrum(notes))
+
+
+def test_a_file_that_is_written_while_it_is_opened_here(tmp_path):
+    path = write(two_jets(40), tmp_path / "x.root")
+    with pytest.raises(DamagedFileError, match=r"x\.root was changed while it was read .*Run again"), open_nano(path):
+        FILE_FAULTS["written over"](path)
 
 
 @pytest.mark.parametrize("where", ["here", "threads"])

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +66,13 @@ class Spectrum(processor.ProcessorABC):
         time.sleep(self.slow)
         while self.hold_after is not None and len(done(self.notes)) >= self.hold_after and not released(self.notes):
             time.sleep(0.02)
+        return self.counted(events, self.bins)
+
+    @staticmethod
+    def counted(events: Any, bins: int = 20) -> dict[str, Any]:
+        """What there is in some events."""
         pt = np.asarray(ak.flatten(events.Jet.pt))
-        axis = hist.axis.Regular(self.bins, 0, 400, name="pt", label="pT (GeV)")
+        axis = hist.axis.Regular(bins, 0, 400, name="pt", label="pT (GeV)")
         return {
             "events": len(events),
             "kinds": Counter(np.floor(pt / 100).astype(int).tolist()),
@@ -80,6 +86,21 @@ class Spectrum(processor.ProcessorABC):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         note(self.notes, f"unpickled {os.getpid()}")
+
+
+class Meddling(Spectrum):
+    """Does something to the file ``b.root`` when its second chunk is open and not yet read."""
+
+    def __init__(self, notes: Path, fault: Callable[[Path], None]) -> None:
+        super().__init__(notes)
+        self.fault = fault
+
+    def process(self, events: Any) -> dict[str, Any]:
+        where, flag = events.metadata, Path(self.notes) / "meddled"
+        if where["filename"].endswith("b.root") and where["entrystart"] == 20 and not flag.exists():
+            flag.touch()
+            self.fault(Path(where["filename"]))
+        return super().process(events)
 
 
 class Locked(Spectrum):
