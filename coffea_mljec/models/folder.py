@@ -10,7 +10,7 @@ from typing import Any
 
 from coffea_mljec.errors import ModelError
 from coffea_mljec.models.card import SCHEMA_VERSION, ModelCard
-from coffea_mljec.models.onnx_guard import refuse_external_data
+from coffea_mljec.models.onnx_guard import check_graph
 from coffea_mljec.support.atomic import write_bytes
 from coffea_mljec.support.digest import digest
 from coffea_mljec.support.suggestions import did_you_mean
@@ -69,7 +69,7 @@ def open_folder(path: str | os.PathLike[str]) -> ModelFolder:
     ------
     ModelError
         If a file is missing or leads outside the folder, the card is not valid (which key), the digest does not match,
-        or the graph keeps data in other files.
+        or the graph is refused by `coffea_mljec.models.onnx_guard.check_graph`.
     """
     folder = Path(path)
     if not folder.is_dir():
@@ -97,7 +97,7 @@ def open_folder(path: str | os.PathLike[str]) -> ModelFolder:
             f"{folder / _GRAPH} is not the graph that its card describes: sha256 expected {card.sha256[:12]}..., got "
             f"{found[:12]}... One of the two files was changed or damaged; copy the model folder again."
         )
-    refuse_external_data(files[_GRAPH], str(folder / _GRAPH))
+    check_graph(files[_GRAPH], str(folder / _GRAPH))
     return ModelFolder(card, files[_GRAPH])
 
 
@@ -119,7 +119,7 @@ def write_folder(path: str | os.PathLike[str], graph: bytes, fields: Mapping[str
         As read back and checked.
     """
     folder = Path(path)
-    refuse_external_data(graph, str(folder / _GRAPH))
+    check_graph(graph, str(folder / _GRAPH))
     card_fields = {"schema_version": SCHEMA_VERSION} | dict(fields) | {"sha256": digest(graph)}
     try:
         card = ModelCard.model_validate(card_fields)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from coffea_mljec.models.engines import ENGINES, Runner
 from coffea_mljec.models.folder import ModelFolder
+from coffea_mljec.models.independence import check_independence
 
 __all__ = ["run", "session"]
 
@@ -24,14 +25,18 @@ def session(model: ModelFolder) -> Runner:
     Raises
     ------
     ModelError
-        If the graph cannot be run, or is not what the card says.
+        If the graph cannot be run, is not what the card says, or mixes the jets of a batch.
     """
     card = model.card
     # Two cards may describe one graph; each has to fit it.
     key = (card.engine, card.sha256, card.features, *sorted(card.clouds.items()))
     with _LOCK:
         if key not in _RUNNERS:
-            _RUNNERS[key] = ENGINES[card.engine].build(model)
+            engine = ENGINES[card.engine]
+            runner = engine.build(model)
+            if not engine.by_rows:
+                check_independence(runner, card)
+            _RUNNERS[key] = runner
         return _RUNNERS[key]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Constants", "fields", "read_constants"]
+__all__ = ["Constants", "fields", "integers", "read_constants"]
 
 _KINDS: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 7: np.dtype("<i8")}
 """Numbers of the element types of onnx.TensorProto that are read."""
@@ -43,17 +43,17 @@ def read_constants(graph: bytes) -> Constants:
     """
     values: dict[str, npt.NDArray[np.float32] | npt.NDArray[np.int64]] = {}
     inputs: dict[str, tuple[str, ...]] = {}
-    for number, body in fields(memoryview(graph)):
+    for number, _, body in fields(memoryview(graph)):
         if number != 7 or not isinstance(body, memoryview):
             continue
-        for part, content in fields(body):
+        for part, _, content in fields(body):
             if part == 5 and isinstance(content, memoryview):
                 name, value = _tensor(content)
                 if value is not None:
                     values[name] = value
             elif part == 1 and isinstance(content, memoryview):
                 ends: dict[int, list[str]] = {1: [], 2: []}
-                for end, text in fields(content):
+                for end, _, text in fields(content):
                     if end in ends and isinstance(text, memoryview):
                         ends[end].append(bytes(text).decode())
                 inputs |= dict.fromkeys(ends[2], tuple(ends[1]))
@@ -63,14 +63,11 @@ def read_constants(graph: bytes) -> Constants:
 def _tensor(data: memoryview) -> tuple[str, npt.NDArray[np.float32] | npt.NDArray[np.int64] | None]:
     shape: list[int] = []
     name, kind, raw = "", 0, memoryview(b"")
-    for number, value in fields(data):
+    for number, _, value in fields(data):
         if number == 1 and isinstance(value, int):
             shape.append(value)
         elif number == 1 and isinstance(value, memoryview):  # packed
-            position = 0
-            while position < len(value):
-                size, position = _varint(value, position)
-                shape.append(size)
+            shape += integers(value)
         elif number == 2 and isinstance(value, int):
             kind = value
         elif number == 8 and isinstance(value, memoryview):
@@ -83,21 +80,24 @@ def _tensor(data: memoryview) -> tuple[str, npt.NDArray[np.float32] | npt.NDArra
     return name, np.frombuffer(raw, dtype).reshape(shape).astype(dtype.newbyteorder("="))
 
 
-def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Yield the number and the value of each field of a message: an integer, or the bytes of anything longer.
+def fields(data: memoryview) -> Iterator[tuple[int, int, Any]]:
+    """Yield number, wire type and value of each field of a message: an integer (0), or the bytes of anything longer.
 
     Raises
     ------
     ValueError, IndexError
-        If the bytes are no message.
+        If the bytes are no message, or numbers are written in a longer form than they need: programs differ on those.
     """
-    position = 0
-    while position < len(data):
-        key, position = _varint(data, position)
+    position, end = 0, len(data)
+    while position < end:
+        key = data[position]
+        position += 1
+        if key >= 0x80:
+            key, position = _varint(data, position - 1)
         number, wire = key >> 3, key & 7
         if wire == 0:
             value, position = _varint(data, position)
-            yield number, value
+            yield number, wire, value
             continue
         if wire == 2:
             length, position = _varint(data, position)
@@ -105,20 +105,33 @@ def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
             length = 8 if wire == 1 else 4
         else:
             raise ValueError(f"wire type {wire}")
-        if position + length > len(data):
+        if position + length > end:
             raise ValueError("truncated")
-        yield number, data[position : position + length]
+        yield number, wire, data[position : position + length]
         position += length
 
 
+def integers(packed: memoryview) -> Iterator[int]:
+    """The integers that are packed into one field; raises as `fields`."""
+    position = 0
+    while position < len(packed):
+        value, position = _varint(packed, position)
+        yield value
+
+
 def _varint(data: memoryview, position: int) -> tuple[int, int]:
-    value = 0
-    shift = 0
+    value = data[position]
+    position += 1
+    if value < 0x80:
+        return value, position
+    value, shift = value & 0x7F, 7
     while True:
         byte = data[position]
         position += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
+            if byte == 0 or value >= 1 << 64:
+                raise ValueError("varint")
             return value, position
         shift += 7
         if shift > 63:

@@ -73,11 +73,6 @@ def _checkpoint(*mutations: Mutation) -> Case:
 
 KNOWN: dict[str, Known] = {
     # Wrong numbers without a word.
-    "rows that depend on the batch": Known(
-        "independence of rows is not probed, shapes of the output are not asked for",
-        _model(["graph", "batch mean"]),
-        r"silent \| models \| .*among three",
-    ),
     "vertices cut, sorted or linked elsewhere": Known(
         "vertices and their links are believed",
         _events(["u_cut", "SV", "first"]),

@@ -48,6 +48,8 @@ _WIDE, _SMALL_BATCH = 64, 64
 class EdgeConvEngine(Engine):
     """ParticleNets; the card has ``clouds`` of all their collections."""
 
+    by_rows = True
+
     def problem(self, card: ModelCard) -> str | None:
         features = card.feature_set
         if problem := clouds_problem(card, features.constituents):

@@ -45,6 +45,10 @@ class Runner(Protocol):
 class Engine(ABC):
     """A way to run graphs. It keeps nothing: a runner holds what belongs to one model."""
 
+    by_rows = False
+    """Whether a jet's number depends on that jet alone by the engine's own kernels, whatever the graph says. Of others
+    it is asked (`coffea_mljec.models.independence`)."""
+
     @abstractmethod
     def problem(self, card: ModelCard) -> str | None:
         """What is wrong with a card that names this engine, for a message; None if nothing is."""

@@ -30,6 +30,8 @@ __all__ = ["PFNEngine", "PFNNetwork"]
 class PFNEngine(Engine):
     """Particle flow networks that sum their constituents, and means of several."""
 
+    by_rows = True
+
     def problem(self, card: ModelCard) -> str | None:
         return clouds_problem(card)
 

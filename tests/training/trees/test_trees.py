@@ -19,7 +19,7 @@ from coffea_mljec.corrections.network import FastSimulationWarning
 from coffea_mljec.errors import InputError, ModelError
 from coffea_mljec.features import JETS, compute
 from coffea_mljec.models import open_folder
-from coffea_mljec.models.onnx_guard import refuse_external_data
+from coffea_mljec.models.onnx_guard import check_graph
 from coffea_mljec.nano import flatten
 from training.learning.export import export
 from training.learning.recipe import TreesRecipe, parse_recipe
@@ -154,14 +154,14 @@ def test_the_guard_reads_trees_and_what_they_hold(grown: Path) -> None:
     import onnx
 
     graph = trees_graph(read_trees(grown), len(JETS.jet))
-    refuse_external_data(graph, "trees")
+    check_graph(graph, "trees")
     changed = onnx.load_from_string(graph)
     tensor = onnx.helper.make_tensor("base", onnx.TensorProto.FLOAT, [1], [0.0])
     tensor.data_location = onnx.TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="../elsewhere")
     changed.graph.node[0].attribute.append(onnx.helper.make_attribute("base_values_as_tensor", tensor))
     with pytest.raises(ModelError, match="trees keeps tensors in files outside itself"):
-        refuse_external_data(changed.SerializeToString(), "trees")
+        check_graph(changed.SerializeToString(), "trees")
 
 
 def test_it_corrects_jets_of_the_sample(model: Path, sample: Path, open_nano: Callable[..., Any]) -> None:
