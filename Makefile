@@ -35,8 +35,8 @@ test: .venv-test/.stamp
 	.venv-test/bin/python -m pytest $(PYTEST_ARGS)
 
 lint: .venv-test/.stamp
-	.venv-test/bin/ruff check coffea_mljec training tests examples
-	.venv-test/bin/ruff format --check coffea_mljec training tests examples
+	.venv-test/bin/ruff check coffea_mljec training tests examples docs
+	.venv-test/bin/ruff format --check coffea_mljec training tests examples docs
 	.venv-test/bin/mypy
 
 bench: .venv-test/.stamp

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from coffea_mljec.errors import MLJECError
-from training.cli import calibrate, derive, ensemble, evaluate, export, merge, realism, search, simulate, train
+from training.cli import calibrate, derive, ensemble, evaluate, export, merge, realism, redraw, search, simulate, train
 
 __all__ = ["app", "main"]
 
@@ -16,7 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-for module in (simulate, derive, calibrate, merge, realism, train, search, export, ensemble, evaluate):
+for module in (simulate, derive, calibrate, merge, realism, train, search, export, ensemble, evaluate, redraw):
     app.command(module.__name__.rpartition(".")[2])(module.command)
 
 

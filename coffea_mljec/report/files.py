@@ -142,7 +142,7 @@ def _drawings(
     for name, measurement in MEASUREMENTS.items():
         if name in results:
             yield from measurement.draw(results[name], captions[name])
-    yield from draw_clouds(clouds, next(iter(captions.values())).whose)
+    yield from draw_clouds(clouds, next(iter(captions.values())))
 
 
 def _write_figures(

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from coffea_mljec.defaults import REPLICAS
 from coffea_mljec.errors import InputError
-from coffea_mljec.support.atomic import whole_file, write_text
-from coffea_mljec.validation.common.style import LABEL, style
-from coffea_mljec.validation.response.figures import draw
+from coffea_mljec.support.atomic import write_text
 from coffea_mljec.validation.response.summary import Measured, Summary
+from training.evaluate.figures import DRAWN, draw_figures
 from training.evaluate.figures_of_merit import card_metrics, provider_numbers, region_numbers
 from training.evaluate.histograms import fill, summary_of
 from training.evaluate.jets import EvaluatedJets, files_evenly, read_evaluated_jets
@@ -29,11 +28,10 @@ from training.learning.sampling import SamplingSettings
 
 __all__ = ["evaluate"]
 
-
 #: What a summary holds for figures alone.
 _FOR_FIGURES = ("coarse", "distributions")
 #: Summaries of which the curves in fine bins are kept.
-_WITH_CURVES = ("after", "mix")
+_WITH_CURVES = (DRAWN, "mix")
 
 
 def evaluate(
@@ -128,11 +126,11 @@ def evaluate(
         "providers": {name: provider_numbers(name, providers[name], jets, test_losses, times) for name in providers},
         "seeds": seed_spread(test_losses.of, losses_again.of),
         "closure": {name: closure_rows(summaries[name]) for name in ("mix", "mix before")},
-        "summaries": {name: _compact(summary, name in _WITH_CURVES) for name, summary in summaries.items()},
+        "summaries": {name: _compact(summary, name) for name, summary in summaries.items()},
         "variants": others,
     }
     _write(output, content, summaries)
-    _draw(summaries["after"], output)
+    draw_figures(summaries[DRAWN], output)
     return output
 
 
@@ -167,11 +165,11 @@ def _write(output: Path, content: Mapping[str, Any], summaries: Mapping[str, Sum
     write_text(output / "card.json", json.dumps(cards, indent=1) + "\n")
 
 
-def _compact(summary: Summary, curves: bool) -> dict[str, Any]:
-    """Return a summary as plain data; the curves in fine bins, most of it, only if asked for."""
+def _compact(summary: Summary, name: str) -> dict[str, Any]:
+    """Return a summary as plain data; figures' parts, most of it, only of those that are drawn or fitted to."""
     data = summary.to_dict()
-    dropped = _FOR_FIGURES if curves else ("curves", *_FOR_FIGURES)
-    return {name: part for name, part in data.items() if name not in dropped}
+    dropped = (() if name in _WITH_CURVES else ("curves",)) + (() if name == DRAWN else _FOR_FIGURES)
+    return {part: value for part, value in data.items() if part not in dropped}
 
 
 def _rounded(value: Any) -> Any:
@@ -185,11 +183,3 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_rounded(item) for item in value]
     return float(f"{value:.5g}") if isinstance(value, float) else value
-
-
-def _draw(summary: Summary, folder: Path) -> None:
-    with style():
-        for drawing in draw(summary, summary.caption(LABEL)):
-            with whole_file(folder / f"{drawing.name}.png") as temporary:
-                # A report is kept in the repository: fewer points an inch than the default.
-                drawing.figure.savefig(temporary, format="png", dpi=65)

@@ -53,20 +53,21 @@ def _balance(summary: BalanceSummary, eta: list[float], caption: Caption) -> Fig
     cells = [c for c in summary.cells if c.eta == eta]
     edges = summary.pt_edges
     drawn, against, shown, has_mpf = [], [], [], False
+    beside = len(summary.providers)
     for index, provider in enumerate(summary.providers):
         mine = [c for c in cells if c.provider == provider]
         shown.append(in_bins(mine, edges, "pt_balance"))
-        drawn.append(points(axes, edges, shown[-1], index, provider))
+        drawn.append(points(axes, edges, shown[-1], index, provider, beside=beside))
         if any(c.mpf.value is not None for c in mine):
             has_mpf = True
             mpf = in_bins(mine, edges, "mpf")
-            drawn.append(points(axes, edges, mpf, index, None, widths=False, joined=True, hollow=True))
-        against.append(points(ratio, edges, in_bins(mine, edges, "ratio"), index, None))
+            drawn.append(points(axes, edges, mpf, index, None, beside=beside, widths=False, joined=True, hollow=True))
+        against.append(points(ratio, edges, in_bins(mine, edges, "ratio"), index, None, beside=beside))
     if has_mpf:
         axes.errorbar([], [], [], fmt="o-", color="0.4", markerfacecolor="white", label="open: MPF")
     unity(axes)
     axes.set_ylabel(f"Balance against the {reference_name(summary)}")
-    y_range(axes, drawn, floor=0.05, include=1.0, headroom=0.6)
+    y_range(axes, drawn, floor=0.05, include=1.0, headroom=0.4)
     inside(axes, f"${eta[0]:g} < |\\eta| < {eta[1]:g}$")
     legend(axes)
     ratio.axhspan(1.0 - _AGREEMENT, 1.0 + _AGREEMENT, color="0.9", zorder=0)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "BEHIND_TEXT",
     "COLOURS",
     "LABEL",
     "LINES",
@@ -47,11 +48,15 @@ __all__ = [
 LABEL = "coffea-mljec simulation"
 """Of this project's simulation; mplhep sets the first word as the experiment's name, the others as its status."""
 
-# Black and colours that CMS recommends (Petroff, arXiv:2107.02270), told apart by colour-blind readers too; markers and
-# lines say the same again. Ten markers beside nine colours: no pair of them comes twice among the first ninety.
-COLOURS = ("#000000", "#e42536", "#5790fc", "#f89c20", "#964a8b", "#9c9ca1", "#7a21dd", "#a96b59", "#92dadd")
+# Black, colours that CMS recommends (Petroff, arXiv:2107.02270) and a green (Okabe and Ito): any two of the first
+# eight are far apart, for colour-blind readers too. Markers and lines say the same again. Ten markers beside nine
+# colours: no pair of them comes twice among the first ninety.
+COLOURS = ("#000000", "#e42536", "#5790fc", "#f89c20", "#009e73", "#7a21dd", "#86c8dd", "#964a8b", "#9c9ca1")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "*", ">")
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+
+BEHIND_TEXT: Any = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}
+"""Box of a text in a panel: nothing that is drawn runs through it."""
 
 REGION_TEXT = {"central": r"$|\eta_{\mathrm{gen}}| < 2.5$", "forward": r"$2.5 < |\eta_{\mathrm{gen}}| < 5$", "all": ""}
 """Regions of `binning.REGIONS` as figures write them."""
@@ -72,7 +77,13 @@ _SETTINGS: Any = {
     "legend.fontsize": 14,
     "savefig.dpi": 110,
     "pdf.fonttype": 42,
+    # Nothing that is drawn runs through a legend.
+    "legend.frameon": True,
+    "legend.facecolor": "white",
+    "legend.edgecolor": "none",
+    "legend.framealpha": 0.85,
 }
+_MOST_WITH_WIDTHS = 3
 
 
 @contextmanager
@@ -153,11 +164,12 @@ def points(
     index: int,
     name: str | None,
     *,
+    beside: int = 1,
     widths: bool = True,
     joined: bool = False,
     hollow: bool = False,
 ) -> npt.NDArray[np.float64]:
-    """Draw numbers in bins with their errors; return those that have a value. Without any, the legend has no entry.
+    """Draw numbers in bins with their errors. Without any that has a value, the legend has no entry.
 
     Parameters
     ----------
@@ -169,21 +181,32 @@ def points(
         Of the colour and the marker.
     name : str or None
         In the legend.
+    beside : int
+        Of how many curves of the figure this is one: a bin's points stand side by side, in the order of `index`.
     widths, joined, hollow : bool
-        Horizontal bars over the bins; a line from point to point; open markers, for the second of a pair.
+        Horizontal bars over the bins, of a few curves; a line from point to point; open markers, for the second of a
+        pair.
+
+    Returns
+    -------
+    ndarray of shape (n, 2)
+        The values drawn and their errors, for the limits of the axis.
     """
     low, high = np.asarray(edges[:-1], float), np.asarray(edges[1:], float)
-    centres = np.sqrt(low * high) if axes.get_xscale() == "log" else 0.5 * (low + high)
+    centres = _side_by_side(np.asarray(edges, float), index % beside, beside, axes.get_xscale() == "log")
     values = np.array([np.nan if m.value is None else m.value for m in measured])
     errors = np.array([0.0 if m.error is None else m.error for m in measured])
     known = np.isfinite(values)
+    drawn = np.stack((values[known], errors[known]), axis=1)
     if not known.any():
-        return values[known]
+        return drawn
     axes.errorbar(
         centres[known],
         values[known],
         yerr=errors[known],
-        xerr=(centres[known] - low[known], high[known] - centres[known]) if widths else None,
+        xerr=(centres[known] - low[known], high[known] - centres[known])
+        if widths and beside <= _MOST_WITH_WIDTHS
+        else None,
         fmt=marker(index) + ("-" if joined else ""),
         color=colour(index),
         markerfacecolor="white" if hollow else colour(index),
@@ -192,7 +215,18 @@ def points(
         linewidth=1.0,
         label=name,
     )
-    return values[known]
+    return drawn
+
+
+def _side_by_side(
+    edges: npt.NDArray[np.float64], index: int, beside: int, logarithmic: bool
+) -> npt.NDArray[np.float64]:
+    """Where in each bin the point of a curve stands: a little apart, and within the middle of the bin."""
+    scale = np.log(edges) if logarithmic else edges
+    width = np.diff(scale)
+    step = np.minimum(min(0.12, 0.6 / beside) * width, 0.012 * (scale[-1] - scale[0]))
+    places = scale[:-1] + 0.5 * width + (index - 0.5 * (beside - 1)) * step
+    return np.asarray(np.exp(places) if logarithmic else places)
 
 
 def filled_range(edges: Sequence[float], *curves: Sequence[Measured]) -> tuple[float, float]:
@@ -269,7 +303,7 @@ def heads(row: Sequence[Axes], caption: Caption) -> None:
 
 def inside(axes: Axes, text: str) -> None:
     """Write into the upper left corner."""
-    axes.text(0.05, 0.95, text, transform=axes.transAxes, fontsize=14, va="top")
+    axes.text(0.05, 0.95, text, transform=axes.transAxes, fontsize=14, va="top", bbox=BEHIND_TEXT)
 
 
 def unity(axes: Axes) -> None:
@@ -278,15 +312,34 @@ def unity(axes: Axes) -> None:
 
 
 def from_zero(axes: Axes, drawn: Sequence[npt.NDArray[np.float64]], headroom: float = 1.35) -> None:
-    """Limits from zero, with room for a legend above the highest value."""
-    highest = max((float(np.max(values)) for values in drawn if len(values)), default=0.4)
+    """Limits from zero, with room for a legend above the highest value; `drawn` as `points` returns it."""
+    _, highest = _ends(drawn, (0.0, 0.4))
     axes.set_ylim(0.0, headroom * highest)
 
 
 def y_range(
     axes: Axes, drawn: Sequence[npt.NDArray[np.float64]], floor: float, include: float, headroom: float = 0.4
 ) -> None:
-    """Limits around the values, not around the longest error bar, with room for a legend above."""
-    values = np.concatenate([*drawn, [include - floor, include + floor]])
-    low, high = float(values.min()), float(values.max())
-    axes.set_ylim(low - 0.15 * (high - low), high + headroom * (high - low))
+    """Limits around values and errors, with room for a legend above.
+
+    Parameters
+    ----------
+    drawn : sequence of ndarray
+        As `points` returns it.
+    floor, include : float
+        The limits reach at least `floor` above and below `include`.
+    headroom : float
+        Room above, as a share of the range.
+    """
+    found = _ends(drawn, (include, include))
+    low, high = min(found[0], include - floor), max(found[1], include + floor)
+    axes.set_ylim(low - 0.08 * (high - low), high + headroom * (high - low))
+
+
+def _ends(drawn: Sequence[npt.NDArray[np.float64]], nothing: tuple[float, float]) -> tuple[float, float]:
+    """Lowest and highest end of the error bars; of those longer than twice the usual one, only as much is counted."""
+    values, errors = np.concatenate([*drawn, np.empty((0, 2))]).T
+    if not len(values):
+        return nothing
+    counted = np.minimum(errors, 2.0 * np.median(errors))
+    return float(np.min(values - counted)), float(np.max(values + counted))

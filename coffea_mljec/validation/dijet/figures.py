@@ -83,17 +83,20 @@ def _resolution(summary: DijetSummary, pair: str, eta: list[float], caption: Cap
     edges, which = summary.pt_edges, _which(cells)
     drawn, against, shown, has_truth = [], [], [], False
     first = [c for c in cells if c.provider == summary.providers[0]]
+    beside = len(summary.providers)
     for index, provider in enumerate(summary.providers):
         mine = [c for c in cells if c.provider == provider]
         shown.append(in_bins(mine, edges, which))
-        drawn.append(points(axes, edges, shown[-1], index, provider))
+        drawn.append(points(axes, edges, shown[-1], index, provider, beside=beside))
         if any(c.truth.value is not None for c in mine):
             has_truth = True
             shown.append(in_bins(mine, edges, "truth"))
-            drawn.append(points(axes, edges, shown[-1], index, None, widths=False, joined=True, hollow=True))
-            against.append(points(ratio, edges, in_bins(mine, edges, "ratio"), index, None))
+            drawn.append(
+                points(axes, edges, shown[-1], index, None, beside=beside, widths=False, joined=True, hollow=True)
+            )
+            against.append(points(ratio, edges, in_bins(mine, edges, "ratio"), index, None, beside=beside))
         elif provider != summary.providers[0]:
-            against.append(points(ratio, edges, _quotients(mine, first, edges, which), index, None))
+            against.append(points(ratio, edges, _quotients(mine, first, edges, which), index, None, beside=beside))
     if has_truth:
         axes.errorbar([], [], [], fmt="o-", color="0.4", markerfacecolor="white", label="open: truth")
     axes.set_ylabel(r"$\sigma(p_{\mathrm{T}}) \,/\, p_{\mathrm{T}}$")

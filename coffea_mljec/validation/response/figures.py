@@ -99,24 +99,28 @@ def _median(curves: Sequence[Curve], region: str, caption: Caption) -> Figure:
     head(axes, caption.whose, caption.right)
     axes.set_xscale("log")
     unity(axes)
-    drawn = [points(axes, c.edges, c.median, index, c.provider) for index, c in enumerate(curves)]
+    beside = len(curves)
+    drawn = [points(axes, c.edges, c.median, index, c.provider, beside=beside) for index, c in enumerate(curves)]
     pt_axis(axes, _limits(curves), _PT_LABEL)
     axes.set_ylabel("Median response")
-    y_range(axes, drawn, floor=0.02, include=1.0, headroom=0.6)
+    y_range(axes, drawn, floor=0.02, include=1.0, headroom=0.4)
     inside(axes, REGION_TEXT[region])
     legend(axes)
     return figure
 
 
 def _resolution(summary: Summary, curves: Sequence[Curve], region: str, caption: Caption) -> Figure:
-    figure, axes, ratio = with_ratio(caption.whose, caption.right)
-    drawn = [points(axes, c.edges, c.resolution, index, c.provider) for index, c in enumerate(curves)]
+    figure, axes, ratio = with_ratio(caption.whose, caption.right, (1.6, 1.0))
+    beside = len(curves)
+    drawn = [points(axes, c.edges, c.resolution, index, c.provider, beside=beside) for index, c in enumerate(curves)]
     axes.set_ylabel(r"$(Q_{75} - Q_{25}) \,/\, Q_{50}$")
-    from_zero(axes, drawn, 1.5)
+    from_zero(axes, drawn, 1.4)
     inside(axes, REGION_TEXT[region])
     legend(axes)
     against = [
-        points(ratio, c.edges, c.ratio, index, None) for index, c in enumerate(curves) if c.provider != summary.standard
+        points(ratio, c.edges, c.ratio, index, None, beside=beside)
+        for index, c in enumerate(curves)
+        if c.provider != summary.standard
     ]
     ratio.set_ylabel(f"Ratio to\n{summary.standard}", fontsize=14)
     y_range(ratio, against, floor=0.05, include=1.0, headroom=0.15)
@@ -136,8 +140,12 @@ def _flavours(curves: dict[str, list[Curve]], region: str, caption: Caption) -> 
     for axes, (provider, part) in zip(grid.flat, curves.items(), strict=False):
         axes.set_xscale("log")
         unity(axes)
-        for index, curve in enumerate(part):
-            drawn.append(points(axes, curve.edges, curve.median, index + 1, curve.flavour, widths=False, joined=True))
+        for number, curve in enumerate(part, start=1):
+            # Gluons, the most of all, are black.
+            index, name = number % len(part), curve.flavour
+            drawn.append(
+                points(axes, curve.edges, curve.median, index, name, beside=len(part), widths=False, joined=True)
+            )
         inside(axes, f"{provider}\n{REGION_TEXT[region]}")
         if not any(_known(curve) for curve in part):
             too_few(axes)
@@ -150,7 +158,7 @@ def _flavours(curves: dict[str, list[Curve]], region: str, caption: Caption) -> 
             axes.tick_params(axis="x", labelbottom=True)
     for axes in grid.flat[len(curves) :]:
         axes.set_axis_off()
-    y_range(grid[0, 0], drawn, floor=0.02, include=1.0, headroom=0.65)
+    y_range(grid[0, 0], drawn, floor=0.02, include=1.0, headroom=0.35)
     for row in grid[:, 0]:
         row.set_ylabel("Median response")
     heads(grid[0], caption)
@@ -177,12 +185,12 @@ def _distributions(summary: Summary, shown: Sequence[Distribution], region: str,
                 density, edges, color=colour(index), linestyle=line(index), linewidth=1.5, label=distribution.provider
             )
         words = interval.replace("-", " to ").replace(">", "> ")
-        inside(axes, f"{words} GeV\n{mine[0].jets:,} jets")
+        where = f"\n{REGION_TEXT[region]}" if axes is grid.flat[0] else ""
+        inside(axes, f"{words} GeV\n{mine[0].jets:,} jets{where}")
         axes.axvline(1.0, color="0.6", linewidth=1.0, linestyle="--", zorder=0)
         axes.set_xlim(0.2, 1.8)
         axes.set_ylim(0.0, 1.45 * axes.get_ylim()[1])
         axes.set_xlabel(_RESPONSE_LABEL)
-    inside(grid.flat[0], f"\n\n{REGION_TEXT[region]}")
     for axes in grid[:, 0]:
         axes.set_ylabel("Probability density")
     heads(grid[0], caption)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from coffea_mljec.validation.common.caption import Caption
 from coffea_mljec.validation.common.section import Drawing, Section
-from coffea_mljec.validation.common.style import colour, head, marker, new_figure
+from coffea_mljec.validation.common.style import BEHIND_TEXT, colour, head, marker, new_figure
 from coffea_mljec.validation.common.table import Table
 from coffea_mljec.validation.response.clouds import KINDS, Cloud
 
@@ -19,15 +21,15 @@ if TYPE_CHECKING:
 __all__ = ["cloud_section", "draw_cloud", "draw_clouds"]
 
 _COLOUR_OF = dict(
-    zip([*KINDS, "other"], ("#e42536", "#f89c20", "#5790fc", "#964a8b", "#7a21dd", "#9c9ca1", "#000000"), strict=True)
+    zip([*KINDS, "other"], ("#e42536", "#f89c20", "#5790fc", "#009e73", "#7a21dd", "#9c9ca1", "#000000"), strict=True)
 )
 
 
-def draw_clouds(clouds: Sequence[Cloud], label: str) -> Iterator[Drawing]:
+def draw_clouds(clouds: Sequence[Cloud], caption: Caption) -> Iterator[Drawing]:
     """Draw ``jet_<number>`` a jet; to be saved while the style is in force."""
     words = "Particles of one jet (area: share of the pT), and the pT that each correction gives it."
     for number, cloud in enumerate(clouds, start=1):
-        yield Drawing(f"jet_{number}", "jets", words, draw_cloud(cloud, label), wide=True)
+        yield Drawing(f"jet_{number}", "jets", words, draw_cloud(cloud, caption), wide=True)
 
 
 def cloud_section(clouds: Sequence[Cloud]) -> Section:
@@ -48,13 +50,14 @@ def _table(clouds: Sequence[Cloud]) -> Table:
     return Table("", ("event", "flavour", "correction", "pT/GeV", "generator/GeV", "response"), tuple(rows))
 
 
-def draw_cloud(cloud: Cloud, label: str) -> Figure:
+def draw_cloud(cloud: Cloud, caption: Caption) -> Figure:
     """Draw the particles on the left, the providers' pT beside the generator's on the right; inside `style()`."""
-    figure, (left, right) = new_figure(1, 2, (13.5, 6.0), (1.0, 0.3, 0.85, 0.7), wspace=0.95, width_ratios=(1.0, 1.05))
-    head(left, label, f"{len(cloud.kinds)} particles")
+    # Two squares, between them the legend and the names of the corrections.
+    figure, (left, right) = new_figure(1, 2, (14.0, 6.0), (1.0, 0.3, 0.85, 0.7), wspace=0.855)
+    head(left, caption.whose, replace(caption, events=None).right)
     _particles(left, cloud)
     name = {None: "jet of data", "uds": "light-quark jet", "g": "gluon jet"}.get(cloud.flavour, f"{cloud.flavour} jet")
-    where = f"{cloud.run}:{cloud.luminosity_block}:{cloud.event}, jet {cloud.jet}"
+    where = f"run:block:event {cloud.run}:{cloud.luminosity_block}:{cloud.event}, jet {cloud.jet}"
     right.text(0.0, 1.02, f"{name}, $\\eta$ = {cloud.eta:.2f}\n{where}", transform=right.transAxes, fontsize=14)
     _momenta(right, cloud)
     return figure
@@ -83,7 +86,10 @@ def _particles(axes: Axes, cloud: Cloud) -> None:
     axes.set_aspect("equal")
     axes.set_xlabel(r"$\eta - \eta_{\mathrm{jet}}$")
     axes.set_ylabel(r"$\phi - \phi_{\mathrm{jet}}$")
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=13, handletextpad=0.2, labelspacing=0.8)
+    axes.legend(
+        title=f"{len(kinds)} particles", loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=13, title_fontsize=13,
+        handletextpad=0.2, labelspacing=0.8, alignment="left",
+    )  # fmt: skip
 
 
 def _momenta(axes: Axes, cloud: Cloud) -> None:
@@ -94,8 +100,10 @@ def _momenta(axes: Axes, cloud: Cloud) -> None:
     for place, (name, pt), (shade, symbol) in zip(places, shown.items(), styles, strict=True):
         axes.plot([pt], [place], symbol, color=shade, markersize=11)
         away = "" if cloud.pt_gen is None or name in truth else f" ({100 * (pt / cloud.pt_gen - 1):+.1f} %)"
-        words = f"{pt:.1f} GeV{away}"
-        axes.annotate(words, (pt, place), (0, 12), textcoords="offset points", ha="center", fontsize=14)
+        words = f"{pt:.1f} GeV{away}".replace("-", "\N{MINUS SIGN}")
+        axes.annotate(
+            words, (pt, place), (0, 12), textcoords="offset points", ha="center", fontsize=14, bbox=BEHIND_TEXT
+        )
     if cloud.pt_gen is not None:
         axes.axvline(cloud.pt_gen, color="0.7", linestyle="--", zorder=0)
     middle, half = 0.5 * (max(shown.values()) + min(shown.values())), 0.5 * (max(shown.values()) - min(shown.values()))

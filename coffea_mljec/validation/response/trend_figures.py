@@ -38,7 +38,7 @@ _IN_WORDS = {
     "npv": "the number of vertices",
 }
 _WANTED = ("30-50", "100-300")
-_MIN_BINS = 2
+_MIN_BINS = 3
 _ROWS = {"median": "Median response", "resolution": r"$(Q_{75} - Q_{25}) \,/\, Q_{50}$", "ratio": "Ratio to\n"}
 
 
@@ -54,7 +54,7 @@ def draw_trends(summary: Summary, caption: Caption) -> Iterator[Drawing]:
     Yields
     ------
     Drawing
-        None of ranges with fewer than two bins that have a value.
+        None of ranges with fewer than three bins that have a value: two say nothing of a trend.
     """
     for variable, words in _IN_WORDS.items():
         for region, where in REGION_TEXT.items():
@@ -65,7 +65,9 @@ def draw_trends(summary: Summary, caption: Caption) -> Iterator[Drawing]:
             if shown:
                 ending = f"; {region}." if where else "."
                 text = f"Median, resolution and ratio against {words}{ending}"
-                yield Drawing(f"{variable}_{region}", "pileup", text, _trend(summary, shown, caption), wide=True)
+                yield Drawing(
+                    f"{variable}_{region}", "pileup", text, _trend(summary, shown, caption), wide=len(shown) > 1
+                )
 
 
 def _bins(trend: Trend) -> int:
@@ -95,7 +97,9 @@ def _trend(summary: Summary, columns: Sequence[Sequence[Trend]], caption: Captio
             for row, name in enumerate(_ROWS):
                 if name == "ratio" and trend.provider == summary.standard:
                     continue
-                values = points(grid[row, column], trend.edges, getattr(trend, name), index, trend.provider)
+                values = points(
+                    grid[row, column], trend.edges, getattr(trend, name), index, trend.provider, beside=len(trends)
+                )
                 drawn[name].append(values)
         unity(grid[0, column])
         unity(grid[2, column])
@@ -104,7 +108,7 @@ def _trend(summary: Summary, columns: Sequence[Sequence[Trend]], caption: Captio
     grid[2, 0].set_xlim(*filled_range(shown[0].edges, *(trend.median for trend in shown)))
     for row, (name, words) in enumerate(_ROWS.items()):
         grid[row, 0].set_ylabel(words + (summary.standard if name == "ratio" else ""), fontsize=15)
-    y_range(grid[0, 0], drawn["median"], floor=0.02, include=1.0, headroom=0.6)
+    y_range(grid[0, 0], drawn["median"], floor=0.02, include=1.0, headroom=0.35 if len(summary.providers) <= 4 else 0.6)
     from_zero(grid[1, 0], drawn["resolution"], 1.25)
     y_range(grid[2, 0], drawn["ratio"], floor=0.02, include=1.0, headroom=0.15)
     heads(grid[0], caption)

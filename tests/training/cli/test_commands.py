@@ -11,7 +11,19 @@ from typer.testing import CliRunner
 from training import cli
 from training.__main__ import app
 
-COMMANDS = ("simulate", "derive", "calibrate", "merge", "realism", "train", "search", "export", "ensemble", "evaluate")
+COMMANDS = (
+    "simulate",
+    "derive",
+    "calibrate",
+    "merge",
+    "realism",
+    "train",
+    "search",
+    "export",
+    "ensemble",
+    "evaluate",
+    "redraw",
+)
 FOLDER = Path(cli.__file__).parent
 
 

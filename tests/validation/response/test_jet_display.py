@@ -8,6 +8,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
+from coffea_mljec.validation.common.caption import Caption
 from coffea_mljec.validation.common.style import style
 from coffea_mljec.validation.response.clouds import find_clouds
 from coffea_mljec.validation.response.jet_display import draw_cloud
@@ -68,9 +69,9 @@ def test_without_constituents_there_is_nothing_to_show(open_file: Any) -> None:
 @pytest.mark.parametrize("flavour", ["b", None])
 def test_the_display_says_how_far_each_pt_is_from_the_generators(flavour: str | None) -> None:
     with style():
-        left, right = draw_cloud(cloud(flavour), "coffea-mljec simulation").axes
+        left, right = draw_cloud(cloud(flavour), Caption("coffea-mljec simulation", "AK4", "13 TeV", 2000)).axes
     words = [text.get_text() for text in right.texts]
-    assert ("98.0 GeV (-2.0 %)" in words) == (flavour is not None)
+    assert ("98.0 GeV (\N{MINUS SIGN}2.0 %)" in words) == (flavour is not None)
     assert ("98.0 GeV" in words) == (flavour is None)
     names = [text.get_text() for text in left.get_legend().get_texts()]
     assert names == ["charged hadron, 63 %", "photon, 32 %", "other, 5 %", "vertex, 1.5 GeV"]
