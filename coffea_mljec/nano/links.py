@@ -89,19 +89,22 @@ def group_constituents(chunk: JetChunk, kinds: Iterable[str]) -> Grouped:
     tables = list({layout.linkage(kind): kind for kind in reversed(list(kinds))}.values())[::-1]
     linked = tuple(kind for kind in tables if layout.linkage(kind).links is not None)
     candidates = tuple(kind for kind in linked if kind != "sv")
-    flags = no_status(len(chunk))
     groups = {kind: _linked(chunk, kind, chunk.offsets) for kind in linked}
-    complete, wrong = _check(chunk, groups, candidates, flags)
     beyond = max((group.beyond for group in groups.values()), default=-1)
+    flags, complete, wrong = no_status(len(chunk)), False, -1
+    if beyond < 0:  # else the jets are others than the file's, and their sums would say nothing
+        complete, wrong = _check(chunk, groups, candidates, flags)
     # Vertices alone have nothing that tells whose they are. A file that keeps only some candidates is compared too: it
     # costs two small columns, and an exchange of jets that are both incomplete would be seen nowhere else.
-    if beyond >= 0 or wrong >= 0 or not complete or (linked and not candidates):
+    if wrong >= 0 or not complete or (linked and not candidates):
         origin = find_origin(chunk)
         if origin is None and (beyond >= 0 or wrong >= 0):
             raise _changed(layout, linked, beyond, wrong)
         if origin is not None and not origin.unchanged:
             groups = {kind: _moved(_linked(chunk, kind, origin.offsets), origin) for kind in linked}
             flags = no_status(len(chunk))
+            _check(chunk, groups, candidates, flags)
+        elif beyond >= 0:  # the file's own links are wrong
             _check(chunk, groups, candidates, flags)
     if "sv" in tables and "sv" not in linked:
         groups["sv"] = _near(chunk)
