@@ -16,9 +16,11 @@ from coffea_mljec.corrections import (
     MismatchWarning,
     MissingBranchWarning,
     NanoRegression,
+    Network,
     Provider,
     StandardJetsWarning,
 )
+from coffea_mljec.features import register_feature
 from coffea_mljec.met import Type1MET
 from coffea_mljec.nano.assignment import allow_assignment
 from coffea_mljec.status import Status
@@ -30,11 +32,13 @@ __all__ = [
     "MismatchWarning",
     "MissingBranchWarning",
     "NanoRegression",
+    "Network",
     "Provider",
     "StandardJetsWarning",
     "Status",
     "Type1MET",
     "apply",
+    "register_feature",
 ]
 
 __version__ = version("coffea-mljec")

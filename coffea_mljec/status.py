@@ -44,6 +44,8 @@ class Status(IntFlag):
     """The factor lay outside `coffea_mljec.defaults.FACTORS`: no jet is corrected by so much."""
     MISSING_BRANCH = 512
     """The file lacks a branch that the network reads; a warning names it."""
+    REPLACED_INPUT = 1024
+    """A feature of the jet was NaN or infinite and was replaced as the model's file says; the output counts."""
 
     def of(self, jets: Any) -> Any:
         """Return for each jet of a corrected collection whether all of these bits are set, in the collection's shape.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from coffea_mljec.corrections.correction import Correction
+from coffea_mljec.corrections.evaluation import FastSimulationWarning
 from coffea_mljec.corrections.factorized import FactorizedJEC
 from coffea_mljec.corrections.mljec import MLJEC
 from coffea_mljec.corrections.nano_regression import NanoRegression
-from coffea_mljec.corrections.network import FastSimulationWarning, MissingBranchWarning
+from coffea_mljec.corrections.network import MissingBranchWarning
+from coffea_mljec.corrections.outputs import Network
 from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.payloads.suitability import MismatchWarning, StandardJetsWarning
 
@@ -18,6 +20,7 @@ __all__ = [
     "MismatchWarning",
     "MissingBranchWarning",
     "NanoRegression",
+    "Network",
     "Provider",
     "StandardJetsWarning",
 ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +16,22 @@ from coffea_mljec.status import StatusArray
 
 __all__ = ["Correction", "Factors"]
 
-Factors = tuple[npt.NDArray[np.float64], StatusArray]
-"""Corrected / raw pT and `Status` bits of all jets of a chunk, flat; a factor counts where APPLIED is set."""
+
+class Factors(NamedTuple):
+    """What a correction says of all jets of a chunk, flat; a jet's numbers count where APPLIED is set.
+
+    Attributes
+    ----------
+    factor : ndarray of float64, shape (n_jets,)
+        Corrected / raw pT.
+    status : ndarray of `coffea_mljec.status.STATUS_TYPE`, shape (n_jets,)
+    extras : mapping of str to ndarray of float64, shape (n_jets,)
+        The correction's `Correction.extra_fields`. ``mass`` (GeV) is that of jets whose pT is raw pT times the factor.
+    """
+
+    factor: npt.NDArray[np.float64]
+    status: StatusArray
+    extras: Mapping[str, npt.NDArray[np.float64]] = MappingProxyType({})
 
 
 class Correction(ABC):
@@ -58,5 +74,9 @@ class Correction(ABC):
         """What `factor` reads, beyond raw momenta; raises MissingBranchError if the file lacks some of it."""
 
     @abstractmethod
+    def extra_fields(self, layout: Layout) -> tuple[str, ...]:
+        """Fields of the jets that it gives beside a factor on pT: ``mass``, ``pt_resolution``, ``mljec_<class>``."""
+
+    @abstractmethod
     def factor(self, chunk: JetChunk) -> Factors:
-        """Factor and status of all jets of a concrete chunk."""
+        """Factor and status of all jets of a concrete chunk, and the `extra_fields`."""

@@ -69,6 +69,10 @@ class LevelsCorrection(Correction):
         """What the levels read."""
         return jet_branches(layout, [name for name in self._inputs if name != "pt_raw"], self.asker)
 
+    def extra_fields(self, layout: Layout) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def factor(self, chunk: JetChunk) -> Factors:
         """The product of the levels."""
         columns = chunk.jets(self._inputs)
@@ -82,7 +86,7 @@ class LevelsCorrection(Correction):
         mark(status, valid, Status.APPLIED)
         mark(status, bad, Status.BAD_INPUT)
         mark(status, ~valid & ~bad, Status.OUT_OF_DOMAIN)
-        return factor, status
+        return Factors(factor, status)
 
     @property
     def _inputs(self) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ import numpy.typing as npt
 from coffea_mljec import defaults, models
 from coffea_mljec.corrections.network import NetworkCorrection
 from coffea_mljec.corrections.provider import Provider, check_options
-from coffea_mljec.features import compute
 from coffea_mljec.payloads import Payload
 from coffea_mljec.systematics.shifts import SystematicOptions
 
@@ -100,4 +99,4 @@ class MLJEC(Provider):
             ``charged_offsets`` int64 [n + 1], likewise ``neutral`` and ``sv``; columns in the order of
             `feature_names`, rows in the order of the flattened jets. Jets without constituents have no rows there.
         """
-        return compute(self._network.flat(self.pipeline.chunk(events, collection)), self.card.feature_set)
+        return self._network.network.features(self.pipeline.chunk(events, collection))

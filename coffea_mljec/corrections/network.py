@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec import models
 from coffea_mljec.corrections.correction import Correction, Factors
-from coffea_mljec.errors import InputError, MissingBranchError
-from coffea_mljec.features import compute
-from coffea_mljec.nano import Branch, FlatJets, JetChunk, Layout
-from coffea_mljec.nano.requirements import required_branches
-from coffea_mljec.payloads.suitability import Made, check_algorithm
-from coffea_mljec.status import STATUS_TYPE, Status, StatusArray, carries, mark
+from coffea_mljec.corrections.evaluation import Evaluated, Evaluation
+from coffea_mljec.errors import MissingBranchError, ModelError
+from coffea_mljec.nano import Branch, JetChunk, Layout
+from coffea_mljec.payloads.suitability import Made
+from coffea_mljec.status import STATUS_TYPE, Status, mark
 
-__all__ = ["FastSimulationWarning", "MissingBranchWarning", "NetworkCorrection"]
+__all__ = ["MissingBranchWarning", "NetworkCorrection"]
 
-_UNTREATABLE = (
-    Status.OUT_OF_DOMAIN
-    | Status.NO_CONSTITUENTS
-    | Status.INCOMPLETE_CONSTITUENTS
-    | Status.NON_FINITE
-    | Status.BAD_INPUT
-)
+_LOW, _HIGH = 0.16, 0.84
+"""Quantiles whose distance is twice the resolution."""
+
 _warned: set[str] = set()
-
-
-class FastSimulationWarning(UserWarning):
-    """A model that was trained on parametrised simulation is applied to something else."""
 
 
 class MissingBranchWarning(UserWarning):
@@ -48,15 +38,23 @@ class NetworkCorrection(Correction):
         Batches that run side by side.
     dispensable : bool
         Whether files that cannot feed the network at all are left to a fallback, instead of being an error.
+
+    Raises
+    ------
+    ModelError
+        If no output of the model is the pT or the mass of a jet.
     """
 
     def __init__(self, model: models.ModelFolder, threads: int = 1, *, dispensable: bool = False) -> None:
-        if threads < 1:
-            raise InputError(f"threads must be at least 1; got {threads}.")
-        self.model = model
+        self.network = Evaluation(model, threads)
         self.card = model.card
-        self.threads = threads
         self.dispensable = dispensable
+        self._outputs = {output.quantity: output for output in self.card.outputs}
+        if not {"pt", "mass"} & set(self._outputs):
+            raise ModelError(
+                f"model {self.card.name!r} gives {', '.join(output.quantity for output in self.card.outputs)}: neither "
+                "pt nor mass, so it corrects no jets. Read its outputs by coffea_mljec.Network(model).outputs(events)."
+            )
 
     @property
     def summary(self) -> str:
@@ -67,7 +65,7 @@ class NetworkCorrection(Correction):
     @property
     def asker(self) -> str:
         """What messages call it."""
-        return f"model {self.card.name!r}"
+        return self.network.asker
 
     @property
     def algorithm(self) -> str:
@@ -90,120 +88,86 @@ class NetworkCorrection(Correction):
 
     def check(self, layout: Layout) -> None:
         """Refuse collections that the model was not trained for."""
-        card = self.card
-        if layout.collection not in card.collections:
-            raise InputError(
-                f"model {card.name!r} is for {card.algorithm} jets, collection {' or '.join(card.collections)}; "
-                f"got {layout.collection!r}. Use a model that was trained for these jets (mljec models lists the "
-                "bundled ones)."
-            )
-        try:
-            self._required(layout)
-        except MissingBranchError:  # it will not run on these jets; `branches` says so, or the fallback takes them
-            return
-        check_algorithm(card.algorithm, layout, self.asker)
+        self.network.check(layout)
 
     def branches(self, layout: Layout) -> Iterable[Branch]:
         """What the features need; nothing where the fallback takes every jet."""
         try:
-            return self._required(layout)
+            return self.network.branches(layout)
         except MissingBranchError:
             if not self.dispensable:
                 raise
             return ()
 
+    def extra_fields(self, layout: Layout) -> tuple[str, ...]:
+        """``mass``, ``pt_resolution`` and ``mljec_<class>``, as far as the model gives them."""
+        fields = ["mass"] if "mass" in self._outputs else []
+        if "resolution" in self._outputs or self._quantiles is not None:
+            fields.append("pt_resolution")
+        return (*fields, *(f"mljec_{output.jet_class}" for output in self.card.outputs if output.jet_class))
+
     def factor(self, chunk: JetChunk) -> Factors:
-        """exp(log_correction), and whether the jet is one that the network can treat."""
+        """Corrected / raw pT, and whether the jet is one that the network can treat."""
         try:
-            flat = self.flat(chunk)
+            found = self.network.evaluate(chunk)
         except MissingBranchError as error:
             if not self.dispensable:
                 raise
-            kinds = self.card.feature_set.constituents
-            if any(chunk.layout.table(kind) is None for kind in kinds):
-                why = Status.NO_CONSTITUENTS
-            else:
-                why = Status.MISSING_BRANCH
-                self._warn_of(error)
-            return np.ones(len(chunk)), np.full(len(chunk), why, STATUS_TYPE)
-        status = flat.flags.copy()
-        self._flag_domain(flat, status)
-        if self.card.training.fast_simulation and not chunk.layout.simulation:
-            self._warn_once()
-            status |= STATUS_TYPE(Status.FOREIGN_SAMPLE)
-        factor = self.infer(flat)
-        mark(status, ~np.isfinite(factor), Status.NON_FINITE)
-        applied = ~carries(status, _UNTREATABLE)
+            return self._none(chunk, error)
+        status, applied = found.status.copy(), found.treated
         mark(status, applied, Status.APPLIED)
-        return np.where(applied, factor, 1.0), status
+        if "pt" in self._outputs:
+            factor = found.values[self._outputs["pt"].name]
+        else:  # a regression of the mass leaves the pT of the file
+            with np.errstate(invalid="ignore", divide="ignore"):
+                factor = chunk.jet("pt_stored").astype(np.float64) / chunk.jet("pt_raw")
+        extras = {name: np.where(applied, value, np.nan) for name, value in self._extras(found, chunk.layout).items()}
+        return Factors(np.where(applied, factor, 1.0), status, extras)
 
-    def flat(self, chunk: JetChunk) -> FlatJets:
-        """What the features are made from."""
-        mine = chunk.asked_by(self.asker)
-        try:
-            return mine.flat(self._jet_quantities, self.card.feature_set.constituent_quantities)
-        except MissingBranchError:
-            self._required(chunk.layout)  # says which feature needs it
-            raise
-
-    def infer(self, flat: FlatJets) -> npt.NDArray[np.float64]:
-        """exp(log_correction) of all jets, in fixed batches."""
-        out = np.empty(len(flat), np.float64)
-        size = self.card.batch_size
-
-        def batch(start: int) -> None:
-            stop = min(start + size, len(flat))
-            out[start:stop] = models.run(self.model, compute(flat, self.card.feature_set, start, stop))
-
-        starts = range(0, len(flat), size)
-        if self.threads == 1:
-            for start in starts:
-                batch(start)
+    def _none(self, chunk: JetChunk, error: MissingBranchError) -> Factors:
+        """No jet of a file that cannot feed the network."""
+        kinds = self.card.feature_set.constituents
+        if any(chunk.layout.table(kind) is None for kind in kinds):
+            why = Status.NO_CONSTITUENTS
         else:
-            with ThreadPoolExecutor(self.threads) as pool:
-                list(pool.map(batch, starts))
-        with np.errstate(over="ignore"):
-            return np.exp(out)
+            why = Status.MISSING_BRANCH
+            _warn_of(error)
+        nothing = dict.fromkeys(self.extra_fields(chunk.layout), np.full(len(chunk), np.nan))
+        return Factors(np.ones(len(chunk)), np.full(len(chunk), why, STATUS_TYPE), nothing)
 
-    def _required(self, layout: Layout) -> tuple[Branch, ...]:
-        needed = self.card.feature_set
-        jet, constituents = self._jet_quantities, needed.constituent_quantities
-        return required_branches(layout, jet, constituents, self.asker, needed.feature_of)
+    def _extras(self, found: Evaluated, layout: Layout) -> dict[str, npt.NDArray[np.float64]]:
+        extras: dict[str, npt.NDArray[np.float64]] = {}
+        for field in self.extra_fields(layout):
+            if field == "mass":
+                extras[field] = found.values[self._outputs["mass"].name]
+            elif field == "pt_resolution":
+                extras[field] = self._resolution(found)
+        for output in self.card.outputs:
+            if output.jet_class:
+                extras[f"mljec_{output.jet_class}"] = found.values[output.name]
+        return extras
+
+    def _resolution(self, found: Evaluated) -> npt.NDArray[np.float64]:
+        """The relative width of the corrected pT: as the network gives it, or half of what lies between quantiles."""
+        if "resolution" in self._outputs:
+            return found.values[self._outputs["resolution"].name]
+        assert self._quantiles is not None
+        low, high = (found.values[name] for name in self._quantiles)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(0.5 * np.log(high / low))
 
     @property
-    def _jet_quantities(self) -> tuple[str, ...]:
-        domain = [name for name in ("rho", "n_pv") if getattr(self.card.domain, name) is not None]
-        return tuple(dict.fromkeys((*self.card.feature_set.jet_quantities, *domain)))
+    def _quantiles(self) -> tuple[str, str] | None:
+        """Names of the outputs that are the quantiles .16 and .84 of generator over raw pT."""
+        names = {output.level: output.name for output in self.card.outputs if output.level is not None}
+        return (names[_LOW], names[_HIGH]) if {_LOW, _HIGH} <= set(names) else None
 
-    def _flag_domain(self, flat: FlatJets, status: StatusArray) -> None:
-        domain = self.card.domain
-        for name, values in (("pt_raw", flat.jet["pt_raw"]), ("abs_eta", np.abs(flat.jet["eta"]))):
-            low, high = getattr(domain, name)
-            mark(status, ~((values >= low) & (values <= high)), Status.OUT_OF_DOMAIN)
-        for name in ("rho", "n_pv"):
-            limits = getattr(domain, name)
-            if limits is not None:
-                values = flat.jet[name]
-                mark(status, ~((values >= limits[0]) & (values <= limits[1])), Status.OUT_OF_DOMAIN)
 
-    def _warn_of(self, error: MissingBranchError) -> None:
-        """Say once which branch keeps the network from running, since the fallback takes every jet."""
-        if str(error) not in _warned:
-            _warned.add(str(error))
-            warnings.warn(f"the fallback takes every jet: {error}", MissingBranchWarning, stacklevel=2)
-
-    def _warn_once(self) -> None:
-        if self.card.name not in _warned:
-            _warned.add(self.card.name)
-            warnings.warn(
-                f"model {self.card.name!r} was trained on parametrised simulation ({self.card.training.sample}) and "
-                "these events are "
-                "not from it: use its output to study the method, not for a measurement. Each jet's mljec_status has "
-                "the bit "
-                "FOREIGN_SAMPLE.",
-                FastSimulationWarning,
-                stacklevel=2,
-            )
+def _warn_of(error: MissingBranchError) -> None:
+    """Say once which branch keeps the network from running, since the fallback takes every jet."""
+    if str(error) not in _warned:
+        _warned.add(str(error))
+        warnings.warn(f"the fallback takes every jet: {error}", MissingBranchWarning, stacklevel=2)
 
 
 def _letters(name: str) -> str:

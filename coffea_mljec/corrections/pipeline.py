@@ -22,7 +22,7 @@ from coffea_mljec.corrections.variation_record import (
     without_fields,
 )
 from coffea_mljec.nano import Branch, JetChunk, Layout, detect
-from coffea_mljec.nano.assignment import allow_dask_assignment
+from coffea_mljec.nano.dask_events import on_partitions
 from coffea_mljec.nano.detection import is_dask
 from coffea_mljec.nano.jagged import with_columns
 from coffea_mljec.nano.requirements import jet_branches
@@ -44,11 +44,14 @@ class Corrected:
     kept : ndarray of bool, shape (n_jets,)
         Jets that keep the pT that the file had.
     status : ndarray of `coffea_mljec.status.STATUS_TYPE`, shape (n_jets,)
+    extras : dict of str to ndarray of float64, shape (n_jets,)
+        Further fields (`Correction.extra_fields`); NaN where nothing gives them.
     """
 
     factor: npt.NDArray[np.float64]
     kept: npt.NDArray[np.bool_]
     status: StatusArray
+    extras: dict[str, npt.NDArray[np.float64]]
 
 
 @final
@@ -131,12 +134,17 @@ class Pipeline:
 
     def correct(self, chunk: JetChunk) -> Corrected:
         """Correct the jets of a concrete chunk; the fallback takes those that are left."""
-        factor, status = self._own(chunk)
+        factor, status, extras = self._own(chunk)
         applied = carries(status, Status.APPLIED)
+        extras = {field: np.where(applied, value, np.nan) for field, value in extras.items()}
+        if self.fallback is not None:
+            nothing = np.full(len(chunk), np.nan)
+            extras |= {f: nothing for f in self.fallback.correction.extra_fields(chunk.layout) if f not in extras}
         if self.fallback is not None and not np.all(applied):
-            second, second_status = self.fallback._own(chunk)
-            rescued = ~applied & carries(second_status, Status.APPLIED)
-            factor = np.where(rescued, second, factor)
+            second = self.fallback._own(chunk)
+            rescued = ~applied & carries(second.status, Status.APPLIED)
+            factor = np.where(rescued, second.factor, factor)
+            extras |= {field: np.where(rescued, value, extras[field]) for field, value in second.extras.items()}
             mark(status, rescued, Status.FALLBACK)
             applied = applied | rescued
         kept = ~applied
@@ -146,7 +154,7 @@ class Pipeline:
                 stored = chunk.jet("pt_stored")[kept].astype(np.float32)
                 ratio = stored / chunk.jet("pt_raw")[kept].astype(np.float64)
             factor[kept] = np.where(np.isfinite(ratio), ratio, 1.0)
-        return Corrected(factor, kept, status)
+        return Corrected(factor, kept, status, extras)
 
     def branches(self, layout: Layout) -> set[Branch]:
         """Everything that is read; raises MissingBranchError if the file lacks some of it."""
@@ -168,13 +176,27 @@ class Pipeline:
     def _own(self, chunk: JetChunk) -> Factors:
         """The correction with the levels that follow it."""
         mine = chunk.asked_by(self.correction.asker)
-        factor, status = self.levels.multiply(mine, *self.correction.factor(mine))
+        alone = self.correction.factor(mine)
+        factor, status = self.levels.multiply(mine, alone.factor, alone.status)
+        extras = dict(alone.extras)
         low, high = defaults.FACTORS
-        beyond = carries(status, Status.APPLIED) & ~((factor >= low) & (factor <= high))
+        beyond = ~((factor >= low) & (factor <= high))
+        if "mass" in extras:
+            with np.errstate(invalid="ignore"):
+                beyond |= extras["mass"] < 0
+                # A level scales the jet, so its mass too.
+                extras["mass"] = extras["mass"] * (factor / alone.factor)
+        beyond &= carries(status, Status.APPLIED)
         if beyond.any():
             status[beyond] &= ~STATUS_TYPE(Status.APPLIED)
             mark(status, beyond, Status.IMPLAUSIBLE)
-        return factor, status
+        return Factors(factor, status, extras)
+
+    def extra_fields(self, layout: Layout) -> tuple[str, ...]:
+        """Fields beside those of every correction, of this one and its fallback."""
+        own = self.correction.extra_fields(layout)
+        others = () if self.fallback is None else self.fallback.correction.extra_fields(layout)
+        return tuple(field for field in dict.fromkeys((*own, *others)) if field != "mass")
 
     def _own_branches(self, layout: Layout) -> set[Branch]:
         own = set(self.correction.branches(layout))
@@ -183,7 +205,7 @@ class Pipeline:
     def _columns(self, chunk: JetChunk) -> dict[str, npt.NDArray[Any]]:
         """Columns of the corrected collection, not smeared."""
         done = self.correct(chunk)
-        return correction_columns(chunk, done.factor, done.kept, done.status)
+        return correction_columns(chunk, done.factor, done.kept, done.status, done.extras)
 
     def _meta(self, chunk: JetChunk) -> ak.Array:
         """The type of what `apply` returns. A network never runs on a tracer: dask-awkward is told which columns will
@@ -191,33 +213,12 @@ class Pipeline:
         for branch in self.branches(chunk.layout):
             ak.typetracer.touch_data(branch.of(chunk.events))
         jets = chunk.collection
-        corrected = corrected_jets_meta(without_fields(jets, stale_fields(jets)))
+        corrected = corrected_jets_meta(without_fields(jets, stale_fields(jets)), self.extra_fields(chunk.layout))
         if not self.systematics.payloads:
             return corrected
         return varied_meta(corrected, self.systematics, chunk.layout, self.systematics.names(chunk.layout))
 
     def _in_dask(self, events: Any, collection: str, method: str) -> Any:
-        import dask_awkward
-        from dask.base import tokenize
-        from dask.delayed import delayed
-
-        allow_dask_assignment()
         # Errors that need no data come now, at the user's line, not later on a worker.
         self.branches(self.chunk(events, collection).layout)
-        # A task of its own, on which the partitions depend: model and payloads travel once a worker, not once a chunk.
-        pipeline = delayed(self, name=f"mljec-provider-{tokenize(self)}", traverse=False)
-        function = _OnPartition(collection, method)
-        return dask_awkward.map_partitions(
-            function, events, pipeline, label=f"mljec-{method}", meta=function(events._meta, self)
-        )
-
-
-class _OnPartition:
-    """A method of the pipeline as a picklable function of the events of a partition."""
-
-    def __init__(self, collection: str, method: str) -> None:
-        self.collection = collection
-        self.method = method
-
-    def __call__(self, events: Any, pipeline: Pipeline) -> Any:
-        return getattr(pipeline, self.method)(events, self.collection)
+        return on_partitions(self, method, events, collection)

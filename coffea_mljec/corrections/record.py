@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import awkward as ak
@@ -37,7 +38,11 @@ def refreshed_raw_factor(pt: npt.NDArray[np.float32], pt_raw: npt.NDArray[np.flo
 
 
 def correction_columns(
-    chunk: JetChunk, factor: npt.NDArray[np.float64], kept: npt.NDArray[np.bool_], status: StatusArray
+    chunk: JetChunk,
+    factor: npt.NDArray[np.float64],
+    kept: npt.NDArray[np.bool_],
+    status: StatusArray,
+    extras: Mapping[str, npt.NDArray[np.float64]],
 ) -> dict[str, npt.NDArray[Any]]:
     """Return the columns of the corrected collection.
 
@@ -49,17 +54,21 @@ def correction_columns(
     kept : ndarray of bool, shape (n_jets,)
         Jets that keep the pT and mass that the file had.
     status : ndarray of `coffea_mljec.status.STATUS_TYPE`, shape (n_jets,)
+    extras : mapping of str to ndarray of float64, shape (n_jets,)
+        Further fields; ``mass`` (GeV) where it is not NaN in place of raw mass times factor.
 
     Returns
     -------
     dict of str to ndarray, shape (n_jets,)
-        `CORRECTION_FIELDS`, for `coffea_mljec.nano.jagged.with_columns`.
+        `CORRECTION_FIELDS` and the further ones (float32), for `coffea_mljec.nano.jagged.with_columns`.
     """
     pt_raw, mass_raw = chunk.jet("pt_raw"), chunk.jet("mass_raw")
     pt_orig, mass_orig = (chunk.jet(name).astype(np.float32) for name in ("pt_stored", "mass_stored"))
     with np.errstate(invalid="ignore", over="ignore"):
         pt = np.where(kept, pt_orig, (pt_raw * factor).astype(np.float32))
         mass = np.where(kept, mass_orig, (mass_raw * factor).astype(np.float32))
+        if "mass" in extras:
+            mass = np.where(np.isnan(extras["mass"]), mass, extras["mass"].astype(np.float32))
     columns = {
         "pt": pt,
         "mass": mass,
@@ -71,12 +80,13 @@ def correction_columns(
         "jet_energy_correction": factor,
         "mljec_status": status,
     }
-    return {name: np.asarray(columns[name], dtype=dtype) for name, dtype in CORRECTION_FIELDS.items()}
+    further = {name: value.astype(np.float32) for name, value in extras.items() if name != "mass"}
+    return {name: np.asarray(columns[name], dtype=dtype) for name, dtype in CORRECTION_FIELDS.items()} | further
 
 
-def corrected_jets_meta(jets: ak.Array) -> ak.Array:
+def corrected_jets_meta(jets: ak.Array, extra_fields: Iterable[str]) -> ak.Array:
     """The same collection for a typetracer: the types of `correction_columns` without any values."""
     like = jets["pt"]
-    for name, dtype in CORRECTION_FIELDS.items():
+    for name, dtype in (CORRECTION_FIELDS | dict.fromkeys(extra_fields, np.float32)).items():
         jets = ak.with_field(jets, ak.values_astype(like, dtype), name)
     return jets

@@ -198,6 +198,10 @@ class StoredRegression(Correction):
         names = {name for payload in payloads for name in payload.inputs} - {"pt_raw"}
         return tuple(sorted(names | {"run" for payload in payloads if payload.is_data}))
 
+    def extra_fields(self, layout: Layout) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def factor(self, chunk: JetChunk) -> Factors:
         """The stored factors, and where they can be used."""
         self.branches(chunk.layout)  # says what the file lacks
@@ -216,7 +220,7 @@ class StoredRegression(Correction):
         mark(status, ~good_input, Status.BAD_INPUT)
         mark(status, good_input & ~finite, Status.NON_FINITE)
         mark(status, good_input & finite & ~usable, Status.OUT_OF_DOMAIN)
-        return np.where(usable, factor, 1.0), status
+        return Factors(np.where(usable, factor, 1.0), status)
 
     def _total(self, chunk: JetChunk, columns: Columns, pt_raw: FloatArray) -> tuple[FloatArray, BoolArray]:
         """Corrected / raw, and where the payloads reach."""

@@ -31,8 +31,9 @@ def stale_fields(jets: Any) -> tuple[str, ...]:
     """Return the fields that an earlier correction by this package has set and the next one must not leave behind."""
     if "mljec_status" not in jets.fields:
         return ()
-    known = {*_JEC_FIELDS, *_JER_FIELDS, _SCALE_FACTOR, "JER"}
-    return tuple(name for name in jets.fields if name in known or name.startswith((_UNCERTAINTY, "JES_", "JER_")))
+    known = {*_JEC_FIELDS, *_JER_FIELDS, _SCALE_FACTOR, "JER", "pt_resolution"}
+    ours = (_UNCERTAINTY, "JES_", "JER_", "mljec_")
+    return tuple(name for name in jets.fields if name != "mljec_status" and (name in known or name.startswith(ours)))
 
 
 def nominal_columns(columns: Columns, shifted: Shifted) -> Columns:

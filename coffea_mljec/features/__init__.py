@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
-from coffea_mljec.features.catalogue import CATALOGUE, COLLECTIONS, Feature
+from coffea_mljec.features.catalogue import CATALOGUE, COLLECTIONS, Feature, feature_of_alias
 from coffea_mljec.features.compute import compute
+from coffea_mljec.features.registry import register, register_feature, registered
 from coffea_mljec.features.schema import FEATURE_SETS, JETS, PFNANO, THESIS, FeatureSet
+from coffea_mljec.features.selection import select
 
-__all__ = ["CATALOGUE", "COLLECTIONS", "FEATURE_SETS", "JETS", "PFNANO", "THESIS", "Feature", "FeatureSet", "compute"]
+__all__ = [
+    "CATALOGUE",
+    "COLLECTIONS",
+    "FEATURE_SETS",
+    "JETS",
+    "PFNANO",
+    "THESIS",
+    "Feature",
+    "FeatureSet",
+    "compute",
+    "feature_of_alias",
+    "register",
+    "register_feature",
+    "registered",
+    "select",
+]

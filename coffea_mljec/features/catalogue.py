@@ -6,51 +6,19 @@ Names are unique within a collection. "pt" of a jet is always the raw pT.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from coffea_mljec.errors import InputError
+from coffea_mljec.features import cmssw
+from coffea_mljec.features.feature import Feature
 from coffea_mljec.nano.quantities import CONSTITUENTS
+from coffea_mljec.support.suggestions import nearest
 
-__all__ = ["CATALOGUE", "COLLECTIONS", "Feature"]
+__all__ = ["CATALOGUE", "COLLECTIONS", "Feature", "feature_of_alias"]
 
 COLLECTIONS = ("jet", *CONSTITUENTS)
 
-_CATALOGUE_SOURCE = "Holmberg thesis, tables 6.1 and 6.2"
 _FORMULA_SOURCE = "Holmberg thesis, equations 6.2 to 6.5"
 _COMPOSITION_SOURCE = "NanoAOD: what every jet carries of its constituents (CMS, reco::PFJet)"
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One row of the catalogue.
-
-    Attributes
-    ----------
-    name, collection : str
-    unit : str
-        ``"1"`` for a pure number.
-    formula : str
-        For people; the code is in `coffea_mljec.features.kernels`.
-    kernel : str
-        Which kernel computes it: ``jet`` (a jet's own quantity), ``log`` (its logarithm), ``abs`` (its size),
-        ``shape``, ``gather``, ``is_equal``, ``significance``, ``relative``.
-    quantities : tuple of str
-        Quantities of the jet (collection ``jet``) or of the constituent that it is made from.
-    jet_quantities : tuple of str
-        Quantities of the jet that a constituent's feature is made from.
-    value : int
-        The value that a one-hot feature compares with, or the column of `coffea_mljec.features.kernels.jet_shapes`.
-    source : str
-    """
-
-    name: str
-    collection: str
-    unit: str
-    formula: str
-    kernel: str
-    quantities: tuple[str, ...]
-    jet_quantities: tuple[str, ...] = ()
-    value: int = 0
-    source: str = _CATALOGUE_SOURCE
 
 
 def _plain(collection: str, unit: str, name: str, formula: str) -> Feature:
@@ -138,10 +106,33 @@ _FEATURES: tuple[Feature, ...] = (
     _plain("sv", "1", "flight_significance", "decay length over its error"),
     _plain("sv", "1", "n_tracks", "tracks of the vertex"),
     *_relative("sv"),
+    *cmssw.FEATURES,
 )
 
-CATALOGUE: Mapping[str, Mapping[str, Feature]] = {
+CATALOGUE: dict[str, dict[str, Feature]] = {
     collection: {feature.name: feature for feature in _FEATURES if feature.collection == collection}
     for collection in COLLECTIONS
 }
-"""Collection -> name -> `Feature`; the thesis set comes first, in its order."""
+"""Collection -> name -> `Feature`; the thesis set comes first, in its order. `coffea_mljec.features.registry` adds to it."""
+
+_ALIASES: Mapping[str, tuple[str, str]] = cmssw.SHARED | {
+    alias: (feature.collection, feature.name) for feature in _FEATURES for alias in feature.aliases
+}
+
+
+def feature_of_alias(name: str) -> tuple[str, str]:
+    """Return collection and feature of a variable of weaver's and CMSSW's files.
+
+    Raises
+    ------
+    InputError
+        If no NanoAOD flavour holds it; the message names the nearest ones.
+    """
+    if name in _ALIASES:
+        return _ALIASES[name]
+    close = ", ".join(nearest(name, _ALIASES, most=3))
+    raise InputError(
+        f"no feature for the variable {name!r}: no NanoAOD flavour holds it{f' (nearest: {close})' if close else ''}. "
+        "Say which feature it is (variables={'" + name + "': 'collection.feature'}), or register one of your own "
+        "(coffea_mljec.register_feature)."
+    )

@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 from coffea_mljec.features import kernels
 from coffea_mljec.features.catalogue import COLLECTIONS
+from coffea_mljec.features.functions import Function
+from coffea_mljec.features.registry import function_of
 from coffea_mljec.features.schema import FeatureSet
-from coffea_mljec.nano.flat import Constituents, FlatJets
+from coffea_mljec.nano.flat import FlatJets
 
 __all__ = ["compute"]
 
@@ -22,11 +24,13 @@ _KINDS = {"gather": kernels.PLAIN, "significance": kernels.RATIO}
 
 @dataclass(frozen=True)
 class _Plan:
-    """How the columns of one collection are made: the quantities to gather, and what `kernels.fill_rows` takes."""
+    """How the columns of one collection are made: the quantities to gather, what `kernels.fill_rows` takes, and the
+    columns that functions give: (column, function, places of its quantities, the jet's quantities)."""
 
     quantities: tuple[str, ...]
     columns: npt.NDArray[np.int64]
     flags: npt.NDArray[np.int64]
+    functions: tuple[tuple[int, Function, tuple[int, ...], tuple[str, ...]], ...]
     width: int
 
 
@@ -63,15 +67,17 @@ def compute(
         if not of_shapes and collection not in features.constituents:
             continue
         constituents, plan = flat.collections[collection], _plan(features, collection)
-        index, offsets = _range(constituents, start, stop)
-        values = np.empty((len(plan.quantities), len(index)), np.float32)
+        first, last = constituents.offsets[start], constituents.offsets[stop]
+        offsets = constituents.offsets[start : stop + 1] - first
+        values = np.empty((len(plan.quantities), last - first), np.float32)
         for quantity, row_of_values in zip(plan.quantities, values, strict=True):
-            kernels.gather(constituents.columns[quantity], index, row_of_values)
+            kernels.gather(constituents.columns[quantity], constituents.rows(quantity)[first:last], row_of_values)
         if of_shapes:
             kernels.add_moments(values, offsets, jets, moments)
         if collection in features.constituents:
-            out = np.empty((len(index), plan.width), np.float32)
+            out = np.empty((last - first, plan.width), np.float32)
             kernels.fill_rows(values, offsets, jets, plan.columns, plan.flags, out)
+            _call(plan, values, flat, np.repeat(np.arange(start, stop), np.diff(offsets)), out)
             arrays[f"{collection}_features"] = out
             arrays[f"{collection}_offsets"] = offsets
     if shapes:
@@ -81,9 +87,21 @@ def compute(
     return arrays
 
 
-def _range(constituents: Constituents, start: int, stop: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    offsets = constituents.offsets[start : stop + 1]
-    return constituents.index[offsets[0] : offsets[-1]], offsets - offsets[0]
+def _call(
+    plan: _Plan,
+    values: npt.NDArray[np.float32],
+    flat: FlatJets,
+    jet: npt.NDArray[np.int64],
+    out: npt.NDArray[np.float32],
+) -> None:
+    """Fill the columns that functions give; ``jet`` is the jet of each row."""
+    repeated: dict[str, npt.NDArray[Any]] = {}
+    for column, function, places, names in plan.functions:
+        for name in names:
+            if name not in repeated:
+                repeated[name] = flat.jet[name].astype(np.float32)[jet]
+        with np.errstate(all="ignore"):
+            out[:, column] = function(*(values[place] for place in places), *(repeated[name] for name in names))
 
 
 def _jet_features(flat: FlatJets, features: FeatureSet, start: int, stop: int) -> npt.NDArray[np.float32]:
@@ -92,6 +110,11 @@ def _jet_features(flat: FlatJets, features: FeatureSet, start: int, stop: int) -
     out = np.empty((stop - start, len(rows)), np.float32)
     for column, feature in enumerate(rows):
         if feature.kernel == "shape":
+            continue
+        if feature.kernel == "function":
+            own = (flat.jet[name][start:stop].astype(np.float32) for name in feature.quantities)
+            with np.errstate(all="ignore"):
+                out[:, column] = function_of(feature)(*own)
             continue
         values = flat.jet[feature.quantities[0]][start:stop]
         if feature.kernel == "log":
@@ -121,12 +144,17 @@ def _plan(features: FeatureSet, collection: str) -> _Plan:
     place = {quantity: i for i, quantity in enumerate(quantities)}
     columns: list[tuple[int, int, int, int]] = []
     tables: dict[str, npt.NDArray[np.int64]] = {}
+    functions: list[tuple[int, Function, tuple[int, ...], tuple[str, ...]]] = []
     for column, feature in enumerate(rows):
         first, last = feature.quantities[0], feature.quantities[-1]
-        if feature.kernel == "is_equal":
+        if feature.kernel in ("is_equal", "is_abs_equal"):
             table = tables.setdefault(first, np.full(1 + 2 * kernels.FLAGGED, -1))
             table[0] = place[first]
-            table[1 + kernels.FLAGGED + feature.value] = column
+            for value in {feature.value, -feature.value if feature.kernel == "is_abs_equal" else feature.value}:
+                table[1 + kernels.FLAGGED + value] = column
+        elif feature.kernel == "function":
+            places = tuple(place[quantity] for quantity in feature.quantities)
+            functions.append((column, function_of(feature), places, feature.jet_quantities))
         else:
             kind = _COORDINATES[first] if feature.kernel == "relative" else _KINDS[feature.kernel]
             columns.append((kind, column, place[first], place[last]))
@@ -134,5 +162,6 @@ def _plan(features: FeatureSet, collection: str) -> _Plan:
         quantities,
         np.array(columns, np.int64).reshape(-1, 4),
         np.array(list(tables.values()), np.int64).reshape(-1, 1 + 2 * kernels.FLAGGED),
+        tuple(functions),
         len(rows),
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from coffea_mljec.errors import InputError
+from coffea_mljec.features import cmssw
 from coffea_mljec.features.catalogue import CATALOGUE, COLLECTIONS, Feature
 from coffea_mljec.support.suggestions import did_you_mean
 
@@ -18,8 +19,8 @@ class FeatureSet:
 
     Parameters
     ----------
-    jet, charged, neutral, sv : tuple of str
-        Names of the `CATALOGUE`.
+    jet, charged, neutral, candidates, sv : tuple of str
+        Names of the `CATALOGUE`; ``candidates`` are charged and neutral ones together.
 
     Raises
     ------
@@ -27,9 +28,10 @@ class FeatureSet:
         For a name that the catalogue does not have, or one that stands twice.
     """
 
-    jet: tuple[str, ...]
+    jet: tuple[str, ...] = ()
     charged: tuple[str, ...] = ()
     neutral: tuple[str, ...] = ()
+    candidates: tuple[str, ...] = ()
     sv: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -47,8 +49,8 @@ class FeatureSet:
                     raise InputError(
                         f"feature {name!r} of collection {collection!r} is listed {names.count(name)} times."
                     )
-        if not self.jet:
-            raise InputError("a feature set needs at least one feature of collection 'jet'.")
+        if not any(getattr(self, collection) for collection in COLLECTIONS):
+            raise InputError("a feature set needs at least one feature.")
 
     @classmethod
     def from_names(cls, names: Mapping[str, Iterable[str]]) -> FeatureSet:
@@ -74,7 +76,9 @@ class FeatureSet:
     @property
     def jet_quantities(self) -> tuple[str, ...]:
         """Canonical quantities of the jet that the layout must supply."""
-        needed = [q for f in self.features("jet") if f.kernel in ("jet", "log", "abs") for q in f.quantities]
+        needed = [
+            q for f in self.features("jet") if f.kernel in ("jet", "log", "abs", "function") for q in f.quantities
+        ]
         needed += [q for c in COLLECTIONS for f in self.features(c) for q in f.jet_quantities]
         return tuple(dict.fromkeys(needed))
 
@@ -101,7 +105,10 @@ class FeatureSet:
 
 THESIS = FeatureSet(
     jet=("pt", "eta", "phi", "mass", "area", "rho", "n_pv", "log_pt", "multiplicity", "ptD", "axis2"),
-    **{collection: tuple(CATALOGUE[collection]) for collection in COLLECTIONS[1:]},
+    **{
+        collection: tuple(name for name, feature in CATALOGUE[collection].items() if feature.source != cmssw.SOURCE)
+        for collection in ("charged", "neutral", "sv")
+    },
 )
 """The reference networks' inputs: 11 jet, 25 charged, 11 neutral and 10 vertex features."""
 

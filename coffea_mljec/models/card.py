@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -11,11 +12,16 @@ from coffea_mljec import defaults
 from coffea_mljec.errors import InputError, ModelError
 from coffea_mljec.features import FeatureSet
 from coffea_mljec.models.engines import ENGINES
+from coffea_mljec.models.outputs import Output, output_problem
+from coffea_mljec.models.tensors import Tensor
 from coffea_mljec.support.suggestions import did_you_mean
 
-__all__ = ["SCHEMA_VERSION", "Cloud", "Domain", "Features", "ModelCard", "Training"]
+__all__ = ["SCHEMA_VERSION", "Cloud", "Domain", "Features", "ModelCard", "Selection", "Training"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Strict(BaseModel):
@@ -25,9 +31,10 @@ class _Strict(BaseModel):
 class Features(_Strict):
     """Ordered input features per collection, names of `coffea_mljec.features.CATALOGUE`."""
 
-    jet: tuple[str, ...]
+    jet: tuple[str, ...] = ()
     charged: tuple[str, ...] = ()
     neutral: tuple[str, ...] = ()
+    candidates: tuple[str, ...] = ()
     sv: tuple[str, ...] = ()
 
     @pydantic.model_validator(mode="after")
@@ -40,14 +47,17 @@ class Features(_Strict):
 
     def schema_(self) -> FeatureSet:
         """The validated feature set."""
-        return FeatureSet(jet=self.jet, charged=self.charged, neutral=self.neutral, sv=self.sv)
+        return FeatureSet(**{name: tuple(value) for name, value in self})
 
 
 class Domain(_Strict):
-    """Where the model may be applied: raw pT in GeV and |eta| of the training jets, ``(lowest, highest)``."""
+    """Where the model may be applied, ``(lowest, highest)``, both included; None where nothing is said.
 
-    pt_raw: tuple[float, float]
-    abs_eta: tuple[float, float]
+    Raw pT in GeV, |eta|, rho in GeV and number of primary vertices of the training jets.
+    """
+
+    pt_raw: tuple[float, float] | None = None
+    abs_eta: tuple[float, float] | None = None
     rho: tuple[float, float] | None = None
     n_pv: tuple[float, float] | None = None
 
@@ -63,8 +73,8 @@ class Training(_Strict):
     """What the model was trained on."""
 
     sample: str
-    seed: int
-    n_jets: int
+    seed: int | None = None
+    n_jets: int | None = None
     fast_simulation: bool = Field(
         description="True if trained on parametrised simulation: applying it to anything else warns."
     )
@@ -75,6 +85,25 @@ class Cloud(_Strict):
 
     k: int = Field(ge=1)
     blocks: tuple[Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)], ...] = Field(min_length=1)
+
+
+class Selection(_Strict):
+    """Which constituents of one collection a network reads, and in which order.
+
+    Attributes
+    ----------
+    order_by : str
+        A quantity of the constituents (`coffea_mljec.nano.quantities`); those of greatest size come first, equal ones
+        in the order of the file.
+    minimum_puppi_weight : float, optional
+        Candidates below it are left out, where the file has weights.
+    at_most : int, optional
+        Constituents beyond this number are left out.
+    """
+
+    order_by: str
+    minimum_puppi_weight: float | None = Field(default=None, ge=0)
+    at_most: int | None = Field(default=None, ge=1)
 
 
 class ModelCard(_Strict):
@@ -91,19 +120,28 @@ class ModelCard(_Strict):
     batch_size : int
         Jets a batch. Features and activations of one batch should stay in the cache; memory does not grow with the
         chunk.
-    target, inverse : str
-        What was regressed and how the output becomes a correction.
-    output : {"log_correction"}
-        The graph's output: ln(corrected / raw pT), float32 [n_jets].
+    outputs : tuple of Output
+        What the network gives, in order.
+    selection : dict of str to Selection
+        Collection -> which constituents, in which order; all, in the order of the file, where it says nothing.
+    tensors : tuple of Tensor
+        The inputs of a graph that takes padded tensors; for the engine ``padded``.
+    members : tuple of str
+        Digests of the graphs ``member-2.onnx``, ... beside ``model.onnx``: the outputs are the mean over all.
     algorithm : str
         Jet algorithm and pileup scheme that it was trained for, such as ``AK4PFchs``.
     collections : tuple of str
         NanoAOD jet collections that it may be applied to.
     sha256 : str
         Digest of ``model.onnx``.
+
+    Notes
+    -----
+    Cards of version 1 have ``target``, ``inverse`` and ``output`` instead of `outputs`: one output, ln(corrected pT /
+    raw pT). They are read as such.
     """
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     description: str
     licence: str
@@ -111,18 +149,52 @@ class ModelCard(_Strict):
     clouds: dict[str, Cloud] = {}
     batch_size: int = Field(default=defaults.BATCH, ge=1)
     features: Features
-    dtype: Literal["float32"]
-    target: Literal["log(pt_gen / pt_raw)"]
-    inverse: Literal["exp"]
-    output: Literal["log_correction"]
-    domain: Domain
+    selection: dict[str, Selection] = {}
+    tensors: tuple[Tensor, ...] = ()
+    dtype: Literal["float32"] = "float32"
+    outputs: tuple[Output, ...] = Field(min_length=1)
+    domain: Domain = Domain()
     algorithm: str
     collections: tuple[str, ...] = Field(min_length=1)
     training: Training
-    parameters: int
-    metrics: dict[str, float]
-    opset: int
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    parameters: int | None = None
+    metrics: dict[str, float] = {}
+    opset: int | None = None
+    sha256: Digest
+    members: tuple[Digest, ...] = ()
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _from_version_1(cls, content: Any) -> Any:
+        if not isinstance(content, Mapping) or content.get("schema_version") != 1:
+            return content
+        changed = dict(content)
+        for key, only in _VERSION_1.items():
+            if key not in changed:
+                raise ValueError(f"missing key {key!r} of a card of version 1")
+            if (value := changed.pop(key)) != only:
+                raise ValueError(f"{key} of a card of version 1 must be {only!r}; got {value!r}")
+        return changed | {
+            "schema_version": SCHEMA_VERSION,
+            "outputs": [{"name": _VERSION_1["output"], "quantity": "pt", "transform": "exp"}],
+        }
+
+    @pydantic.field_validator("outputs")
+    @classmethod
+    def _fit_each_other(cls, outputs: tuple[Output, ...]) -> tuple[Output, ...]:
+        if problem := output_problem(outputs):
+            raise ValueError(problem)
+        return outputs
+
+    @pydantic.model_validator(mode="after")
+    def _selects_what_it_reads(self) -> ModelCard:
+        for collection in self.selection:
+            if collection not in self.feature_set.constituents:
+                raise ValueError(
+                    f"selection of {collection!r}: the network reads no features of it, only of "
+                    f"{', '.join(self.feature_set.constituents) or 'jets'}"
+                )
+        return self
 
     @pydantic.field_validator("engine")
     @classmethod
@@ -157,6 +229,10 @@ class ModelCard(_Strict):
         except pydantic.ValidationError as error:
             problems = "; ".join(_problem(item) for item in error.errors())
             raise ModelError(f"{where} is not a model card of schema version {SCHEMA_VERSION}: {problems}.") from None
+
+
+_VERSION_1: Mapping[str, str] = {"target": "log(pt_gen / pt_raw)", "inverse": "exp", "output": "log_correction"}
+"""Keys that only cards of version 1 have, and the one value of each."""
 
 
 def _problem(item: Any) -> str:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from coffea_mljec.errors import ModelError
+from coffea_mljec.features import Feature, register, registered
 from coffea_mljec.models.card import SCHEMA_VERSION, ModelCard
 from coffea_mljec.models.onnx_guard import check_graph
 from coffea_mljec.support.atomic import write_bytes
 from coffea_mljec.support.digest import digest
 from coffea_mljec.support.suggestions import did_you_mean
 
-__all__ = ["ModelFolder", "bundled", "open_folder", "open_model", "write_folder"]
+__all__ = ["ModelFolder", "bundled", "model_of", "open_folder", "open_model", "read_graph", "write_folder"]
 
 _BUNDLED = Path(__file__).parent / "bundled"
 _GRAPH, _CARD = "model.onnx", "card.json"
-_LARGEST = {_GRAPH: 1 << 30, _CARD: 1 << 20}
+_LARGEST_GRAPH, _LARGEST_CARD = 1 << 30, 1 << 20
 """Bytes that are read at all; a protocol buffer holds 2 GB at most."""
 
 
@@ -32,29 +33,37 @@ class ModelFolder:
     card : ModelCard
     graph : bytes
         The ONNX graph; its sha256 equals ``card.sha256``.
+    members : tuple of bytes
+        Further graphs of an ensemble, whose outputs are averaged with those of `graph`; digests: ``card.members``.
     """
 
     card: ModelCard
     graph: bytes
+    members: tuple[bytes, ...] = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _from_pickle, (self.card, self.graph)
+        return _from_pickle, (self.card, self.graph, self.members, registered(self.card.feature_set.names()))
 
 
 _GRAPHS: dict[str, bytes] = {}
 """Graphs that came to this process by pickle, by digest: the chunks of a worker share one."""
 
 
-def _from_pickle(card: ModelCard, graph: bytes) -> ModelFolder:
+def _from_pickle(
+    card: ModelCard, graph: bytes, members: tuple[bytes, ...], features: tuple[Feature, ...]
+) -> ModelFolder:
     """Take a model that another process sent: checked by its digest when it first comes, shared from then on."""
-    if card.sha256 not in _GRAPHS:
-        if (found := digest(graph)) != card.sha256:
-            raise ModelError(
-                f"the graph of model {card.name!r} did not reach this process whole: sha256 expected "
-                f"{card.sha256[:12]}..., got {found[:12]}... Send it again."
-            )
-        _GRAPHS[card.sha256] = graph
-    return ModelFolder(card, _GRAPHS[card.sha256])
+    for feature in features:
+        register(feature)
+    for expected, content in zip((card.sha256, *card.members), (graph, *members), strict=True):
+        if expected not in _GRAPHS:
+            if (found := digest(content)) != expected:
+                raise ModelError(
+                    f"a graph of model {card.name!r} did not reach this process whole: sha256 expected "
+                    f"{expected[:12]}..., got {found[:12]}... Send it again."
+                )
+            _GRAPHS[expected] = content
+    return ModelFolder(card, _GRAPHS[card.sha256], tuple(_GRAPHS[member] for member in card.members))
 
 
 def open_folder(path: str | os.PathLike[str]) -> ModelFolder:
@@ -74,34 +83,50 @@ def open_folder(path: str | os.PathLike[str]) -> ModelFolder:
     folder = Path(path)
     if not folder.is_dir():
         raise ModelError(f"no model folder at {folder}: expected a folder with {_GRAPH} and {_CARD}.")
-    files = {}
-    for name in (_CARD, _GRAPH):
-        file = folder / name
-        if not file.is_file():
+    card = ModelCard.parse(_read(folder, _CARD, _LARGEST_CARD), str(folder / _CARD))
+    graphs = []
+    for name, expected in zip(_graph_names(card), (card.sha256, *card.members), strict=True):
+        graph = _read(folder, name, _LARGEST_GRAPH)
+        if (found := digest(graph)) != expected:
             raise ModelError(
-                f"the model folder {folder} has no {name}: a model is {_GRAPH} + {_CARD}. Copy or export it again."
+                f"{folder / name} is not the graph that its card describes: sha256 expected {expected[:12]}..., got "
+                f"{found[:12]}... One of the two files was changed or damaged; copy the model folder again."
             )
-        if folder.resolve() not in file.resolve().parents:
-            raise ModelError(
-                f"{file} is a link that leads outside the model folder, which is refused: copy the file itself."
-            )
-        if (size := file.stat().st_size) > _LARGEST[name]:
-            raise ModelError(f"{file} has {size:,} bytes; a model's has {_LARGEST[name]:,} at most: is it a model?")
-        try:
-            files[name] = file.read_bytes()
-        except OSError as error:
-            raise ModelError(f"cannot read {file}: {error.strerror}.") from None
-    card = ModelCard.parse(files[_CARD], str(folder / _CARD))
-    if (found := digest(files[_GRAPH])) != card.sha256:
+        check_graph(graph, str(folder / name))
+        graphs.append(graph)
+    return ModelFolder(card, graphs[0], tuple(graphs[1:]))
+
+
+def _graph_names(card: ModelCard) -> list[str]:
+    return [_GRAPH, *(f"member-{number}.onnx" for number in range(2, len(card.members) + 2))]
+
+
+def _read(folder: Path, name: str, largest: int) -> bytes:
+    """A file of a model folder; ModelError if it is missing, leads outside or is too large."""
+    file = folder / name
+    if not file.is_file():
         raise ModelError(
-            f"{folder / _GRAPH} is not the graph that its card describes: sha256 expected {card.sha256[:12]}..., got "
-            f"{found[:12]}... One of the two files was changed or damaged; copy the model folder again."
+            f"the model folder {folder} has no {name}: a model is {_GRAPH} + {_CARD}. Copy or export it again."
         )
-    check_graph(files[_GRAPH], str(folder / _GRAPH))
-    return ModelFolder(card, files[_GRAPH])
+    if folder.resolve() not in file.resolve().parents:
+        raise ModelError(
+            f"{file} is a link that leads outside the model folder, which is refused: copy the file itself."
+        )
+    return _bytes_of(file, largest)
 
 
-def write_folder(path: str | os.PathLike[str], graph: bytes, fields: Mapping[str, Any]) -> ModelFolder:
+def _bytes_of(file: Path, largest: int) -> bytes:
+    if (size := file.stat().st_size) > largest:
+        raise ModelError(f"{file} has {size:,} bytes; a model's has {largest:,} at most: is it a model?")
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read {file}: {error.strerror}.") from None
+
+
+def write_folder(
+    path: str | os.PathLike[str], graph: bytes, fields: Mapping[str, Any], members: Sequence[bytes] = ()
+) -> ModelFolder:
     """Write a model folder: each file under a temporary name, then renamed; the card last.
 
     Parameters
@@ -111,7 +136,9 @@ def write_folder(path: str | os.PathLike[str], graph: bytes, fields: Mapping[str
     graph : bytes
         The serialised ONNX graph.
     fields : mapping
-        The card's fields; ``sha256`` and ``schema_version`` are filled in.
+        The card's fields; ``sha256``, ``members`` and ``schema_version`` are filled in.
+    members : sequence of bytes
+        Further graphs of an ensemble.
 
     Returns
     -------
@@ -119,16 +146,41 @@ def write_folder(path: str | os.PathLike[str], graph: bytes, fields: Mapping[str
         As read back and checked.
     """
     folder = Path(path)
-    check_graph(graph, str(folder / _GRAPH))
-    card_fields = {"schema_version": SCHEMA_VERSION} | dict(fields) | {"sha256": digest(graph)}
+    card = model_of(graph, fields, members).card
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in zip(_graph_names(card), (graph, *members), strict=True):
+        write_bytes(folder / name, content)
+    text = card.model_dump_json(indent=1, exclude_defaults=True)
+    write_bytes(folder / _CARD, text.encode() + b"\n")
+    return open_folder(folder)
+
+
+def model_of(graph: bytes, fields: Mapping[str, Any], members: Sequence[bytes] = ()) -> ModelFolder:
+    """A model in memory; parameters are those of `write_folder`."""
+    for content in (graph, *members):
+        check_graph(content, f"the graph of model {fields.get('name', '')!r}")
+    card_fields = (
+        {"schema_version": SCHEMA_VERSION}
+        | dict(fields)
+        | {
+            "sha256": digest(graph),
+            "members": tuple(digest(member) for member in members),
+        }
+    )
     try:
-        card = ModelCard.model_validate(card_fields)
+        return ModelFolder(ModelCard.model_validate(card_fields), graph, tuple(members))
     except ValueError as error:
         raise ModelError(f"these fields do not make a model card: {error}") from None
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in ((_GRAPH, graph), (_CARD, card.model_dump_json(indent=1).encode() + b"\n")):
-        write_bytes(folder / name, content)
-    return open_folder(folder)
+
+
+def read_graph(path: str | os.PathLike[str]) -> bytes:
+    """Read an ONNX file that stands alone; ModelError if there is none, it is too large, or keeps data elsewhere."""
+    file = Path(path)
+    if not file.is_file():
+        raise ModelError(f"no graph at {file}: give the path of an .onnx file.")
+    graph = _bytes_of(file, _LARGEST_GRAPH)
+    check_graph(graph, str(file))
+    return graph
 
 
 def bundled() -> dict[str, ModelCard]:

@@ -31,7 +31,7 @@ _COUNTS = (9, 3, 17, 5)
 _TOLERANCE = 1e-4
 """Of the largest output: sums of float32 depend on the size of a batch by less."""
 
-_IDS = {"charged": (211, -211, 13, 11), "neutral": (22, 130, 22, 1)}
+_IDS = {"charged": (211, -211, 13, 11), "neutral": (22, 130, 22, 1), "candidates": (211, 22, -211, 130)}
 _VALUES = {
     "area": (0.45, 0.55), "rho": (15.0, 25.0), "n_pv": (20.0, 40.0), "dxy": (-0.01, 0.01), "dxy_err": (0.001, 0.01),
     "dz": (-0.01, 0.01), "norm_chi2": (0.5, 2.0), "n_hits": (8.0, 20.0), "n_pixel_hits": (2.0, 5.0),
@@ -108,7 +108,8 @@ def _jets(card: ModelCard) -> FlatJets:
         return random.uniform(*_VALUES.get(quantity, (0.0, 1.0)), size).astype(np.float32)
 
     jet: dict[str, npt.NDArray[Any]] = {quantity: drawn(quantity, n_jets) for quantity in features.jet_quantities}
-    pt_range, eta_range = np.clip(card.domain.pt_raw, 20.0, 2000.0), np.clip(card.domain.abs_eta, 0.0, 5.0)
+    pt_range = np.clip(card.domain.pt_raw or (20.0, 2000.0), 20.0, 2000.0)
+    eta_range = np.clip(card.domain.abs_eta or (0.0, 5.0), 0.0, 5.0)
     pt = np.linspace(pt_range[0], pt_range[1], n_jets).astype(np.float32)
     jet |= {
         "pt_raw": pt,

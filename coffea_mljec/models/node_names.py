@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 __all__ = [
-    "HEAD", "LAST", "OUTPUT", "POOLED", "bias", "features", "integers", "k", "layer", "mean", "member", "members",
+    "HEAD", "LAST", "OUTPUT", "POOLED", "REPLACED", "bias", "features", "integers", "k", "layer", "mean", "member", "members",
     "nodes", "offsets", "pick", "plain", "pooled", "product", "symlog", "way", "weight",
 ]  # fmt: skip
 
@@ -25,6 +25,10 @@ LAST = "output"
 
 POOLED = "pooled"
 """What all collections pool to, side by side, if there are several."""
+
+
+REPLACED = "replaced_inputs"
+"""Beside a graph's outputs: how many of a jet's inputs were not finite and were replaced, int64 [n]."""
 
 
 def features(collection: str) -> str:

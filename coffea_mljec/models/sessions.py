@@ -6,10 +6,9 @@ import threading
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from coffea_mljec.models.engines import ENGINES, Runner
+from coffea_mljec.models.engines import ENGINES, Outputs, Runner
 from coffea_mljec.models.folder import ModelFolder
 from coffea_mljec.models.independence import check_independence
 
@@ -29,7 +28,8 @@ def session(model: ModelFolder) -> Runner:
     """
     card = model.card
     # Two cards may describe one graph; each has to fit it.
-    key = (card.engine, card.sha256, card.features, *sorted(card.clouds.items()))
+    parts = (card.features, card.outputs, card.tensors, tuple(sorted(card.clouds.items())))
+    key = (card.engine, card.sha256, card.members, *parts)
     with _LOCK:
         if key not in _RUNNERS:
             engine = ENGINES[card.engine]
@@ -40,7 +40,7 @@ def session(model: ModelFolder) -> Runner:
         return _RUNNERS[key]
 
 
-def run(model: ModelFolder, arrays: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
+def run(model: ModelFolder, arrays: Mapping[str, npt.NDArray[Any]]) -> Outputs:
     """Evaluate a network on one batch of flat arrays.
 
     Parameters
@@ -51,12 +51,12 @@ def run(model: ModelFolder, arrays: Mapping[str, npt.NDArray[Any]]) -> npt.NDArr
 
     Returns
     -------
-    ndarray of float32, shape (n_jets,)
-        ``log_correction``: ln(corrected pT / raw pT).
+    dict of str to ndarray
+        The graph's outputs that the card names (`coffea_mljec.models.engines.Runner`).
 
     Raises
     ------
     ModelError
         If the graph cannot be run, or is not what the card says.
     """
-    return session(model).run(arrays)[model.card.output]
+    return session(model).run(arrays)

@@ -111,16 +111,16 @@ class Weights:
             n_in = len(layers[-1].bias)
         return layers
 
-    def head(self, n_pooled: int, n_jet: int) -> tuple[Columns, list[Dense]]:
+    def head(self, n_pooled: int, n_jet: int, n_outputs: int) -> tuple[Columns, list[Dense]]:
         """The columns of the jets' features of which the logarithm is taken, and the layers on what the constituents
-        pool to, followed by these; the output is the last."""
+        pool to, followed by these; the outputs are the last."""
         columns, first = self.inputs("jet", n_jet, None)
         width = len(first.bias)
         if n_pooled:
             of_pooled = self.array(node_names.weight(node_names.layer(node_names.HEAD, 0)), n_pooled, width)
             first = Dense(np.concatenate([of_pooled, first.weight]), first.bias)
         layers = [first, *self.chain(node_names.HEAD, width, 1)]
-        return columns, [*layers, self.dense(node_names.LAST, len(layers[-1].bias), 1)]
+        return columns, [*layers, self.dense(node_names.LAST, len(layers[-1].bias), n_outputs)]
 
     def dense(self, name: str, n_in: int, n_out: int | None) -> Dense:
         """A layer of which the sizes are known, or None."""

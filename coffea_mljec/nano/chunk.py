@@ -15,7 +15,7 @@ from coffea_mljec.nano.flat import Constituents, FlatJets
 from coffea_mljec.nano.grouping import split_charged
 from coffea_mljec.nano.layout import Layout
 from coffea_mljec.nano.links import Grouped, group_constituents
-from coffea_mljec.nano.quantities import QUANTITIES, Branch, kind_of_jet_quantity
+from coffea_mljec.nano.quantities import Branch, kind_of_jet_quantity, quantity_of
 from coffea_mljec.nano.requirements import constituents_read
 from coffea_mljec.nano.table import Index, Spans, Table
 from coffea_mljec.status import Status, mark
@@ -32,7 +32,7 @@ class _Kept:
         self.tables: dict[str, Table] = {}
         self.jets: dict[str, Column] = {}
         self.constituents: dict[tuple[str, str], Column] = {}
-        self.grouped: dict[tuple[str, ...], Grouped] = {}
+        self.grouped: dict[tuple[str | bool, ...], Grouped] = {}
 
 
 class JetChunk:
@@ -180,7 +180,7 @@ class JetChunk:
         tables = {
             kind: {name: self.constituent(kind, name) for name in quantities} for kind, quantities in read.items()
         }
-        grouped = self._grouped(tuple(read))
+        grouped = self._grouped(tuple(read), any(_on_links(kind, tables[kind]) for kind in tables))
         flags = grouped.flags.copy()
         with np.errstate(invalid="ignore"):
             bad = ~(np.isfinite(columns["pt_raw"]) & (columns["pt_raw"] > 0))
@@ -190,24 +190,39 @@ class JetChunk:
         found = self._collections(tables, grouped)
         return FlatJets(columns, {name: found[name] for name in constituents}, self.offsets, flags)
 
-    def _grouped(self, kinds: tuple[str, ...]) -> Grouped:
-        kept = self._kept.grouped
-        if kinds not in kept:
-            kept[kinds] = group_constituents(self, kinds)
-        return kept[kinds]
+    def _grouped(self, kinds: tuple[str, ...], with_links: bool) -> Grouped:
+        kept, key = self._kept.grouped, (*kinds, with_links)
+        if key not in kept:
+            kept[key] = group_constituents(self, kinds, with_links)
+        return kept[key]
 
     def _collections(self, tables: Mapping[str, Mapping[str, Column]], grouped: Grouped) -> dict[str, Constituents]:
-        """Charged and neutral constituents apart, beside the vertices."""
+        """Charged and neutral constituents apart, beside all candidates and the vertices."""
         parts = {kind: (group.index, group.offsets) for kind, group in grouped.groups.items()}
-        if "charged" in parts and not self.layout.split:
-            split = split_charged(*parts["charged"], tables["charged"]["pdg_id"])
-            parts |= {"charged": split[:2], "neutral": split[2:]}
-        return {kind: Constituents(tables[kind], *part) for kind, part in parts.items()}
+        if not self.layout.split and (
+            every := [parts.pop(kind) for kind in ("charged", "candidates") if kind in parts]
+        ):
+            if "charged" in tables:
+                split = split_charged(*every[0], tables["charged"]["pdg_id"])
+                parts |= {"charged": split[:2], "neutral": split[2:]}
+            if "candidates" in tables:
+                parts["candidates"] = every[0]
+        rows = {kind: group.links for kind, group in grouped.groups.items()}
+        rows["candidates"] = rows.get("candidates", rows.get("charged"))
+        return {
+            kind: Constituents(tables[kind], *part, _on_links(kind, tables[kind]), rows.get(kind))
+            for kind, part in parts.items()
+        }
+
+
+def _on_links(kind: str, quantities: Iterable[str]) -> frozenset[str]:
+    """Those that belong to the links."""
+    return frozenset(name for name in quantities if quantity_of(kind, name).on_links)
 
 
 def _made(kind: str, quantity: str, columns: list[Column]) -> Column:
     """A quantity from the columns of its `Layout.sources`."""
-    row = QUANTITIES[kind][quantity]
+    row = quantity_of(kind, quantity)
     return columns[0] if row.make is None or len(columns) < len(row.made_from) else row.make(*columns)
 
 

@@ -25,11 +25,24 @@ class Constituents:
         Rows of those tables, jet by jet, in the order of the file's link table.
     offsets : ndarray of int64, shape (n_jets + 1,)
         Jet ``j`` owns ``index[offsets[j]:offsets[j + 1]]``.
+    on_links : frozenset of str
+        Quantities whose columns belong to the table of links.
+    links : ndarray of int64, shape (N,), optional
+        Rows of that table, in the order of `index`; where there are such quantities.
     """
 
     columns: Mapping[str, npt.NDArray[np.generic]]
     index: npt.NDArray[np.int64]
     offsets: npt.NDArray[np.int64]
+    on_links: frozenset[str] = frozenset()
+    links: npt.NDArray[np.int64] | None = None
+
+    def rows(self, quantity: str) -> npt.NDArray[np.int64]:
+        """Rows of a quantity's column, in the order of `index`."""
+        if quantity not in self.on_links:
+            return self.index
+        assert self.links is not None  # `JetChunk.flat` groups with them where such a quantity is asked for
+        return self.links
 
 
 @dataclass(frozen=True)

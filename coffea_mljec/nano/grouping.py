@@ -11,7 +11,7 @@ from coffea_mljec.nano.table import Index, Spans
 from coffea_mljec.numerics.geometry import delta_r2
 from coffea_mljec.numerics.jit import njit
 
-__all__ = ["CHARGED_IDS", "group_links", "group_near", "pick_groups", "split_charged"]
+__all__ = ["CHARGED_IDS", "group_links", "group_near", "pick_groups", "rows_of_links", "split_charged"]
 
 CHARGED_IDS = (11, 13, 211)
 """|pdgId| of charged candidates; every other candidate is neutral (1 and 2 are HF hadrons and HF electrons/photons)."""
@@ -147,6 +147,44 @@ def _sort(
                     broken[jet] = True
                 owner[target] = -1 - jet
     return beyond
+
+
+@njit()
+def rows_of_links(
+    index: Index,
+    offsets: Index,
+    links: Spans,
+    link_jet: npt.NDArray[Any],
+    link_target: npt.NDArray[Any],
+    jet_offsets: Index,
+    targets: Spans,
+) -> Index:
+    """Return the row in the table of links of each constituent that `group_links` found, in the order of its index.
+
+    Parameters are those of `group_links`, after what it returned. Of two links of one jet to one target, one is taken:
+    such a jet is broken.
+    """
+    rows = np.zeros(len(index), np.int64)
+    for event in range(len(jet_offsets) - 1):
+        first = jet_offsets[event]
+        jets = jet_offsets[event + 1] - first
+        seen = np.zeros(jets, np.int64)
+        for link in range(links.starts[event], links.stops[event]):
+            jet = link_jet[link]
+            if not 0 <= jet < jets:
+                continue
+            begin, end = offsets[first + jet], offsets[first + jet + 1]
+            target = link_target[link] + targets.starts[event]
+            # Links come in the order of the index as a rule: the next one first, then from the start.
+            place = begin + seen[jet]
+            if place >= end or index[place] != target:
+                place = begin
+                while place < end and index[place] != target:
+                    place += 1
+            if place < end:
+                rows[place] = link
+                seen[jet] += 1
+    return rows
 
 
 @njit()

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from coffea_mljec.errors import InputError
 
-__all__ = ["content_and_offsets", "flat_column", "not_jagged", "offsets_of", "with_columns"]
+__all__ = ["content_and_offsets", "flat_column", "jagged_of", "not_jagged", "offsets_of", "with_columns"]
 
 
 def content_and_offsets(array: ak.Array, what: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
@@ -97,6 +97,13 @@ def with_columns(
     )
     new = ak.contents.ListOffsetArray(offsets, record, parameters=layout.parameters)
     return ak.Array(new, behavior=collection.behavior, attrs=collection.attrs)
+
+
+def jagged_of(columns: Mapping[str, npt.NDArray[Any]], offsets: npt.NDArray[np.int64]) -> ak.Array:
+    """Return flat columns as records, one list an event; event ``i`` owns the rows ``offsets[i]:offsets[i + 1]``."""
+    contents = [ak.contents.NumpyArray(np.ascontiguousarray(values)) for values in columns.values()]
+    record = ak.contents.RecordArray(contents, list(columns), length=int(offsets[-1]))
+    return ak.Array(ak.contents.ListOffsetArray(ak.index.Index64(offsets), record))
 
 
 def _field(content: Any, name: str) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from coffea_mljec.errors import MissingBranchError
 from coffea_mljec.nano import table_names
 from coffea_mljec.nano.algorithm import radius
-from coffea_mljec.nano.quantities import QUANTITIES, Branch
+from coffea_mljec.nano.quantities import Branch, quantity_of
 from coffea_mljec.support.suggestions import nearest
 
 __all__ = ["Layout", "Linkage"]
@@ -67,9 +67,10 @@ class Layout:
         return self.charged != self.neutral
 
     def linkage(self, kind: str) -> Linkage:
-        """Where the constituents ``charged``, ``neutral`` or ``sv`` are."""
-        found: Linkage = {"charged": self.charged, "neutral": self.neutral, "sv": self.sv}[kind]
-        return found
+        """Where the constituents ``charged``, ``neutral``, ``candidates`` (in one table) or ``sv`` are."""
+        candidates = Linkage(None) if self.split else self.charged
+        found = {"charged": self.charged, "neutral": self.neutral, "candidates": candidates, "sv": self.sv}
+        return found[kind]
 
     def table(self, kind: str) -> str | None:
         """Name of the table of a kind of quantity; the events' own is ``""``."""
@@ -77,10 +78,12 @@ class Layout:
 
     def find(self, kind: str, quantity: str) -> Branch | None:
         """Return where the file has a quantity, such as ``PFCands_d0``; None where it lacks it."""
-        table = self.table(kind)
+        row, table = quantity_of(kind, quantity), self._table_of(kind, quantity)
         if table is None:
             return None
-        for name in QUANTITIES[kind][quantity].fields:
+        if quantity == "pt_unweighted" and self.puppi_weighting == "stored":
+            return None
+        for name in row.fields:
             owner, _, field = name.rpartition(".")
             if table or owner:
                 branch = Branch(owner or table, field)
@@ -90,9 +93,13 @@ class Layout:
                 return Branch("", field)
         return None
 
+    def _table_of(self, kind: str, quantity: str) -> str | None:
+        """The table that holds a quantity: the constituents', or the one that links them."""
+        return self.linkage(kind).links if quantity_of(kind, quantity).on_links else self.table(kind)
+
     def sources(self, kind: str, quantity: str) -> tuple[str, ...]:
         """Quantities of the file that a quantity is made from: itself where the file has it, or has none of those."""
-        made_from = QUANTITIES[kind][quantity].made_from
+        made_from = quantity_of(kind, quantity).made_from
         if made_from and self.find(kind, quantity) is None and any(self.find(kind, name) for name in made_from):
             return made_from
         return (quantity,)
@@ -126,8 +133,8 @@ class Layout:
 
     def looked_for(self, kind: str, quantity: str) -> tuple[str, ...]:
         """The branches that could hold a quantity."""
-        table = self.table(kind)
-        fields = QUANTITIES[kind][quantity].fields
+        table = self._table_of(kind, quantity)
+        fields = quantity_of(kind, quantity).fields
         return tuple(name.replace(".", "_") if kind == "event" else f"{table}_{name}" for name in fields)
 
     def nearest(self, tried: Iterable[str]) -> str | None:

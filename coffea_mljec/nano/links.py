@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from coffea_mljec.errors import InputError, JetsChangedError
 from coffea_mljec.nano.algorithm import radius
-from coffea_mljec.nano.grouping import group_links, group_near, pick_groups
+from coffea_mljec.nano.grouping import group_links, group_near, pick_groups, rows_of_links
 from coffea_mljec.nano.layout import Layout
 from coffea_mljec.nano.momenta import constituent_sums
 from coffea_mljec.nano.origin import Origin, find_origin
@@ -56,6 +56,8 @@ class Groups:
     offsets: Index
     broken: npt.NDArray[np.bool_]
     beyond: int = -1
+    links: Index | None = None
+    """Row of each constituent in the table of links, where that is asked for."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Grouped:
     flags: StatusArray
 
 
-def group_constituents(chunk: JetChunk, kinds: Iterable[str]) -> Grouped:
+def group_constituents(chunk: JetChunk, kinds: Iterable[str], with_links: bool = False) -> Grouped:
     """Group the constituents by jet, and tell the jets that have none or a part of them.
 
     Where the links do not fit the jets, the jets are looked for in the file (`find_origin`): cut, sorted or repeated
@@ -89,7 +91,7 @@ def group_constituents(chunk: JetChunk, kinds: Iterable[str]) -> Grouped:
     tables = list({layout.linkage(kind): kind for kind in reversed(list(kinds))}.values())[::-1]
     linked = tuple(kind for kind in tables if layout.linkage(kind).links is not None)
     candidates = tuple(kind for kind in linked if kind != "sv")
-    groups = {kind: _linked(chunk, kind, chunk.offsets) for kind in linked}
+    groups = {kind: _linked(chunk, kind, chunk.offsets, with_links) for kind in linked}
     beyond = max((group.beyond for group in groups.values()), default=-1)
     flags, complete, wrong = no_status(len(chunk)), False, -1
     if beyond < 0:  # else the jets are others than the file's, and their sums would say nothing
@@ -101,7 +103,7 @@ def group_constituents(chunk: JetChunk, kinds: Iterable[str]) -> Grouped:
         if origin is None and (beyond >= 0 or wrong >= 0):
             raise _changed(layout, linked, beyond, wrong)
         if origin is not None and not origin.unchanged:
-            groups = {kind: _moved(_linked(chunk, kind, origin.offsets), origin) for kind in linked}
+            groups = {kind: _moved(_linked(chunk, kind, origin.offsets, with_links), origin) for kind in linked}
             flags = no_status(len(chunk))
             _check(chunk, groups, candidates, flags)
         elif beyond >= 0:  # the file's own links are wrong
@@ -157,25 +159,33 @@ def _check(
     return not np.any(part), int(far[0]) if len(far) else -1
 
 
-def _linked(chunk: JetChunk, kind: str, jet_offsets: Index) -> Groups:
+def _linked(chunk: JetChunk, kind: str, jet_offsets: Index, with_links: bool) -> Groups:
     linkage = chunk.layout.linkage(kind)
     links = chunk.table(str(linkage.links))
     if linkage.index is None:  # each row belongs to one jet: it is its own target
         own = np.arange(int(links.offsets[-1])) - np.repeat(links.offsets[:-1], links.counts)
         rows = spans_of(links.offsets)
-        return Groups(*group_links(rows, links.flat("jetIdx"), own, jet_offsets, chunk.spans(kind)))
+        found = Groups(*group_links(rows, links.flat("jetIdx"), own, jet_offsets, chunk.spans(kind)))
+        return replace(found, links=found.index)
     link_jet, link_target = links.column("jetIdx"), links.column(linkage.index)
     if len(link_target) != len(link_jet):
         raise InputError(
             f"{links.name}.{linkage.index} has {len(link_target)} values and {links.name}.jetIdx {len(link_jet)}: the "
             "file is inconsistent."
         )
-    return Groups(*group_links(links.spans, link_jet, link_target, jet_offsets, chunk.spans(kind)))
+    found = Groups(*group_links(links.spans, link_jet, link_target, jet_offsets, chunk.spans(kind)))
+    if not with_links:
+        return found
+    rows = rows_of_links(found.index, found.offsets, links.spans, link_jet, link_target, jet_offsets, chunk.spans(kind))
+    return replace(found, links=rows)
 
 
 def _moved(groups: Groups, origin: Origin) -> Groups:
     """The groups of the file's jets, given to the jets of the chunk."""
-    return Groups(*pick_groups(origin.rows, groups.index, groups.offsets, groups.broken))
+    moved = Groups(*pick_groups(origin.rows, groups.index, groups.offsets, groups.broken))
+    if groups.links is None:
+        return moved
+    return replace(moved, links=pick_groups(origin.rows, groups.links, groups.offsets, groups.broken)[0])
 
 
 def _near(chunk: JetChunk) -> Groups:

@@ -1,7 +1,7 @@
 """The vocabulary: every quantity of jets, events and constituents, the branches that hold it, and what it is made from.
 
 One word for one thing, here and in features, payloads and cards. Kinds are ``jet``, ``event`` and the constituents
-``charged``, ``neutral`` and ``sv`` (secondary vertices).
+``charged``, ``neutral``, ``candidates`` (both) and ``sv`` (secondary vertices).
 """
 
 from __future__ import annotations
@@ -13,11 +13,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["CONSTITUENTS", "QUANTITIES", "REGRESSIONS", "Branch", "Quantity", "kind_of_jet_quantity"]
+__all__ = [
+    "CONSTITUENTS",
+    "OWN_FIELD",
+    "QUANTITIES",
+    "REGRESSIONS",
+    "Branch",
+    "Quantity",
+    "kind_of_jet_quantity",
+    "quantity_of",
+]
 
 Array = npt.NDArray[Any]
 
-CONSTITUENTS = ("charged", "neutral", "sv")
+CONSTITUENTS = ("charged", "neutral", "candidates", "sv")
 
 
 class Branch(NamedTuple):
@@ -48,15 +57,22 @@ class Quantity:
         Quantities of the same kind that it is made from where a file has none of these.
     make : callable, optional
         Makes it: takes their flat columns, in this order.
+    on_links : bool
+        Whether it belongs to a jet and a constituent together: a column of the table that links them.
     """
 
     fields: tuple[str, ...]
     made_from: tuple[str, ...] = ()
     make: Callable[..., Array] | None = None
+    on_links: bool = False
 
 
 def _stored(*fields: str) -> Quantity:
     return Quantity(fields)
+
+
+def _on_links(*fields: str) -> Quantity:
+    return Quantity(fields, on_links=True)
 
 
 def _uncorrected(value: Array, raw_factor: Array) -> Array:
@@ -121,6 +137,20 @@ _CANDIDATE: Mapping[str, Quantity] = {
     "px": _stored("px"),
     "py": _stored("py"),
     "pz": _stored("pz"),
+    # As the detector has it, where pT in the jet is weighted by PUPPI.
+    "pt_unweighted": Quantity(("pt",), ("px", "py"), np.hypot),
+    "mass": _stored("mass"),
+    "charge": _stored("charge"),
+    "dz_err": _stored("dzErr"),
+    "track_quality": _stored("trkQuality"),
+    "n_strip_hits": _stored("numberOfStripHits", "nStripHits"),
+    "track_eta_rel": _on_links("btagEtaRel"),
+    "track_pt_ratio": _on_links("btagPtRatio"),
+    "track_parallel_ratio": _on_links("btagPParRatio"),
+    "track_sip_3d": _on_links("btagSip3dVal"),
+    "track_sip_3d_significance": _on_links("btagSip3dSig"),
+    "track_jet_distance": _on_links("btagJetDistVal"),
+    "track_decay_length": _on_links("btagDecayLenVal"),
 }
 
 _VERTEX: Mapping[str, Quantity] = {
@@ -131,6 +161,11 @@ _VERTEX: Mapping[str, Quantity] = {
     "flight_distance": _stored("dlen", "d3d"),
     "flight_significance": _stored("dlenSig", "d3dsig"),
     "n_tracks": _stored("ntracks"),
+    # NanoAOD's chi2 of a vertex is the reduced one.
+    "norm_chi2": _stored("chi2"),
+    "transverse_distance": _stored("dxy"),
+    "transverse_significance": _stored("dxySig", "dxysig"),
+    "cos_pointing_angle": _on_links("costhetasvpv"),
 }
 
 QUANTITIES: Mapping[str, Mapping[str, Quantity]] = {
@@ -138,14 +173,25 @@ QUANTITIES: Mapping[str, Mapping[str, Quantity]] = {
     "event": _EVENT,
     "charged": _CANDIDATE,
     "neutral": _CANDIDATE,
+    "candidates": _CANDIDATE,
     "sv": _VERTEX,
 }
 """Kind -> quantity -> where it is and what it is made from."""
 
+OWN_FIELD = "field:"
+"""What a quantity begins with that this vocabulary does not have: ``field:vtxChi2`` is the table's own vtxChi2."""
+
+
+def quantity_of(kind: str, name: str) -> Quantity:
+    """The row of a quantity; of a field of the table that is named as such (`OWN_FIELD`), a row of its own."""
+    if name.startswith(OWN_FIELD):
+        return Quantity((name.removeprefix(OWN_FIELD),))
+    return QUANTITIES[kind][name]
+
 
 def kind_of_jet_quantity(quantity: str) -> str:
     """``jet``, or ``event`` for what all jets of an event share."""
-    return "jet" if quantity in _JET else "event"
+    return "jet" if quantity in _JET or quantity.startswith(OWN_FIELD) else "event"
 
 
 # pT regression stored per jet -> what it gives -> the fields whose product it is. UParT with neutrinos is one factor

@@ -97,12 +97,14 @@ def missing_branches(
 def constituents_read(layout: Layout, constituents: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
     """Kind -> quantities to read: those asked for, and what grouping and the check of completeness need."""
     wanted: dict[str, dict[str, None]] = {}
+    weight = ("puppi_weight",) if layout.puppi_weighting == "weight" else ()
     if "charged" in constituents or "neutral" in constituents:
         # Both, always: only all constituents together tell whether a jet has them all.
         identity = () if layout.split else ("pdg_id",)
-        weight = ("puppi_weight",) if layout.puppi_weighting == "weight" else ()
         for kind in ("charged", "neutral"):
             wanted[kind] = dict.fromkeys(("pt", "eta", "phi", *identity, *weight))
+    if "candidates" in constituents:
+        wanted["candidates"] = dict.fromkeys(("pt", "eta", "phi", *weight))
     if "sv" in constituents:
         wanted["sv"] = dict.fromkeys(() if layout.sv.links else ("eta", "phi"))
     for kind, quantities in constituents.items():

@@ -13,13 +13,19 @@ from coffea_mljec.features import FeatureSet
 from coffea_mljec.models.engines.edgeconv import EdgeConvEngine
 from coffea_mljec.models.engines.engine import Engine, Outputs, Runner
 from coffea_mljec.models.engines.onnx import OnnxEngine
+from coffea_mljec.models.engines.padded import PaddedEngine
 from coffea_mljec.models.engines.pfn import PFNEngine
 from coffea_mljec.models.wire import read_constants
 
 __all__ = ["ENGINES", "Engine", "Outputs", "Runner", "engine_fields"]
 
-ENGINES: Mapping[str, Engine] = {"pfn": PFNEngine(), "edgeconv": EdgeConvEngine(), "onnx": OnnxEngine()}
-"""Name on a card -> engine; the faster ones first, the one that runs every graph last."""
+ENGINES: Mapping[str, Engine] = {
+    "pfn": PFNEngine(),
+    "edgeconv": EdgeConvEngine(),
+    "onnx": OnnxEngine(),
+    "padded": PaddedEngine(),
+}
+"""Name on a card -> engine; the faster ones first, then the one that runs every graph on flat arrays."""
 
 
 def engine_fields(graph: bytes, features: FeatureSet) -> dict[str, Any]:

@@ -16,7 +16,14 @@ import numpy.typing as npt
 
 from coffea_mljec.errors import ModelError
 from coffea_mljec.models import node_names
-from coffea_mljec.models.engines.engine import Engine, Outputs, clouds_problem
+from coffea_mljec.models.engines.engine import (
+    Engine,
+    Outputs,
+    clouds_problem,
+    head_problem,
+    outputs_of_head,
+    tensors_problem,
+)
 from coffea_mljec.models.kernels.edges import convolve, mean_of_jets
 from coffea_mljec.models.kernels.neighbours import nearest_neighbours
 from coffea_mljec.models.kernels.panels import NO_FLOOR, padded, padded_width
@@ -57,7 +64,7 @@ class EdgeConvEngine(Engine):
         for c in features.constituents:
             if missing := set(COORDINATES) - set(features.names()[c]):
                 return f"engine 'edgeconv' looks for neighbours in {sorted(missing)}, no {c} features"
-        return None
+        return head_problem(card) or tensors_problem(card)
 
     def settings(self, graph: Constants, features: FeatureSet) -> dict[str, Any] | None:
         collections = features.constituents
@@ -131,12 +138,12 @@ class EdgeConvNetwork:
             weights.check_neighbours(c, cloud.k)
         self._pooled_widths = {c: cloud.blocks[-1][-1] for c, cloud in clouds.items()}
         n_pooled = sum(self._pooled_widths.values())
-        columns, head = weights.head(n_pooled, len(features["jet"]))
+        columns, head = weights.head(n_pooled, len(features["jet"]), len(card.outputs))
         self._head = Columns(columns.index + n_pooled, columns.scale), Layers.of(head)
-        self._output = card.output
+        self._outputs = card.outputs
 
     def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Outputs:
-        """Return ``log_correction``, float32 [n], of one batch.
+        """Return the outputs of one batch.
 
         A jet with fewer than k + 1 constituents uses the neighbours that it has; a collection without constituents
         pools to zeros. NaN and infinite inputs pass through to their own jet's output.
@@ -146,7 +153,7 @@ class EdgeConvNetwork:
             for c, width in self._pooled_widths.items()
         ]
         rows = np.concatenate([*parts, inputs["jet_features"]], axis=1)
-        return {self._output: on_rows(rows, *self._head, NO_FLOOR)[:, 0]}
+        return outputs_of_head(self._outputs, on_rows(rows, *self._head, NO_FLOOR)[:, : len(self._outputs)])
 
     def _pooled(self, collection: str, features: Array, offsets: npt.NDArray[np.int64]) -> Array:
         """The mean over each jet's rows, [n, width], some jets at a time."""

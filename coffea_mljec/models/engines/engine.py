@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from coffea_mljec.features import FeatureSet
     from coffea_mljec.models.card import ModelCard
     from coffea_mljec.models.folder import ModelFolder
+    from coffea_mljec.models.outputs import Output
     from coffea_mljec.models.wire import Constants
 
-__all__ = ["Engine", "Outputs", "Runner", "clouds_problem"]
+__all__ = ["Engine", "Outputs", "Runner", "clouds_problem", "head_problem", "outputs_of_head", "tensors_problem"]
 
 Outputs = dict[str, npt.NDArray[np.float32]]
 """Name of an output of the graph -> its values; the first axis counts jets."""
@@ -37,7 +38,8 @@ class Runner(Protocol):
         Returns
         -------
         dict of str to ndarray
-            A jet's values depend on that jet alone.
+            Every output of the graph that the card names, float32 [n] or [n, columns]. A jet's values depend on that
+            jet alone.
         """
         ...
 
@@ -82,3 +84,25 @@ def clouds_problem(card: ModelCard, expected: Collection[str] = ()) -> str | Non
         return None
     wanted = sorted(expected) or "nothing"
     return f"engine {card.engine!r} needs clouds of {wanted}; got {sorted(card.clouds)}"
+
+
+def outputs_of_head(outputs: Sequence[Output], values: npt.NDArray[np.float32]) -> Outputs:
+    """Give the columns of a network's last layer, float32 [n, columns], the name that the card has for them."""
+    return {output.source: values[:, 0] if output.column is None else values for output in outputs}
+
+
+def head_problem(card: ModelCard) -> str | None:
+    """Say that a card's outputs are not the columns of one last layer; None if they are."""
+    sources = sorted({output.source for output in card.outputs})
+    columns = [output.column for output in card.outputs]
+    if len(sources) == 1 and (columns == [None] or columns == list(range(len(columns)))):
+        return None
+    return (
+        f"engine {card.engine!r} gives the columns of one output of the graph, each once and in order; got "
+        + ", ".join(f"{output.name} ({output.source}, column {output.column})" for output in card.outputs)
+    )
+
+
+def tensors_problem(card: ModelCard) -> str | None:
+    """Say that a card describes padded tensors, which only one engine takes; None if it does not."""
+    return f"engine {card.engine!r} takes flat arrays; tensors are for engine 'padded'" if card.tensors else None

@@ -14,7 +14,14 @@ import numpy.typing as npt
 
 from coffea_mljec.errors import InputError, ModelError
 from coffea_mljec.models import node_names
-from coffea_mljec.models.engines.engine import Engine, Outputs, clouds_problem
+from coffea_mljec.models.engines.engine import (
+    Engine,
+    Outputs,
+    clouds_problem,
+    head_problem,
+    outputs_of_head,
+    tensors_problem,
+)
 from coffea_mljec.models.kernels.panels import NO_FLOOR, padded, padded_width
 from coffea_mljec.models.weights import Array, Columns, Dense, Layers, Weights, add_jet_sums, on_rows, pooled
 from coffea_mljec.models.wire import Constants, read_constants
@@ -33,7 +40,7 @@ class PFNEngine(Engine):
     by_rows = True
 
     def problem(self, card: ModelCard) -> str | None:
-        return clouds_problem(card)
+        return clouds_problem(card) or head_problem(card) or tensors_problem(card)
 
     def settings(self, graph: Constants, features: FeatureSet) -> dict[str, Any] | None:
         sums = _sums(features.constituents)
@@ -70,11 +77,11 @@ class PFNNetwork:
         card = model.card
         constants = read_constants(model.graph)
         names, constituents = card.feature_set.names(), card.feature_set.constituents
-        self._output = card.output
+        self._outputs = card.outputs
         self._members = []
         for prefix in node_names.members(constants.values):
             weights = Weights(card.name, "a PFN", constants, prefix)
-            self._members.append(_Member(weights, names, constituents))
+            self._members.append(_Member(weights, names, constituents, len(card.outputs)))
             if (found := pooled(constants, prefix)) != _sums(constituents):
                 raise ModelError(
                     f"engine 'pfn' runs networks that sum the {', '.join(constituents)} constituents of a jet; the "
@@ -82,7 +89,7 @@ class PFNNetwork:
                 )
 
     def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Outputs:
-        """Return ``log_correction``, float32 [n], of one batch.
+        """Return the outputs of one batch.
 
         A collection without constituents pools to zeros. NaN and infinite inputs pass through to their own jet's
         output.
@@ -96,19 +103,26 @@ class PFNNetwork:
         for member in self._members[1:]:
             total += member(inputs)
         total /= np.float32(len(self._members))
-        return {self._output: total}
+        return outputs_of_head(self._outputs, total)
 
 
 class _Member:
     """One network: of each collection the columns and layers, and of the head."""
 
-    def __init__(self, weights: Weights, names: Mapping[str, tuple[str, ...]], constituents: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        weights: Weights,
+        names: Mapping[str, tuple[str, ...]],
+        constituents: tuple[str, ...],
+        n_outputs: int,
+    ) -> None:
+        self._n_outputs = n_outputs
         self._sums: dict[str, tuple[Columns, Layers]] = {}
         for c in constituents:
             columns, first = weights.inputs(c, len(names[c]), None)
             self._sums[c] = columns, Layers.of([first, *weights.chain(c, len(first.bias), 1)])
         sizes = [int(layers.widths[-1]) for _, layers in self._sums.values()]
-        columns, (first, *others) = weights.head(sum(sizes), len(names["jet"]))
+        columns, (first, *others) = weights.head(sum(sizes), len(names["jet"]), n_outputs)
         # A collection's sums fill whole vectors: rows of zeros for what is beyond their number.
         ends = np.cumsum(sizes)
         parts = np.split(first.weight, ends)
@@ -128,7 +142,7 @@ class _Member:
         for (c, own), width in zip(self._sums.items(), self._widths, strict=True):
             add_jet_sums(arrays[f"{c}_features"], arrays[f"{c}_offsets"], *own, np.float32(0), sums, at)
             at += width
-        return on_rows(sums, *self._head, NO_FLOOR)[:, 0]
+        return on_rows(sums, *self._head, NO_FLOOR)[:, : self._n_outputs]
 
     def _check(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Refuse what the kernels would read beyond."""

@@ -1,0 +1,197 @@
+"""Graphs that take padded tensors, [n_jets, variables, length], as weaver writes them: by onnxruntime, jets of about
+the same multiplicity at a time.
+
+A batch that is padded to the longest jet wastes most of its work on padding. Here the constituents stay flat until a
+batch is made. The padded length of a jet depends on that jet alone, so that its result does too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from coffea_mljec.errors import ModelError
+from coffea_mljec.models import node_names
+from coffea_mljec.models.engines.engine import Engine, Outputs, clouds_problem
+from coffea_mljec.models.engines.graphs import Graphs
+from coffea_mljec.models.kernels.padding import pad_rows
+from coffea_mljec.models.tensors import Tensor
+from coffea_mljec.models.wire import Constants
+
+if TYPE_CHECKING:
+    from coffea_mljec.features import FeatureSet
+    from coffea_mljec.models.card import ModelCard
+    from coffea_mljec.models.folder import ModelFolder
+
+__all__ = ["PaddedEngine", "PaddedNetwork"]
+
+Array = npt.NDArray[np.float32]
+Index = npt.NDArray[np.int64]
+
+_HUGE = 1e32
+"""Inputs of this size count as infinite, as in CMSSW."""
+
+_ROWS = 1024
+"""Rows of the longest tensor, padding included, that are evaluated at a time: the activations stay in the cache."""
+
+_STEP = 1.125
+"""Padded lengths grow by this factor from one to the next: an eighth is padding at most."""
+
+_SHORT_STEP = 2.0
+"""The same for tensors beside the longest, whose padding costs little."""
+
+
+class PaddedEngine(Engine):
+    """onnxruntime on tensors that are padded bucket by bucket."""
+
+    def problem(self, card: ModelCard) -> str | None:
+        if problem := clouds_problem(card):
+            return problem
+        if not card.tensors:
+            return "engine 'padded' needs the graph's tensors; got none"
+        features = card.feature_set.names()
+        for tensor in card.tensors:
+            for variable in tensor.variables:
+                if variable.feature not in features.get(tensor.collection, ()):
+                    return (
+                        f"tensor {tensor.name!r} reads {tensor.collection}.{variable.feature}, which is not among the "
+                        "card's features"
+                    )
+        return None
+
+    def settings(self, graph: Constants, features: FeatureSet) -> dict[str, Any] | None:
+        return None
+
+    def build(self, model: ModelFolder) -> PaddedNetwork:
+        return PaddedNetwork(model)
+
+
+class PaddedNetwork:
+    """Graphs with padded inputs, ready to run.
+
+    Raises
+    ------
+    ModelError
+        If onnxruntime refuses a graph, or its inputs are not the card's tensors.
+    """
+
+    def __init__(self, model: ModelFolder) -> None:
+        self._graphs = Graphs(model)
+        tensors = model.card.tensors
+        names = model.card.feature_set.names()
+        longest = max(tensor.max_length for tensor in tensors)
+        self._parts = [_Part(tensor, names[tensor.collection], tensor.max_length == longest) for tensor in tensors]
+        for session in self._graphs.sessions:
+            _check(session, model.card)
+        self._ranks = {item.name: len(item.shape) for item in self._graphs.sessions[0].get_inputs()}
+
+    def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Outputs:
+        """Evaluate a batch.
+
+        Returns
+        -------
+        dict of str to ndarray
+            The graph's outputs, and under `node_names.REPLACED` the number of each jet's inputs that were not finite
+            and were replaced as the card says.
+        """
+        n_jets = len(inputs[node_names.features("jet")])
+        offsets = {"jet": np.arange(n_jets + 1)}
+        offsets |= {c: inputs[node_names.offsets(c)] for c in {part.collection for part in self._parts} - {"jet"}}
+        replaced = np.zeros(n_jets, np.int64)
+        for c in offsets:
+            replaced += _not_finite(inputs[node_names.features(c)], offsets[c])
+        rows = [part.standardised(inputs[node_names.features(part.collection)]) for part in self._parts]
+        lengths = np.stack([part.lengths(np.diff(offsets[part.collection])) for part in self._parts], axis=1)
+        outputs = self._graphs.empty(n_jets)
+        for jets in _buckets(lengths):
+            tensors = {}
+            for part, values, length in zip(self._parts, rows, lengths[jets[0]], strict=True):
+                padded = pad_rows(values, offsets[part.collection], jets, part.pad, int(length))
+                tensors[part.name] = padded if self._ranks[part.name] == 3 else padded[:, :, 0]
+            for name, value in self._graphs.run(tensors, len(jets)).items():
+                outputs[name][jets] = value[..., : outputs[name].shape[-1]] if value.ndim > 1 else value
+        return outputs | {node_names.REPLACED: replaced}
+
+
+class _Part:
+    """One tensor: which columns of its collection's features, what is done to them, and how long it is."""
+
+    def __init__(self, tensor: Tensor, features: tuple[str, ...], long: bool) -> None:
+        self.name, self.collection = tensor.name, tensor.collection
+        variables = tensor.variables
+        self._columns = np.array([features.index(variable.feature) for variable in variables])
+        self._median, self._norm, self._replace, self._low, self._high, self.pad = np.array(
+            [(v.median, v.norm_factor, v.replace_inf_value, v.lower_bound, v.upper_bound, v.pad) for v in variables],
+            np.float32,
+        ).T.copy()
+        self._lengths = _grid(tensor.min_length, tensor.max_length, _STEP if long else _SHORT_STEP)
+
+    def lengths(self, counts: Index) -> Index:
+        """The padded length of jets with so many constituents."""
+        return self._lengths[np.minimum(counts, len(self._lengths) - 1)]
+
+    def standardised(self, features: Array) -> Array:
+        """The tensor's rows, [N, variables], before padding."""
+        values = features[:, self._columns]
+        with np.errstate(invalid="ignore"):
+            values = np.where(np.abs(values) <= _HUGE, values, self._replace)
+            return np.clip((values - self._median) * self._norm, self._low, self._high)
+
+
+def _grid(shortest: int, longest: int, step: float) -> Index:
+    """Number of constituents, up to the longest -> padded length."""
+    lengths = [shortest]
+    while lengths[-1] < longest:
+        lengths.append(min(longest, max(lengths[-1] + 1, round(lengths[-1] * step))))
+    counts = np.arange(longest + 1)
+    return np.array(lengths)[np.searchsorted(lengths, counts)]
+
+
+def _not_finite(features: Array, offsets: Index) -> Index:
+    """How many features of each jet are NaN, infinite or huge."""
+    with np.errstate(invalid="ignore"):
+        bad = ~(np.abs(features) <= _HUGE)
+    sums = np.concatenate([[0], np.cumsum(bad.sum(axis=1, dtype=np.int64))])
+    return np.asarray(sums[offsets[1:]] - sums[offsets[:-1]])
+
+
+def _buckets(lengths: Index) -> Iterator[Index]:
+    """Jets of the same padded lengths, some at a time; ``lengths`` is [n_jets, tensors]."""
+    order = np.lexsort(lengths.T)
+    ordered = lengths[order]
+    ends = [*(np.flatnonzero((ordered[1:] != ordered[:-1]).any(axis=1)) + 1), len(order)] if len(order) else []
+    start = 0
+    for end in ends:
+        size = max(1, _ROWS // int(ordered[start].max()))
+        for first in range(start, end, size):
+            yield order[first : min(first + size, end)]
+        start = end
+
+
+def _check(session: Any, card: ModelCard) -> None:
+    """Compare the graph's inputs with the card's tensors."""
+    got = {item.name: item for item in session.get_inputs()}
+    expected = {tensor.name: tensor for tensor in card.tensors}
+    if set(got) != set(expected):
+        raise ModelError(
+            f"the graph of model {card.name!r} has inputs {sorted(got)}, its card describes {sorted(expected)}."
+        )
+    for name, tensor in expected.items():
+        item, width = got[name], len(tensor.variables)
+        rank = (2, 3) if tensor.collection == "jet" else (3,)
+        right = item.type == "tensor(float)" and len(item.shape) in rank and not isinstance(item.shape[0], int)
+        if not right or (isinstance(item.shape[1], int) and item.shape[1] != width):
+            raise ModelError(
+                f"input {name!r} of model {card.name!r} must be tensor(float) with a free first axis and {width} "
+                f"variables; got {item.type} {item.shape}. The graph and its preprocess.json must come from one export, "
+                "with dynamic axes."
+            )
+        length = item.shape[2] if len(item.shape) == 3 else None
+        if isinstance(length, int) and not length == tensor.min_length == tensor.max_length:
+            raise ModelError(
+                f"input {name!r} of model {card.name!r} has the fixed length {length}; its card says {tensor.min_length} "
+                f"to {tensor.max_length}."
+            )

@@ -1,0 +1,1 @@
+"""Files of networks from elsewhere, read into models of this package."""
