@@ -113,7 +113,7 @@ CATALOGUE: dict[str, dict[str, Feature]] = {
     collection: {feature.name: feature for feature in _FEATURES if feature.collection == collection}
     for collection in COLLECTIONS
 }
-"""Collection -> name -> `Feature`; the thesis set comes first, in its order. `coffea_mljec.features.registry` adds to it."""
+"""Collection -> name -> `Feature`; the thesis set comes first, in its order. `register_feature` adds to it."""
 
 _ALIASES: Mapping[str, tuple[str, str]] = cmssw.SHARED | {
     alias: (feature.collection, feature.name) for feature in _FEATURES for alias in feature.aliases

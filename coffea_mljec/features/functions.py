@@ -1,8 +1,8 @@
 """Features that are functions of flat columns: what weaver and CMSSW networks read of a constituent.
 
-Each takes its feature's quantities, then the jet's, in the order of the catalogue's row; all are float32 arrays of shape
-(n_constituents,), the jet's repeated. Logarithms and ratios may give infinities and NaN: the model's file says what
-replaces them.
+Each takes its feature's quantities, then the jet's, in the order of the catalogue's row. All are float32 arrays of
+shape (n_constituents,), the jet's repeated. Logarithms and ratios may give infinities and NaN: the model's file says
+what replaces them.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ def function_of(feature: Feature) -> Function:
             f"feature {feature.name!r} is the function {feature.function}, which cannot be imported here ({error}): "
             "put its module where every worker finds it."
         ) from None
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _path(function: Callable[..., Any]) -> str:

@@ -76,9 +76,7 @@ class FeatureSet:
     @property
     def jet_quantities(self) -> tuple[str, ...]:
         """Canonical quantities of the jet that the layout must supply."""
-        needed = [
-            q for f in self.features("jet") if f.kernel in ("jet", "log", "abs", "function") for q in f.quantities
-        ]
+        needed = [q for f in self.features("jet") if f.kernel != "shape" for q in f.quantities]
         needed += [q for c in COLLECTIONS for f in self.features(c) for q in f.jet_quantities]
         return tuple(dict.fromkeys(needed))
 

@@ -153,7 +153,7 @@ class ModelCard(_Strict):
     tensors: tuple[Tensor, ...] = ()
     dtype: Literal["float32"] = "float32"
     outputs: tuple[Output, ...] = Field(min_length=1)
-    domain: Domain = Domain()
+    domain: Domain
     algorithm: str
     collections: tuple[str, ...] = Field(min_length=1)
     training: Training

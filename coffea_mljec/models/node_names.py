@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable
 
 __all__ = [
-    "HEAD", "LAST", "OUTPUT", "POOLED", "REPLACED", "bias", "features", "integers", "k", "layer", "mean", "member", "members",
-    "nodes", "offsets", "pick", "plain", "pooled", "product", "symlog", "way", "weight",
+    "HEAD", "LAST", "OUTPUT", "POOLED", "REPLACED", "bias", "features", "integers", "k", "layer", "mean", "member",
+    "members", "nodes", "offsets", "pick", "plain", "pooled", "product", "symlog", "way", "weight",
 ]  # fmt: skip
 
 OUTPUT = "log_correction"
@@ -28,7 +28,7 @@ POOLED = "pooled"
 
 
 REPLACED = "replaced_inputs"
-"""Beside a graph's outputs: how many of a jet's inputs were not finite and were replaced, int64 [n]."""
+"""Beside a graph's outputs: how many of a jet's inputs were not finite and were replaced, float32 [n]."""
 
 
 def features(collection: str) -> str:

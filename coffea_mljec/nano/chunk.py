@@ -191,7 +191,8 @@ class JetChunk:
         return FlatJets(columns, {name: found[name] for name in constituents}, self.offsets, flags)
 
     def _grouped(self, kinds: tuple[str, ...], with_links: bool) -> Grouped:
-        kept, key = self._kept.grouped, (*kinds, with_links)
+        kept = self._kept.grouped
+        key: tuple[str | bool, ...] = (*kinds, with_links)
         if key not in kept:
             kept[key] = group_constituents(self, kinds, with_links)
         return kept[key]

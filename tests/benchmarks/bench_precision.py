@@ -98,7 +98,7 @@ def precision(file: Path, rounds: int, model: str = "pfn-r-lite") -> list[Topic]
         "int8, dynamic": in_int8,
     }
     sessions, notes = {}, []
-    output = corrector.card.output
+    output = corrector.card.outputs[0].source
     for name, make in makers.items():
         try:
             made = session_of(make(graph))

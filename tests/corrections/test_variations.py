@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from coffea_mljec.corrections import MLJEC, FactorizedJEC, MismatchWarning, NanoRegression, StandardJetsWarning
+from coffea_mljec.corrections.evaluation import Evaluation
 from coffea_mljec.corrections.levels import LevelsCorrection
-from coffea_mljec.corrections.network import NetworkCorrection
 from coffea_mljec.errors import InputError, JetsChangedError, MissingBranchError
 from coffea_mljec.payloads import (
     read_json,
@@ -354,8 +354,8 @@ def test_a_network_is_evaluated_once(
     events = open_nano(sample, entry_stop=60)
     network = MLJEC(toy.write(tmp_path / "model"), **toys.options("AK4PFchsToy"))
     passes = []
-    infer = NetworkCorrection.infer
-    monkeypatch.setattr(NetworkCorrection, "infer", lambda self, jets: passes.append(1) or infer(self, jets))
+    infer = Evaluation._infer
+    monkeypatch.setattr(Evaluation, "_infer", lambda *given: passes.append(1) or infer(*given))
     jets = network(events)
     np.testing.assert_allclose(flat(jets.JES_Flavour.up.pt), flat(jets.pt) * 1.05, rtol=1e-6)
     assert not np.allclose(flat(jets.JER.up.pt), flat(jets.JER.down.pt), rtol=1e-3)

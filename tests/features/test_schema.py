@@ -15,7 +15,13 @@ def test_thesis_set_has_the_reference_sizes() -> None:
 
 def test_pfnano_set_leaves_out_what_plain_pfnano_lacks() -> None:
     missing = {c: set(getattr(THESIS, c)) - set(getattr(PFNANO, c)) for c in CATALOGUE}
-    assert missing == {"jet": {"area"}, "charged": {"n_hits", "n_pixel_hits"}, "neutral": {"hcal_frac"}, "sv": set()}
+    assert missing == {
+        "jet": {"area"},
+        "charged": {"n_hits", "n_pixel_hits"},
+        "neutral": {"hcal_frac"},
+        "candidates": set(),
+        "sv": set(),
+    }
 
 
 def test_the_set_of_jets_needs_no_constituents() -> None:
@@ -37,7 +43,7 @@ def test_feature_listed_twice() -> None:
 
 
 def test_unknown_collection() -> None:
-    with pytest.raises(InputError, match=r"unknown collection 'muons'.*expected jet, charged, neutral, sv"):
+    with pytest.raises(InputError, match=r"unknown collection 'muons'.*expected jet, charged, neutral, candidates, sv"):
         FeatureSet.from_names({"jet": ["pt"], "muons": ["pt"]})
 
 

@@ -64,7 +64,7 @@ def test_threads_of_a_worker_share_one_session(
 
 
 def test_sessions_have_one_thread_and_no_arena() -> None:
-    options = OnnxSession(models.open_model(defaults.MODEL)).session.get_session_options()
+    options = OnnxSession(models.open_model(defaults.MODEL)).graphs.sessions[0].get_session_options()
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
     assert not options.enable_cpu_mem_arena
 
@@ -87,7 +87,7 @@ def events(**part):
     return NanoEventsFactory.from_root({sys.argv[1]: "Events"}, schemaclass=PFNanoAODSchema, **part).events()
 
 corrector = mljec.MLJEC()
-flat = corrector.pipeline.correction.flat(JetChunk.of(events()))
+flat = corrector.pipeline.correction.network.flat(JetChunk.of(events()))
 part = [compute(flat, corrector.card.feature_set, 0, n) for n in np.random.default_rng(1).integers(1, 1024, 200)]
 for arrays in part:  # every size once
     mljec.models.run(corrector.model, arrays)

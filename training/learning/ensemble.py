@@ -23,7 +23,7 @@ __all__ = ["ensemble", "mean_graph"]
 
 #: What members must have in common: the rest is what each was trained with.
 _SHARED = (
-    "engine", "features", "dtype", "target", "inverse", "output", "algorithm", "collections", "opset", "licence",
+    "engine", "features", "dtype", "outputs", "algorithm", "collections", "opset", "licence",
 )  # fmt: skip
 
 
@@ -87,8 +87,8 @@ def _fields(cards: Sequence[ModelCard], name: str) -> dict[str, Any]:
         "description": f"Mean of {len(cards)} networks: {names}. {first.description}",
         "domain": domain,
         "batch_size": min(card.batch_size for card in cards),
-        "training": first.training.model_dump() | {"n_jets": max(card.training.n_jets for card in cards)},
-        "parameters": sum(card.parameters for card in cards),
+        "training": first.training.model_dump() | {"n_jets": max(card.training.n_jets or 0 for card in cards)},
+        "parameters": sum(card.parameters or 0 for card in cards),
         "metrics": {},
     }
 

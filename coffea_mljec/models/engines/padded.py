@@ -113,7 +113,7 @@ class PaddedNetwork:
                 tensors[part.name] = padded if self._ranks[part.name] == 3 else padded[:, :, 0]
             for name, value in self._graphs.run(tensors, len(jets)).items():
                 outputs[name][jets] = value[..., : outputs[name].shape[-1]] if value.ndim > 1 else value
-        return outputs | {node_names.REPLACED: replaced}
+        return outputs | {node_names.REPLACED: replaced.astype(np.float32)}
 
 
 class _Part:
@@ -186,12 +186,12 @@ def _check(session: Any, card: ModelCard) -> None:
         if not right or (isinstance(item.shape[1], int) and item.shape[1] != width):
             raise ModelError(
                 f"input {name!r} of model {card.name!r} must be tensor(float) with a free first axis and {width} "
-                f"variables; got {item.type} {item.shape}. The graph and its preprocess.json must come from one export, "
-                "with dynamic axes."
+                f"variables; got {item.type} {item.shape}. The graph and its preprocess.json must come from one "
+                "export, with dynamic axes."
             )
         length = item.shape[2] if len(item.shape) == 3 else None
         if isinstance(length, int) and not length == tensor.min_length == tensor.max_length:
             raise ModelError(
-                f"input {name!r} of model {card.name!r} has the fixed length {length}; its card says {tensor.min_length} "
-                f"to {tensor.max_length}."
+                f"input {name!r} of model {card.name!r} has the fixed length {length}; its card says "
+                f"{tensor.min_length} to {tensor.max_length}."
             )

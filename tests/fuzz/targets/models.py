@@ -54,7 +54,7 @@ def _write_toy(folder: Path, kind: str) -> None:
     from tests.models.toy import card
 
     content = graph(kind)
-    fields = card(features={"jet": ["pt", "eta"]}, schema_version=1, sha256=hashlib.sha256(content).hexdigest())
+    fields = card(features={"jet": ["pt", "eta"]}, schema_version=2, sha256=hashlib.sha256(content).hexdigest())
     (folder / "model.onnx").write_bytes(content)
     (folder / "card.json").write_text(json.dumps(fields))
 
@@ -88,7 +88,7 @@ def _card(base: str) -> Any:
         return json.loads((BUNDLED / MODELS[base] / "card.json").read_text())
     from tests.models.toy import card
 
-    return json.loads(json.dumps(card(features={"jet": ["pt", "eta"]}, schema_version=1, sha256="0" * 64)))
+    return json.loads(json.dumps(card(features={"jet": ["pt", "eta"]}, schema_version=2, sha256="0" * 64)))
 
 
 def _paths(node: Any, above: tuple[Any, ...] = ()) -> list[list[Any]]:

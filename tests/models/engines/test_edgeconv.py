@@ -25,6 +25,7 @@ from coffea_mljec.models.kernels.neighbours import nearest_neighbours
 from coffea_mljec.models.weights import Dense, Layers
 from coffea_mljec.nano import flatten
 from tests.models import toy
+from tests.models.running import log_correction
 
 pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
 
@@ -65,8 +66,8 @@ def lite(folders: dict[str, Path]) -> Path:
 
 
 def differences(folder: Path, arrays: dict[str, np.ndarray]) -> np.ndarray:
-    got = models.run(models.open_folder(folder), arrays)
-    wanted = models.run(models.open_folder(folder.with_name("onnx")), arrays)
+    got = log_correction(models.open_folder(folder), arrays)
+    wanted = log_correction(models.open_folder(folder.with_name("onnx")), arrays)
     assert got.dtype == np.float32
     assert got.shape == wanted.shape == (len(arrays["jet_features"]),)
     assert np.isfinite(got).all()
@@ -82,7 +83,7 @@ def test_equals_onnxruntime_on_real_jets(
     folder = write(folders[name].parent / "real", network, PFNANO)
     assert len(arrays["jet_features"]) == 64
     assert differences(folder, arrays).max() < 1e-5
-    assert models.run(models.open_folder(folder), arrays).std() > 0.05
+    assert log_correction(models.open_folder(folder), arrays).std() > 0.05
 
 
 def test_equals_onnxruntime_on_simulated_jets(tmp_path: Path, sample: Path, open_nano: Callable[..., Any]) -> None:
@@ -129,19 +130,19 @@ def test_some_collections_and_uneven_blocks(tmp_path: Path) -> None:
 def test_jets_do_not_see_each_other(lite: Path) -> None:
     arrays = batch_of(PFNANO, MANY, seed=3)
     model = models.open_folder(lite)
-    whole = models.run(model, arrays)
+    whole = log_correction(model, arrays)
     for j in range(len(MANY)):
-        alone = models.run(model, one_jet(arrays, PFNANO, j))
+        alone = log_correction(model, one_jet(arrays, PFNANO, j))
         np.testing.assert_allclose(alone, whole[j : j + 1], rtol=0, atol=1e-5)
 
 
 def test_bad_values_stay_in_their_jets(lite: Path) -> None:
     arrays = batch_of(PFNANO, MANY, seed=5)
     model = models.open_folder(lite)
-    whole = models.run(model, arrays)
+    whole = log_correction(model, arrays)
     arrays["charged_features"][0, PFNANO.charged.index("rel_phi")] = np.nan
     arrays["neutral_features"][arrays["neutral_offsets"][12], 0] = np.inf
-    got = models.run(model, arrays)
+    got = log_correction(model, arrays)
     assert set(np.flatnonzero(~np.isfinite(got))) == {0, 12}
     rest = np.isfinite(got)
     np.testing.assert_allclose(got[rest], whole[rest], rtol=0, atol=1e-6)
@@ -150,10 +151,10 @@ def test_bad_values_stay_in_their_jets(lite: Path) -> None:
 def test_threads_and_pickle_give_the_same(lite: Path) -> None:
     model = models.open_folder(lite)
     batches = [batch_of(PFNANO, MANY, seed=seed) for seed in range(6)]
-    wanted = [models.run(model, batch) for batch in batches]
+    wanted = [log_correction(model, batch) for batch in batches]
     copied = pickle.loads(pickle.dumps(model))
     with ThreadPoolExecutor(3) as pool:
-        got = list(pool.map(lambda batch: models.run(copied, batch), batches))
+        got = list(pool.map(lambda batch: log_correction(copied, batch), batches))
     np.testing.assert_array_equal(got, wanted)
 
 
@@ -194,10 +195,10 @@ def test_convolve_equals_numpy() -> None:
 def test_some_jets_at_a_time_give_the_same(lite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arrays = batch_of(PFNANO, MANY * 2, seed=11)
     model = models.open_folder(lite)
-    whole = models.run(model, arrays)
+    whole = log_correction(model, arrays)
     for numbers in (1, 2000, 8000):  # a jet at a time, some of them, most of them
         monkeypatch.setattr("coffea_mljec.models.engines.edgeconv._NODES", numbers)
-        np.testing.assert_allclose(models.run(model, arrays), whole, rtol=0, atol=2e-6)
+        np.testing.assert_allclose(log_correction(model, arrays), whole, rtol=0, atol=2e-6)
 
 
 def edit(folder: Path, to: Path, **changes: Any) -> models.ModelFolder:
@@ -213,7 +214,7 @@ def test_another_k_than_the_graphs(lite: Path, tmp_path: Path) -> None:
     clouds["neutral"]["k"] = 5
     model = edit(lite, tmp_path / "k", clouds=clouds)
     with pytest.raises(ModelError, match="says k = 5 for neutral, its graph has 16"):
-        models.run(model, batch_of(PFNANO, COUNTS))
+        log_correction(model, batch_of(PFNANO, COUNTS))
 
 
 def test_other_layers_than_the_graphs(lite: Path, tmp_path: Path) -> None:
@@ -223,7 +224,7 @@ def test_other_layers_than_the_graphs(lite: Path, tmp_path: Path) -> None:
     with pytest.raises(
         ModelError, match=r"constant 'sv.1.nodes.weight' .* must be float32 8 x 44, .* got float32 8 x 48"
     ):
-        models.run(model, batch_of(PFNANO, COUNTS))
+        log_correction(model, batch_of(PFNANO, COUNTS))
 
 
 def test_clouds_of_other_collections(lite: Path, tmp_path: Path) -> None:
@@ -236,7 +237,7 @@ def test_a_graph_that_is_no_particlenet(tmp_path: Path) -> None:
     card = toy.card(engine="edgeconv", features=features, clouds={"charged": {"k": 16, "blocks": ((8, 8),)}})
     model = models.write_folder(tmp_path / "toy", toy.graph(), card)
     with pytest.raises(ModelError, match=r"has no constant 'charged.0.plain.weight' \(2 x 24\): only a ParticleNet"):
-        models.run(model, {})
+        log_correction(model, {})
 
 
 def test_unknown_engine(lite: Path, tmp_path: Path) -> None:

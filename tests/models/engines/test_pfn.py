@@ -19,6 +19,7 @@ from coffea_mljec.errors import InputError, ModelError
 from coffea_mljec.features import PFNANO, FeatureSet
 from coffea_mljec.models.engines import engine_fields
 from tests.models import toy
+from tests.models.running import log_correction
 
 NAMES = ("pfn-r-lite", "pfn-r", "pfn-r-lite-3")
 
@@ -59,7 +60,7 @@ def test_equals_onnxruntime_on_real_jets(pair: Any, real_data: Path, open_nano: 
     ours, portable = pair
     arrays = mljec.MLJEC().features(open_nano(real_data / "nano" / "pfnano_ul17_mc.root"))
     assert len(arrays["jet_features"]) == 64
-    got, wanted = models.run(ours, arrays), models.run(portable, arrays)
+    got, wanted = log_correction(ours, arrays), log_correction(portable, arrays)
     assert got.dtype == np.float32
     assert got.std() > 0.01
     np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-5)
@@ -69,7 +70,7 @@ def test_equals_onnxruntime_on_simulated_jets(pair: Any, sample: Path, open_nano
     ours, portable = pair
     arrays = mljec.MLJEC().features(open_nano(sample, entry_stop=100))
     assert len(arrays["jet_features"]) > 500
-    np.testing.assert_allclose(models.run(ours, arrays), models.run(portable, arrays), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(log_correction(ours, arrays), log_correction(portable, arrays), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -88,40 +89,40 @@ def test_equals_onnxruntime_on_simulated_jets(pair: Any, sample: Path, open_nano
 def test_every_shape_of_batch(pair: Any, counts: Sequence[int]) -> None:
     ours, portable = pair
     arrays = batch(counts)
-    got, wanted = models.run(ours, arrays), models.run(portable, arrays)
+    got, wanted = log_correction(ours, arrays), log_correction(portable, arrays)
     assert got.shape == wanted.shape == (len(counts),)
     np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
 
 
 def test_jets_do_not_see_each_other(pair: Any) -> None:
     arrays = batch((5, 0, 96, 31, 2, 18))
-    whole = models.run(pair[0], arrays)
+    whole = log_correction(pair[0], arrays)
     for j in range(6):
         alone = {"jet_features": arrays["jet_features"][j : j + 1]}
         for c in PFNANO.constituents:
             start, stop = arrays[f"{c}_offsets"][j : j + 2]
             alone |= {f"{c}_features": arrays[f"{c}_features"][start:stop], f"{c}_offsets": np.array([0, stop - start])}
-        np.testing.assert_array_equal(models.run(pair[0], alone), whole[j : j + 1])
+        np.testing.assert_array_equal(log_correction(pair[0], alone), whole[j : j + 1])
 
 
 def test_bad_values_stay_in_their_jets(pair: Any) -> None:
     ours, _ = pair
     arrays = batch((5, 0, 96, 31, 2, 18))
-    whole = models.run(ours, arrays)
+    whole = log_correction(ours, arrays)
     arrays["charged_features"][2, PFNANO.charged.index("rel_phi")] = np.nan
     arrays["neutral_features"][arrays["neutral_offsets"][3], PFNANO.neutral.index("pt")] = np.inf
     arrays["jet_features"][4, 0] = -np.inf
-    got = models.run(ours, arrays)
+    got = log_correction(ours, arrays)
     assert np.flatnonzero(~np.isfinite(got)).tolist() == [0, 3, 4]
     np.testing.assert_array_equal(got[[1, 2, 5]], whole[[1, 2, 5]])
 
 
 def test_threads_and_pickle_give_the_same(pair: Any) -> None:
     batches = [batch((5, 0, 96, 31, 2, 18), seed=seed) for seed in range(6)]
-    wanted = [models.run(pair[0], arrays) for arrays in batches]
+    wanted = [log_correction(pair[0], arrays) for arrays in batches]
     copied = pickle.loads(pickle.dumps(pair[0]))
     with ThreadPoolExecutor(3) as pool:
-        got = list(pool.map(lambda arrays: models.run(copied, arrays), batches))
+        got = list(pool.map(lambda arrays: log_correction(copied, arrays), batches))
     np.testing.assert_array_equal(got, wanted)
 
 
@@ -149,7 +150,7 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
         ("sv_offsets", np.array([0, 7, 5]), "must rise"),
     ):
         with pytest.raises(InputError, match=message):
-            models.run(model, good | {name: bad})
+            log_correction(model, good | {name: bad})
 
 
 @pytest.mark.parametrize(
@@ -174,7 +175,7 @@ def test_some_collections_and_uneven_layers(tmp_path: Path, features: FeatureSet
     assert fields["engine"] == "pfn"
     ours = models.write_folder(tmp_path / "pfn", graph, fields)
     portable = models.write_folder(tmp_path / "onnx", graph, fields | {"engine": "onnx"})
-    np.testing.assert_allclose(models.run(ours, arrays), models.run(portable, arrays), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(log_correction(ours, arrays), log_correction(portable, arrays), rtol=1e-5, atol=1e-5)
 
 
 def test_a_graph_that_is_no_pfn(tmp_path: Path) -> None:
@@ -183,7 +184,7 @@ def test_a_graph_that_is_no_pfn(tmp_path: Path) -> None:
     with pytest.raises(
         ModelError, match=r"has no constant 'charged.0.plain.weight' \(2 x any\): only a PFN .* or say engine 'onnx'"
     ):
-        models.run(model, {})
+        log_correction(model, {})
 
 
 def test_other_ways_of_pooling_are_refused(tmp_path: Path) -> None:
@@ -197,7 +198,7 @@ def test_other_ways_of_pooling_are_refused(tmp_path: Path) -> None:
     assert engine_fields(graph, features)["engine"] == "onnx"
     model = models.write_folder(tmp_path / "pt", graph, toy.card(engine="pfn", features=features.names()))
     with pytest.raises(ModelError, match=r"sum the charged, sv constituents .*; the graph .* has charged.pt.pooled"):
-        models.run(model, batch_of(features, COUNTS))
+        log_correction(model, batch_of(features, COUNTS))
 
 
 def test_other_features_than_the_graphs(tmp_path: Path) -> None:
@@ -207,4 +208,4 @@ def test_other_features_than_the_graphs(tmp_path: Path) -> None:
     with pytest.raises(
         ModelError, match=r"constant 'charged.0.plain.weight' .* float32 22 x any.*; got float32 23 x 16"
     ):
-        models.run(model, batch((3,)))
+        log_correction(model, batch((3,)))

@@ -13,13 +13,13 @@ import pytest
 from coffea_mljec.errors import InputError
 from coffea_mljec.features import PFNANO, THESIS, FeatureSet, compute
 from coffea_mljec.models import open_folder
-from coffea_mljec.models import run as run_model
 from coffea_mljec.nano import flatten
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
 pytest.importorskip("onnx", reason="onnx is not installed: pip install 'coffea-mljec[train]'")
 import onnxruntime  # noqa: E402
 
+from tests.models.running import log_correction  # noqa: E402
 from tests.training.networks import jets  # noqa: E402
 from training.learning.export import card_fields, export  # noqa: E402
 from training.learning.run_folder import read_network, read_run, write_run  # noqa: E402
@@ -178,7 +178,7 @@ def test_export_writes_a_model_folder_that_applies(tmp_path: Path, toy_jets: Cal
     assert card.metrics == {"val_loss": 0.1, "test_loss": 0.11}
     with torch.no_grad():
         wanted = network({name: torch.from_numpy(values) for name, values in arrays.items()}).numpy()
-    np.testing.assert_allclose(run_model(model, arrays), wanted, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(log_correction(model, arrays), wanted, rtol=0, atol=1e-5)
 
 
 def test_export_of_a_particlenet_says_how_it_runs(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_export_of_a_particlenet_says_how_it_runs(tmp_path: Path) -> None:
         assert difference(session_of(model.graph), network, arrays) < 1e-5
         with torch.no_grad():
             wanted = network(jets.tensors(arrays)).numpy()
-        np.testing.assert_allclose(run_model(model, arrays), wanted, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(log_correction(model, arrays), wanted, rtol=0, atol=1e-5)
 
 
 def test_a_run_is_read_back_as_it_was_written(tmp_path: Path, toy_jets: Callable[..., Any]) -> None:

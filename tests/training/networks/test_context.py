@@ -13,13 +13,13 @@ import pytest
 from coffea_mljec.errors import InputError
 from coffea_mljec.features import PFNANO, FeatureSet, compute
 from coffea_mljec.models import open_folder
-from coffea_mljec.models import run as run_model
 from coffea_mljec.nano import flatten
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
 pytest.importorskip("onnx", reason="onnx is not installed: pip install 'coffea-mljec[train]'")
 import onnxruntime  # noqa: E402
 
+from tests.models.running import log_correction  # noqa: E402
 from tests.training.networks.jets import COUNTS, batch_of, offsets_of, one_jet, settled, tensors  # noqa: E402
 from training.learning.recipe import read_recipe  # noqa: E402
 from training.learning.run_folder import read_network, write_run  # noqa: E402
@@ -268,7 +268,7 @@ def test_export_and_reading_back(tmp_path: Path, toy_jets: Callable[..., Any]) -
     model = open_folder(tmp_path / "model")
     assert model.card.engine == "onnx"
     assert model.card.parameters == parameter_count(network)
-    np.testing.assert_allclose(run_model(model, arrays), evaluated(network, arrays), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(log_correction(model, arrays), evaluated(network, arrays), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -15,7 +15,7 @@ import onnxruntime
 import pytest
 
 from coffea_mljec import MLJEC, Status
-from coffea_mljec.corrections.network import FastSimulationWarning
+from coffea_mljec.corrections import FastSimulationWarning
 from coffea_mljec.errors import InputError, ModelError
 from coffea_mljec.features import JETS, compute
 from coffea_mljec.models import open_folder
@@ -144,7 +144,7 @@ def test_the_model_folder_has_the_same_contract(model: Path) -> None:
     folder = open_folder(model)
     assert folder.card.feature_set == JETS
     assert folder.card.feature_set.constituents == ()
-    assert folder.card.output == "log_correction"
+    assert [(o.name, o.quantity, o.transform) for o in folder.card.outputs] == [("log_correction", "pt", "exp")]
     assert folder.card.training.seed == 3
     assert folder.card.parameters > 60
 
@@ -182,7 +182,7 @@ def test_it_corrects_jets_of_the_sample(model: Path, sample: Path, open_nano: Ca
 def test_it_runs_on_real_files_without_constituents(
     model: Path, real_data: Path, open_nano: Callable[..., Any], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("coffea_mljec.corrections.network._warned", set())
+    monkeypatch.setattr("coffea_mljec.corrections.evaluation._warned", set())
     events = open_nano(real_data / "nano" / name, entry_stop=50)
     # Of two of these files it also says that their jets are PUPPI jets.
     with warnings.catch_warnings(record=True) as told:
