@@ -241,7 +241,7 @@ def test_a_network_on_pfnano(real_data: Path, open_nano: Open, monkeypatch: pyte
     events = open_nano(real_data / "nano" / f"{UL17.nano}.root")
     propagation = Type1MET(corrector)
     assert propagation.standard is standard
-    monkeypatch.setattr("coffea_mljec.corrections.network._warned", set())
+    monkeypatch.setattr("coffea_mljec.corrections.evaluation._warned", set())
     with pytest.warns(FastSimulationWarning):
         jets = corrector.apply(events)
     met = propagation.apply(events, jets=jets)
