@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coffea_mljec.corrections.correction import Correction
+from coffea_mljec.corrections.correction import Correction, Factors
 from coffea_mljec.corrections.evaluation import FastSimulationWarning
 from coffea_mljec.corrections.factorized import FactorizedJEC
 from coffea_mljec.corrections.mljec import MLJEC
@@ -16,6 +16,7 @@ __all__ = [
     "MLJEC",
     "Correction",
     "FactorizedJEC",
+    "Factors",
     "FastSimulationWarning",
     "MismatchWarning",
     "MissingBranchWarning",

@@ -17,7 +17,7 @@ from coffea.jetmet_tools import CorrectedMETFactory
 from coffea.jetmet_tools.correctionlib_adapters import CorrectionLibJEC
 
 from coffea_mljec import MLJEC, FactorizedJEC, FastSimulationWarning, NanoRegression, Provider, Status
-from coffea_mljec.corrections import Correction
+from coffea_mljec.corrections import Correction, Factors
 from coffea_mljec.met import Type1MET
 from coffea_mljec.nano import JetChunk
 from coffea_mljec.payloads import read_resolution_json, read_scale_factor_json, read_uncertainties_json, suitability
@@ -205,9 +205,12 @@ class AsStored(Correction):
     def branches(self, layout: Any) -> list[Any]:
         return []
 
-    def factor(self, chunk: JetChunk) -> Any:
+    def extra_fields(self, layout: Any) -> tuple[str, ...]:
+        return ()
+
+    def factor(self, chunk: JetChunk) -> Factors:
         factor = chunk.jet("pt_stored") / chunk.jet("pt_raw").astype(np.float64)
-        return factor, np.full(factor.size, Status.APPLIED, STATUS_TYPE)
+        return Factors(factor, np.full(factor.size, Status.APPLIED, STATUS_TYPE))
 
 
 @pytest.mark.parametrize("file", [V15, V12, UL17, DATA], ids=lambda file: file.nano)
