@@ -9,7 +9,10 @@ import numpy.typing as npt
 
 from coffea_mljec import defaults, models
 from coffea_mljec.corrections.network import NetworkCorrection
+from coffea_mljec.corrections.neutrinos import WithNeutrinos
 from coffea_mljec.corrections.provider import Provider, check_options
+from coffea_mljec.corrections.stored_regression import Selection
+from coffea_mljec.errors import InputError
 from coffea_mljec.payloads import Payload
 from coffea_mljec.systematics.shifts import SystematicOptions
 
@@ -33,6 +36,11 @@ class MLJEC(Provider):
         What tables and plots call it; the model's name by default.
     threads : int
         Batches that run side by side. Each session keeps one thread; on a shared worker leave this at 1.
+    neutrinos : {"PNet", "UParT", "UParTV1"}, optional
+        Multiply by the factor for neutrinos, relative to visible pT, that the file stores of this regression. bReg and
+        cReg are refused: they are defined on standard jets only (`NanoRegression`).
+    selection : (str, float), optional
+        Field of the jets and working point, ``("btagPNetB", 0.245)``: neutrinos only where the field is at or above it.
     closure, residual, **systematics
         Levels on top, uncertainties and smearing: see `Provider` and `SystematicOptions`. Public payloads were measured
         on standard jets, so residual, uncertainties and scale factors need ``standard_jets=True``, and warn; payloads
@@ -56,6 +64,8 @@ class MLJEC(Provider):
         *,
         name: str | None = None,
         threads: int = 1,
+        neutrinos: str | None = None,
+        selection: Selection | None = None,
         closure: Payload | None = None,
         residual: Payload | None = None,
         **systematics: Unpack[SystematicOptions],
@@ -63,8 +73,11 @@ class MLJEC(Provider):
         check_options(MLJEC, systematics)
         self.model = model if isinstance(model, models.ModelFolder) else models.open_model(model)
         self._network = NetworkCorrection(self.model, threads, dispensable=fallback is not None)
+        if neutrinos is None and selection is not None:
+            raise InputError(f"selection={selection!r} says which jets get their neutrinos; say neutrinos= as well.")
+        correction = self._network if neutrinos is None else WithNeutrinos(self._network, neutrinos, selection)
         super().__init__(
-            self._network,
+            correction,
             fallback,
             name=name or self.model.card.name,
             closure=closure,

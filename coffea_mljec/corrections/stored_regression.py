@@ -11,13 +11,13 @@ import numpy.typing as npt
 from coffea_mljec.corrections.correction import Correction, Factors
 from coffea_mljec.errors import InputError, MissingBranchError
 from coffea_mljec.nano import Branch, JetChunk, Layout
-from coffea_mljec.nano.quantities import REGRESSIONS
+from coffea_mljec.nano.quantities import REGRESSION_WIDTHS, REGRESSIONS
 from coffea_mljec.nano.requirements import jet_branches
 from coffea_mljec.payloads import Payload
 from coffea_mljec.payloads.suitability import DEDICATED, Made, check_algorithm, check_kind, warn_of_runs
 from coffea_mljec.status import Status, mark, no_status
 
-__all__ = ["StoredRegression"]
+__all__ = ["Selection", "StoredRegression", "checked_selection"]
 
 Selection: TypeAlias = "tuple[str, float]"
 Columns = dict[str, npt.NDArray[Any]]
@@ -48,7 +48,7 @@ class StoredRegression(Correction):
         if regression not in REGRESSIONS:
             raise InputError(f"no stored regression {regression!r}; expected one of {', '.join(REGRESSIONS)}.")
         self.regression = regression
-        self.selection = _checked_selection(selection)
+        self.selection = checked_selection(selection)
         self.neutrino = self._checked_neutrino(neutrino)
         self._payloads = self._checked_payloads(payloads)
 
@@ -189,7 +189,14 @@ class StoredRegression(Correction):
                     f"tags that it has: {', '.join(field for field in has if field.startswith('btag')) or 'none'}."
                 )
             branches.append(Branch(collection, self.selection[0]))
-        return [*branches, *jet_branches(layout, self._inputs, self.asker)]
+        branches += [Branch(collection, field) for field in self._width_fields(layout)]
+        return [*dict.fromkeys(branches), *jet_branches(layout, self._inputs, self.asker)]
+
+    def _width_fields(self, layout: Layout) -> tuple[str, ...]:
+        """The width and what it is relative to; nothing where the file lacks one of them."""
+        width, relative_to = REGRESSION_WIDTHS[self.regression]
+        fields = (width, *relative_to)
+        return fields if set(fields) <= set(layout.fields[layout.collection]) else ()
 
     @property
     def _inputs(self) -> tuple[str, ...]:
@@ -199,8 +206,8 @@ class StoredRegression(Correction):
         return tuple(sorted(names | {"run" for payload in payloads if payload.is_data}))
 
     def extra_fields(self, layout: Layout) -> tuple[str, ...]:
-        """None."""
-        return ()
+        """``pt_resolution``, where the file stores the regression's width."""
+        return ("pt_resolution",) if self._width_fields(layout) else ()
 
     def factor(self, chunk: JetChunk) -> Factors:
         """The stored factors, and where they can be used."""
@@ -220,7 +227,17 @@ class StoredRegression(Correction):
         mark(status, ~good_input, Status.BAD_INPUT)
         mark(status, good_input & ~finite, Status.NON_FINITE)
         mark(status, good_input & finite & ~usable, Status.OUT_OF_DOMAIN)
-        return Factors(np.where(usable, factor, 1.0), status)
+        widths = self._width_fields(chunk.layout)
+        extras = {"pt_resolution": np.where(usable, self._width(chunk, widths), np.nan)} if widths else {}
+        return Factors(np.where(usable, factor, 1.0), status, extras)
+
+    @staticmethod
+    def _width(chunk: JetChunk, fields: tuple[str, ...]) -> FloatArray:
+        """Relative width of the corrected pT; NaN where the file has none."""
+        width, *relative_to = (chunk.field(field).astype(np.float64) for field in fields)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            relative = width / np.prod(relative_to, axis=0)
+            return np.where(relative > 0, relative, np.nan)
 
     def _total(self, chunk: JetChunk, columns: Columns, pt_raw: FloatArray) -> tuple[FloatArray, BoolArray]:
         """Corrected / raw, and where the payloads reach."""
@@ -269,7 +286,8 @@ class StoredRegression(Correction):
             return chunk.jet("pt_stored").astype(np.float32) / pt_raw, np.ones(pt_raw.size, np.bool_)
 
 
-def _checked_selection(selection: Selection | None) -> Selection | None:
+def checked_selection(selection: Selection | None) -> Selection | None:
+    """A field of the jets and a number, or None; raises InputError."""
     if selection is None:
         return None
     try:

@@ -15,9 +15,11 @@ import numpy.typing as npt
 
 __all__ = [
     "CONSTITUENTS",
+    "NEUTRINO_FACTORS",
     "OWN_FIELD",
     "QUANTITIES",
     "REGRESSIONS",
+    "REGRESSION_WIDTHS",
     "Branch",
     "Quantity",
     "kind_of_jet_quantity",
@@ -212,3 +214,22 @@ REGRESSIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "bReg": {"visible": (), "neutrino": ("bRegCorr",)},
     "cReg": {"visible": (), "neutrino": ("cRegCorr",)},
 }
+
+# The width of its target that a regression stores, and the factor that it is relative to: half the distance of the
+# quantiles .16 and .84 of generator over raw pT (documentation of the branches), which the visible factor makes
+# relative to corrected pT; bReg's and cReg's are relative already.
+REGRESSION_WIDTHS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "PNet": ("PNetRegPtRawRes", ("PNetRegPtRawCorr",)),
+    "UParT": ("UParTAK4RegPtRawRes", ("UParTAK4RegPtRawCorr",)),
+    "UParTV1": ("UParTAK4V1RegPtRawRes", ("UParTAK4V1RegPtRawCorr",)),
+    "bReg": ("bRegRes", ()),
+    "cReg": ("cRegRes", ()),
+}
+"""Regression -> field of the width, and fields whose product it is relative to."""
+
+NEUTRINO_FACTORS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "PNet": (("PNetRegPtRawCorrNeutrino",), ()),
+    "UParT": (("UParTAK4RegPtRawCorrNeutrino",), ("UParTAK4RegPtRawCorr",)),
+    "UParTV1": (("UParTAK4V1RegPtRawCorrNeutrino",), ("UParTAK4V1RegPtRawCorr",)),
+}
+"""Regression -> the fields whose ratio is pT with neutrinos over visible pT."""
