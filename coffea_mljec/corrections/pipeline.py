@@ -69,7 +69,7 @@ class Pipeline:
     systematics : Systematics
         Uncertainties and smearing.
     fallback : Pipeline or None
-        Corrects the jets that the correction cannot treat.
+        Corrects the jets that the correction cannot treat; its own fallback those that it cannot treat either.
     """
 
     name: str
@@ -85,9 +85,8 @@ class Pipeline:
     def checked(self, chunk: JetChunk) -> JetChunk:
         """The same chunk, asked by this correction; raises or warns where the jets are not what it is for."""
         check_unchanged(chunk.layout)
-        self.correction.check(chunk.layout)
-        if self.fallback is not None:
-            self.fallback.correction.check(chunk.layout)
+        for one in self._in_turn():
+            one.correction.check(chunk.layout)
         return chunk.asked_by(self.correction.asker)
 
     def apply(self, events: Any, collection: str) -> Any:
@@ -133,15 +132,16 @@ class Pipeline:
         return with_variations(jets, columns, shifted, self.systematics.names(chunk.layout))
 
     def correct(self, chunk: JetChunk) -> Corrected:
-        """Correct the jets of a concrete chunk; the fallback takes those that are left."""
+        """Correct the jets of a concrete chunk; each fallback takes those that are left."""
         factor, status, extras = self._own(chunk)
         applied = carries(status, Status.APPLIED)
+        nothing = np.full(len(chunk), np.nan)
         extras = {field: np.where(applied, value, np.nan) for field, value in extras.items()}
-        if self.fallback is not None:
-            nothing = np.full(len(chunk), np.nan)
-            extras |= {f: nothing for f in self.fallback.correction.extra_fields(chunk.layout) if f not in extras}
-        if self.fallback is not None and not np.all(applied):
-            second = self.fallback._own(chunk)
+        for fallback in self._in_turn()[1:]:
+            extras |= {f: nothing for f in fallback.correction.extra_fields(chunk.layout) if f not in extras}
+            if np.all(applied):
+                continue
+            second = fallback._own(chunk)
             rescued = ~applied & carries(second.status, Status.APPLIED)
             factor = np.where(rescued, second.factor, factor)
             extras |= {field: np.where(rescued, value, extras[field]) for field, value in second.extras.items()}
@@ -161,8 +161,7 @@ class Pipeline:
         asker = self.correction.asker
         momenta = ("pt_raw", "mass_raw", "pt_stored", "mass_stored")
         return {
-            *self._own_branches(layout),
-            *self.levels.branches(layout, asker),
+            *(branch for one in self._in_turn() for branch in one._own_branches(layout)),
             *(self.systematics.branches(layout, asker) if self.systematics.payloads else ()),
             *jet_branches(layout, momenta, asker),
         }
@@ -193,14 +192,17 @@ class Pipeline:
         return Factors(factor, status, extras)
 
     def extra_fields(self, layout: Layout) -> tuple[str, ...]:
-        """Fields beside those of every correction, of this one and its fallback."""
-        own = self.correction.extra_fields(layout)
-        others = () if self.fallback is None else self.fallback.correction.extra_fields(layout)
-        return tuple(field for field in dict.fromkeys((*own, *others)) if field != "mass")
+        """Fields beside those of every correction, of this one and its fallbacks."""
+        fields = (field for one in self._in_turn() for field in one.correction.extra_fields(layout))
+        return tuple(field for field in dict.fromkeys(fields) if field != "mass")
 
-    def _own_branches(self, layout: Layout) -> set[Branch]:
-        own = set(self.correction.branches(layout))
-        return own if self.fallback is None else own | self.fallback._own_branches(layout)
+    def _own_branches(self, layout: Layout) -> Iterator[Branch]:
+        yield from self.correction.branches(layout)
+        yield from self.levels.branches(layout, self.correction.asker)
+
+    def _in_turn(self) -> tuple[Pipeline, ...]:
+        """This correction, its fallback, and so on."""
+        return (self,) if self.fallback is None else (self, *self.fallback._in_turn())
 
     def _columns(self, chunk: JetChunk) -> dict[str, npt.NDArray[Any]]:
         """Columns of the corrected collection, not smeared."""

@@ -29,8 +29,9 @@ class Provider:
     correction : Correction
         What gives the factors.
     fallback : Provider, optional
-        Corrects the jets that the correction cannot treat. Without one they keep the pT that the file had; their
-        status says so.
+        Corrects the jets that the correction cannot treat, with its closure and residual; its own fallback those that
+        are left. Without one they keep the pT that the file had; their status says so. Smearing and uncertainties are
+        this provider's.
     name : str
         What tables and plots call it.
     closure : Payload, optional
