@@ -69,20 +69,24 @@ def report(
     mljec report dimuons.root -o report --balance zmumu --met PuppiMET --jec jec_folder --label "CMS Preliminary"
     """
     from coffea_mljec.report import write_report
+    from coffea_mljec.validation.registry import MEASUREMENTS
 
     path = standard.provider()
     providers = comparison.providers(path)
     simulation, clouds = _first_events(inputs[0], running.tree, providers, comparison)
-    judges = _judges(providers, comparison, simulation, dijets, balance, met)
+    chosen: dict[str, Any] = {
+        "dijets": {} if dijets else None,
+        "balance": None if balance is None else {"reference": balance.value, "met": met},
+    }
+    judges = _judges(providers, comparison, simulation, chosen)
     formats = figure_formats(plots)
     folder, results, skipped = _measured(inputs, output, judges, running)
-    options: dict[str, dict[str, Any]] = {
-        "response": {"standard": AsStored.name if path is None else path.name},
-        "dijets": {"coarse": True},
-        "balance": {"coarse": True},
-    }
+    against = AsStored.name if path is None else path.name
     written = write_report(
-        {name: judge.summary(results[name], **options[name]) for name, judge in judges.items()},
+        {
+            name: judge.summary(results[name], **MEASUREMENTS[name].summary_options(against))
+            for name, judge in judges.items()
+        },
         folder,
         formats=formats,
         label=label,
@@ -106,24 +110,17 @@ def _first_events(file: str, tree: str, providers: Mapping[str, Any], comparison
 
 
 def _judges(
-    providers: Mapping[str, Any],
-    comparison: Comparison,
-    simulation: bool,
-    dijets: bool,
-    balance: BalanceReference | None,
-    met: str | None,
+    providers: Mapping[str, Any], comparison: Comparison, simulation: bool, chosen: Mapping[str, dict[str, Any] | None]
 ) -> dict[str, Any]:
-    """The processors of what is to be measured: name -> processor."""
-    from coffea_mljec.validation import BalanceProcessor, DijetProcessor, ResponseProcessor
+    """The processors of what is to be measured: all that there are, but for those whose options are None."""
+    from coffea_mljec.validation.registry import MEASUREMENTS
 
-    jets, options = (comparison.collection, comparison.gen_collection), comparison.statistics()
+    jets = {"collection": comparison.collection, "gen_collection": comparison.gen_collection}
     judges: dict[str, Any] = {}
-    if simulation:
-        judges["response"] = ResponseProcessor(providers, *jets, **options)
-    if dijets:
-        judges["dijets"] = DijetProcessor(providers, *jets, **options)
-    if balance is not None:
-        judges["balance"] = BalanceProcessor(providers, balance.value, *jets, met=met, **options)
+    for name, measurement in MEASUREMENTS.items():
+        own = chosen.get(name, {})
+        if own is not None and (simulation or not measurement.needs_generator):
+            judges[name] = measurement.processor(providers, **jets, **own, **comparison.statistics())
     return judges
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+from coffea_mljec.validation.registry import MEASUREMENTS
 from tests.factories import two_jets, write
 
 
@@ -32,6 +34,17 @@ def test_data_has_dijets_alone(mljec, jec_text, tmp_path):
     assert "cells" not in numbers
     assert numbers["dijets"]["counts"]["events"] == 60
     assert not (tmp_path / "r" / "table.md").exists()
+
+
+def test_a_further_measurement_of_the_registry_is_measured(mljec, jec_text, tmp_path, monkeypatch):
+    monkeypatch.setitem(MEASUREMENTS, "again", replace(MEASUREMENTS["dijets"], name="again"))
+    nano = write(two_jets(), tmp_path / "nano.root")
+    command = ("report", nano, "-o", tmp_path / "r", "--jec", jec_text, "--replicas", 2, "--no-plots")
+    status, _, said = mljec(*command, "--no-dijets")
+    assert status == 0, said
+    numbers = json.loads((tmp_path / "r" / "numbers.json").read_text())
+    assert "dijets" not in numbers
+    assert numbers["again"]["counts"]["events"] == 60
 
 
 def test_nothing_to_measure_is_refused(mljec, jec_text, tmp_path):

@@ -9,4 +9,12 @@ from coffea_mljec.validation.common.measurement import Measurement
 
 __all__ = ["BALANCE"]
 
-BALANCE = Measurement("balance", BalanceProcessor, draw_balance, sections, about)
+BALANCE = Measurement(
+    "balance",
+    BalanceProcessor,
+    draw_balance,
+    sections,
+    about,
+    needs_generator=False,
+    summary_options=lambda _: {"coarse": True},
+)

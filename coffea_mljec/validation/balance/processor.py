@@ -8,7 +8,8 @@ In events with one reference (Z -> ll or a photon), a leading jet back to back w
 and, on simulation, the same pT balance of the generator's jet and boson. What the event itself is out of balance
 cancels in the ratio of both, which estimates the response. Jets within 0.4 of the leptons or the photon are left out.
 
-Selected are events with delta phi(jet, reference) > 2.7 and a second jet of less than max(15 GeV, 0.3 pt_ref).
+Selected are events with delta phi(jet, reference) > 2.7 and a second jet of less than max(15 GeV, 0.3 pt_ref)
+(`balance.topology`).
 
 Sources: CMS, arXiv:1607.03663, section 6 (balance and MPF with Z and photons, extrapolation in the second jet).
 """
@@ -31,10 +32,11 @@ from coffea_mljec.numerics.geometry import delta_r2
 from coffea_mljec.numerics.jit import njit
 from coffea_mljec.validation.balance.reference import REFERENCES, Reference, find_reference
 from coffea_mljec.validation.balance.summary import BalanceSummary, summarise_balance
+from coffea_mljec.validation.balance.topology import OVERLAP, is_balanced
 from coffea_mljec.validation.common.binning import steps
 from coffea_mljec.validation.common.events import Chunk, FlatDirections, JetCorrector
 from coffea_mljec.validation.common.filling import fill
-from coffea_mljec.validation.common.in_situ import BACK_TO_BACK, ETA_LIMIT, InSituProcessor
+from coffea_mljec.validation.common.in_situ import ETA_LIMIT, InSituProcessor
 from coffea_mljec.validation.common.pairing import leading_jets, separation
 
 __all__ = [
@@ -64,8 +66,6 @@ BALANCE_EDGES: _Floats = steps((-1.0, 0.3, 0.1), (0.3, 0.6, 0.02), (0.6, 1.4, 0.
 
 QUANTITIES = ("pt_balance", "mpf", "gen_balance", "response")
 
-_SECOND_PT, _SECOND_SHARE = 15.0, 0.3
-_OVERLAP = 0.4
 _PROPAGATED_PT = 15.0
 
 
@@ -201,8 +201,7 @@ class BalanceProcessor(InSituProcessor):
             & (eta_bin >= 0)
             & (pt_bin < len(self.pt_edges) - 1)
             & (pt_bin >= 0)
-            & (separation(jets.where.phi[one], reference.phi[at]) > BACK_TO_BACK)
-            & (second_pt < np.maximum(_SECOND_PT, _SECOND_SHARE * pt_ref))
+            & is_balanced(separation(jets.where.phi[one], reference.phi[at]), second_pt, pt_ref)
         )
         return {
             "at": at[kept], "jet": one[kept], "pt": pt_bin[kept], "abs_eta": eta_bin[kept],
@@ -267,7 +266,7 @@ class _Jets:
         place = np.full(n_events, -1, np.int64)
         place[reference.event] = np.arange(len(reference.event))
         near = _overlapping(
-            where.eta, where.phi, where.offsets, place, reference.eta_parts, reference.phi_parts, _OVERLAP**2
+            where.eta, where.phi, where.offsets, place, reference.eta_parts, reference.phi_parts, OVERLAP**2
         )
         event = np.repeat(np.arange(n_events), np.diff(where.offsets))
         return cls(where, event, pt, ~near & (np.abs(where.eta) < ETA_LIMIT))

@@ -19,7 +19,6 @@ from coffea_mljec.validation.common.statistics import line_at_zero
 from coffea_mljec.validation.common.table import without_repeats
 
 __all__ = [
-    "BACK_TO_BACK",
     "ETA_LIMIT",
     "LOWEST_PT",
     "MIN_POINTS",
@@ -33,9 +32,6 @@ __all__ = [
 ]
 
 _Floats = npt.NDArray[np.float64]
-
-BACK_TO_BACK = 2.7
-"""Lowest delta phi (radians) of two objects that balance."""
 
 ETA_LIMIT = 5.2
 """Largest |eta| of jets."""

@@ -184,20 +184,26 @@ class Measurement:
     name : str
         Its key in ``numbers.json`` and in the registry.
     processor : type
-        A `MeasurementProcessor`.
+        A `MeasurementProcessor`, from providers and keywords.
     draw : callable of (summary, caption)
         Yields its figures; the style must be in force while they are drawn and saved.
     sections : callable of summary
         Its parts of the page: words and tables; figures go to the section that they name.
     about : callable of summary
         A sentence on what was measured, on how much.
+    needs_generator : bool
+        Whether it measures nothing on data.
+    summary_options : callable of str
+        What a report hands to the processor's ``summary``, from the name of the standard.
     markdown : callable of summary, optional
         Its tables for ``table.md``.
     """
 
     name: str
-    processor: type[MeasurementProcessor]
+    processor: Callable[..., MeasurementProcessor]
     draw: Callable[[Any, Caption], Iterator[Drawing]]
     sections: Callable[[Any], list[Section]]
     about: Callable[[Any], str]
+    needs_generator: bool
+    summary_options: Callable[[str], dict[str, Any]]
     markdown: Callable[[Any], str] | None = None

@@ -9,4 +9,12 @@ from coffea_mljec.validation.dijet.sections import about, sections
 
 __all__ = ["DIJETS"]
 
-DIJETS = Measurement("dijets", DijetProcessor, draw_dijets, sections, about)
+DIJETS = Measurement(
+    "dijets",
+    DijetProcessor,
+    draw_dijets,
+    sections,
+    about,
+    needs_generator=False,
+    summary_options=lambda _: {"coarse": True},
+)

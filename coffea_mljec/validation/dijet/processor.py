@@ -18,8 +18,9 @@ With standard deviations these hold for any shape; for other widths `common.fold
 without taking the generator's asymmetry for a Gaussian.
 
 Selected are events whose two leading jets are back to back, delta phi > 2.7, with a third jet of less than
-max(25 GeV, 0.25 pt_avg). What a third jet below that still does to the balance is taken out by measuring with ever
-harder cuts on alpha = pt_3 / pt_avg and extrapolating to alpha = 0 (`coffea_mljec.validation.dijet.summary`).
+max(25 GeV, 0.25 pt_avg) (`dijet.topology`). What a third jet below that still does to the balance is taken out by
+measuring with ever harder cuts on alpha = pt_3 / pt_avg and extrapolating to alpha = 0
+(`coffea_mljec.validation.dijet.summary`).
 
 Sources: CMS, arXiv:1607.03663, section 8 (asymmetry, extrapolation, forward jets against central
 ones); ATLAS, arXiv:2007.02645 (the topology's cuts).
@@ -39,10 +40,10 @@ from coffea_mljec import defaults
 from coffea_mljec.validation.common.binning import RESPONSE_EDGES, steps
 from coffea_mljec.validation.common.events import Chunk, FlatDirections, JetCorrector
 from coffea_mljec.validation.common.filling import fill
-from coffea_mljec.validation.common.in_situ import BACK_TO_BACK, ETA_LIMIT, InSituProcessor
+from coffea_mljec.validation.common.in_situ import ETA_LIMIT, InSituProcessor
 from coffea_mljec.validation.common.pairing import leading_jets, separation, swapped
-from coffea_mljec.validation.dijet.resolution import THIRD_PT, THIRD_SHARE
 from coffea_mljec.validation.dijet.summary import DijetSummary, summarise_dijets
+from coffea_mljec.validation.dijet.topology import is_dijet
 
 __all__ = ["ALPHA_EDGES", "ASYMMETRY_EDGES", "DIJET_ETA", "DIJET_PT", "PAIRS", "DijetProcessor"]
 
@@ -162,8 +163,7 @@ class DijetProcessor(InSituProcessor):
         in_bins = (bins[one] >= 0) & (bins[one] < n_eta) & (bins[two] >= 0) & (bins[two] < n_eta)
         kept = (
             in_bins
-            & (separation(jets.phi[one], jets.phi[two]) > BACK_TO_BACK)
-            & (third_pt < np.maximum(THIRD_PT, THIRD_SHARE * average))
+            & is_dijet(separation(jets.phi[one], jets.phi[two]), third_pt, average)
             & ((bins[one] == bins[two]) | (bins[one] == 0) | (bins[two] == 0))
         )
         event, one, two, average = event[kept], one[kept], two[kept], average[kept]

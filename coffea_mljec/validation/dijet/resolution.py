@@ -13,14 +13,12 @@ from coffea_mljec.validation.common.in_situ import LOWEST_PT, Binned, extrapolat
 from coffea_mljec.validation.common.measured import Measured, generated, measured
 from coffea_mljec.validation.common.widths import location_and_width
 from coffea_mljec.validation.dijet.cells import AlphaPoint, DijetCell, Distribution
+from coffea_mljec.validation.dijet.topology import THIRD_PT, THIRD_SHARE
 
-__all__ = ["MIN_EVENTS", "THIRD_PT", "THIRD_SHARE", "DijetResolution"]
+__all__ = ["MIN_EVENTS", "DijetResolution"]
 
 MIN_EVENTS = 100
 """Events below which a width is not given: its error is then 7 % or more."""
-
-THIRD_SHARE, THIRD_PT = 0.25, 25.0
-"""The topology's cut: a third jet of less than this share of pt_avg, or of less than this pT (GeV)."""
 
 _Floats = npt.NDArray[np.float64]
 

@@ -10,4 +10,13 @@ from coffea_mljec.validation.response.table import markdown
 
 __all__ = ["RESPONSE"]
 
-RESPONSE = Measurement("response", ResponseProcessor, draw, sections, about, markdown)
+RESPONSE = Measurement(
+    "response",
+    ResponseProcessor,
+    draw,
+    sections,
+    about,
+    needs_generator=True,
+    summary_options=lambda standard: {"standard": standard},
+    markdown=markdown,
+)
