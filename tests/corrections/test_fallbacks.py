@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from coffea_mljec import Provider, Status
-from coffea_mljec.corrections import Correction
+from coffea_mljec.corrections import Correction, Factors
 from coffea_mljec.errors import MissingBranchError
 from coffea_mljec.nano import Branch, JetChunk, Layout
 from coffea_mljec.payloads import read_text
@@ -44,10 +44,13 @@ class Every(Correction):
     def branches(self, layout: Layout) -> list[Branch]:
         return [layout.require("jet", self.quantity, self.asker)]
 
-    def factor(self, chunk: JetChunk) -> Any:
+    def extra_fields(self, layout: Layout) -> tuple[str, ...]:
+        return ()
+
+    def factor(self, chunk: JetChunk) -> Factors:
         mine = np.arange(len(chunk)) % self.n == 0
         status = np.where(mine, Status.APPLIED, Status.OUT_OF_DOMAIN).astype(STATUS_TYPE)
-        return np.full(len(chunk), self.value), status
+        return Factors(np.full(len(chunk), self.value), status, {})
 
 
 @pytest.fixture
