@@ -69,6 +69,7 @@ def features() -> str:
         "jet": "Jet",
         "charged": "Charged candidates",
         "neutral": "Neutral candidates",
+        "candidates": "All candidates",
         "sv": "Secondary vertices",
     }
     for collection, entries in CATALOGUE.items():
