@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.errors import InputError, PayloadError
+from coffea_mljec.payloads.bounds import is_possible, odd_factor
 from coffea_mljec.payloads.formula import parse
 from coffea_mljec.payloads.library_level import LibraryLevel
-from coffea_mljec.payloads.payload import CANONICAL, Level, Payload, is_possible, payload_path
+from coffea_mljec.payloads.payload import CANONICAL, Level, Payload, payload_path
 from coffea_mljec.payloads.table import Axis, FormulaTable
 from coffea_mljec.support.suggestions import nearest
 
@@ -73,21 +74,21 @@ def read_json(path: str | Path, tag: str, algorithm: str, levels: str | Sequence
     singles = {entry["name"]: entry for entry in content["corrections"]}
     compounds = {entry["name"]: entry for entry in content.get("compound_corrections") or ()}
     stack: list[str] = []
-    for level in names:
-        name = f"{tag}_{level}_{algorithm}"
+    for wanted in names:
+        name = f"{tag}_{wanted}_{algorithm}"
         if name in compounds:
             stack.extend(_stack(path, compounds[name], singles))
         elif name in singles:
             stack.append(name)
         else:
-            raise _not_found(path, tag, algorithm, level, (*compounds, *singles))
+            raise _not_found(path, tag, algorithm, wanted, (*compounds, *singles))
     if len(set(stack)) != len(stack):
         raise InputError(f"levels {names} apply a level of {path.name} twice: {', '.join(stack)}")
-    return Payload(
-        tuple(read_level(path, singles[name], _level_name(name, tag, algorithm), content) for name in stack),
-        tag,
-        algorithm,
-    )
+    read = tuple(read_level(path, singles[name], _level_name(name, tag, algorithm), content) for name in stack)
+    for level, name in zip(read, stack, strict=True):
+        if isinstance(level, FormulaTable) and (odd := odd_factor(level)) is not None:
+            raise PayloadError(f"{path.name}: {name}: {odd} Copy the whole file again")
+    return Payload(read, tag, algorithm)
 
 
 def _level_name(name: str, tag: str, algorithm: str) -> str:
@@ -162,7 +163,7 @@ def read_level(path: Path, entry: Mapping[str, Any], level: str, content: Mappin
     name = entry["name"]
     damaged = f"{path.name}: {name} is damaged ({{}}): copy the whole file again"
     try:
-        quantities = [quantity["name"] for quantity in entry["inputs"]]
+        quantities = [str(quantity["name"]) for quantity in entry["inputs"]]
     except (KeyError, TypeError) as error:
         raise PayloadError(damaged.format(f"inputs, {type(error).__name__}: {error}")) from None
     unknown = [quantity for quantity in quantities if quantity not in CANONICAL]

@@ -13,18 +13,12 @@ import numpy.typing as npt
 from coffea_mljec.errors import InputError
 from coffea_mljec.numerics.columns import flat_columns
 
-__all__ = ["CANONICAL", "ROUNDING", "Level", "Payload", "is_possible", "payload_path"]
+__all__ = ["CANONICAL", "ROUNDING", "Level", "Payload", "payload_path"]
 
 CANONICAL = {
     "JetPt": "pt_raw", "JetEta": "eta", "JetPhi": "phi", "JetA": "area", "Rho": "rho", "run": "run",
 }  # fmt: skip
 """Names of inputs in JEC payloads -> ours."""
-
-POSSIBLE = {
-    "JetPt": (0.0, 1e5), "JetEta": (-50.0, 50.0), "JetPhi": (-50.0, 50.0), "JetA": (0.0, 1e3), "Rho": (0.0, 1e4),
-}  # fmt: skip
-"""What each of them can be at all (published files have bins of eta up to 50). Bins beyond it tell that two quantities
-were swapped, or that a file is damaged."""
 
 ROUNDING = 1e-3
 """Edges of neighbouring bins may differ by so much: files write them with three digits."""
@@ -34,14 +28,6 @@ PHI_ROUNDING = 1e-3
 
 BLOCK = 8192
 """Jets treated at a time: the temporaries of a formula then stay in the processor's cache."""
-
-
-def is_possible(quantity: str, edges: npt.ArrayLike) -> bool:
-    """Whether edges of bins, or the range of a variable, can be those of a payload's quantity; infinite ones can."""
-    low, high = POSSIBLE.get(quantity, (-np.inf, np.inf))
-    finite = np.asarray(edges, np.float64)
-    finite = finite[np.isfinite(finite)]
-    return bool(((finite >= low) & (finite <= high)).all())
 
 
 def payload_path(path: str | Path) -> Path:

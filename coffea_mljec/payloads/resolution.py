@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.numerics.columns import flat_columns
+from coffea_mljec.payloads.bounds import LIMITS, within
 from coffea_mljec.payloads.payload import Level
 
 __all__ = ["Resolution", "ScaleFactor", "Shift", "Uncertainty"]
@@ -74,9 +75,10 @@ class Resolution:
         sigma : ndarray of float64, shape (n,)
             sigma(pT) / pT; NaN where not valid.
         valid : ndarray of bool, shape (n,)
-            False where pT is not positive, an input is not finite, or eta is outside the bins (|eta| >= 5.191). A
-            rho beyond the bins counts as their end (correctionlib, coffea and CMSSW return the 1 of a bin that is not
-            found, a resolution of 100 %); so does a pT beyond the fitted range.
+            False where pT is not positive, an input is not finite, eta is outside the bins (|eta| >= 5.191), or sigma
+            is beyond `coffea_mljec.payloads.bounds.LIMITS`. A rho beyond the bins counts as their end (correctionlib,
+            coffea and CMSSW return the 1 of a bin that is not found, a resolution of 100 %); so does a pT beyond the
+            fitted range.
 
         Raises
         ------
@@ -85,7 +87,7 @@ class Resolution:
         """
         flat = flat_columns(columns, self.inputs, f"the resolution {self.tag} {self.algorithm}")
         sigma, valid = _evaluate(self.table, flat)
-        valid &= sigma > 0
+        valid &= within("resolution", sigma)
         return np.where(valid, sigma, np.nan), valid
 
 
@@ -129,7 +131,8 @@ class ScaleFactor:
         scale_factor : ndarray of float64, shape (n,)
             NaN where not valid; 1 where eta is covered but pT is not, as in CMSSW and correctionlib; never negative.
         valid : ndarray of bool, shape (n,)
-            False where pT is not positive, an input is not finite, or eta is outside the bins.
+            False where pT is not positive, an input is not finite, eta is outside the bins, or the scale factor is
+            beyond `coffea_mljec.payloads.bounds.LIMITS`.
 
         Raises
         ------
@@ -140,8 +143,10 @@ class ScaleFactor:
             raise InputError(f"shift: expected one of {', '.join(get_args(Shift))}, got {shift!r}")
         flat = flat_columns(columns, self.inputs, f"the scale factor {self.tag} {self.algorithm}")
         value, valid = _evaluate(self.tables[shift if shift in self.tables else "nominal"], flat)
+        valid &= within("scale factor", value)
         if shift not in self.tables:
             step, also = _evaluate(self.tables["uncertainty"], flat)
             step = step * value if self.uncertainty == "relative" else step
-            value, valid = value + step if shift == "up" else value - step, valid & also
-        return np.where(valid, np.maximum(value, 0.0), np.nan), valid
+            value = np.maximum(value + step if shift == "up" else value - step, 0.0)
+            valid &= also & (value <= LIMITS["scale factor"][1])
+        return np.where(valid, value, np.nan), valid

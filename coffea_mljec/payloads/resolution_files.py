@@ -10,12 +10,13 @@ from typing import Any, get_args
 import numpy as np
 
 from coffea_mljec.errors import InputError, PayloadError
+from coffea_mljec.payloads.bounds import LIMITS, within
 from coffea_mljec.payloads.correctionlib_json import load, read_level
 from coffea_mljec.payloads.formula import parse
-from coffea_mljec.payloads.payload import Level, payload_path
+from coffea_mljec.payloads.payload import ROUNDING, Level, payload_path
 from coffea_mljec.payloads.resolution import Resolution, ScaleFactor, Uncertainty
 from coffea_mljec.payloads.table import Axis, FormulaTable
-from coffea_mljec.payloads.textfile import file_name, formula_table, read_header, read_lines, read_rows
+from coffea_mljec.payloads.textfile import WHOLE_FILE, file_name, formula_table, read_header, read_lines, read_rows
 from coffea_mljec.support.suggestions import nearest
 
 __all__ = ["read_resolution_json", "read_resolution_text", "read_scale_factor_json", "read_scale_factor_text"]
@@ -59,6 +60,15 @@ def read_scale_factor_text(path: str | Path) -> ScaleFactor:
     header = read_header(path, *lines[0], "ScaleFactor")
     rows = read_rows(path, lines[1:], header, lines[0][0], whole, gaps=True)
     first = 2 * len(header.binned) + 1
+    wrong = ~within("scale factor", rows.table[:, first : first + 3]).all(axis=1)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        low, high = LIMITS["scale factor"]
+        got = ", ".join(f"{value:g}" for value in rows.table[row, first : first + 3])
+        raise PayloadError(
+            f"{path.name}, line {rows.numbers[row]}: nominal, down, up are {got}, expected scale factors "
+            f"above {low:g} and up to {high:g}; {WHOLE_FILE}"
+        )
     tables: dict[str, Level] = {
         name: FormulaTable("ScaleFactor", rows.axes, NUMBER, (), rows.table[None, :, first + i].copy())
         for i, name in enumerate(("nominal", "down", "up"))
@@ -131,16 +141,21 @@ def read_scale_factor_json(
 
 
 def _any_rho(table: Level) -> Level:
-    """Let the first and the last bin of rho take whatever lies beyond."""
+    """Let the first and the last bin of rho take whatever lies beyond, where they lie where they do elsewhere.
+
+    Where they do not, rows are missing, as in a few files of 2016: such jets are not valid.
+    """
     if not isinstance(table, FormulaTable):
         return table
     axes = []
     for axis in table.axes:
         low, high = axis.low.copy(), axis.high.copy()
         if axis.quantity == "rho":
-            low[axis.offsets[:-1]], high[axis.offsets[1:] - 1] = -np.inf, np.inf
+            first, last = axis.offsets[:-1], axis.offsets[1:] - 1
+            low[first[low[first] <= low.min() + ROUNDING]] = -np.inf
+            high[last[high[last] >= high.max() - ROUNDING]] = np.inf
         axes.append(Axis(axis.quantity, low, high, axis.offsets))
-    return replace(table, axes=tuple(axes))
+    return replace(table, axes=tuple(axes), outside=np.nan)
 
 
 def _entry(path: Path, content: Mapping[str, Any], tag: str, kind: str, algorithm: str) -> Mapping[str, Any]:

@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.errors import PayloadError
+from coffea_mljec.payloads.bounds import is_possible, odd_factor, reaches
 from coffea_mljec.payloads.formula import Formula, parse
-from coffea_mljec.payloads.payload import CANONICAL, ROUNDING, is_possible
+from coffea_mljec.payloads.payload import CANONICAL, ROUNDING
 from coffea_mljec.payloads.table import Axis, FormulaTable
 
 __all__ = [
@@ -94,7 +95,7 @@ def formula_table(path: Path, level: str, kind: str = "Correction") -> FormulaTa
     edges = 2 * len(header.binned)
     ranges_end = edges + 1 + 2 * len(header.variables)
     ranges = rows.table[:, edges + 1 : ranges_end].reshape(len(rows.table), len(header.variables), 2)
-    return FormulaTable(
+    table = FormulaTable(
         level=level,
         axes=rows.axes,
         formula=header.formula,
@@ -102,6 +103,9 @@ def formula_table(path: Path, level: str, kind: str = "Correction") -> FormulaTa
         parameters=np.ascontiguousarray(rows.table[:, ranges_end:].T),
         ranges=np.ascontiguousarray(ranges.transpose(1, 2, 0)),
     )
+    if kind == "Correction" and (odd := odd_factor(table)) is not None:
+        raise PayloadError(f"{path.name}: {odd} {WHOLE_FILE}")
+    return table
 
 
 def read_lines(path: Path) -> tuple[Lines, bool]:
@@ -169,6 +173,9 @@ def read_header(path: Path, number: int, line: str, kind: str) -> Header:
         words[1] = keyword
     if words[1:2] != [keyword]:
         raise broken(f"'{' '.join(words[1:2])}' instead of '{keyword}': not {WHAT[kind]}")
+    # Headers of scale factors go on with the names of their numbers.
+    if len(words) > len(last) and kind != "ScaleFactor":
+        raise broken(f"'{' '.join(words[len(last) :])[:40]}' after the last word")
     if kind in ("JECSource", "ScaleFactor"):
         if words[0] not in NO_FORMULA:
             raise broken(f"the formula '{words[0][:40]}', which {WHAT[kind]} does not have,")
@@ -202,10 +209,23 @@ def read_rows(path: Path, lines: Lines, header: Header, above: int, whole: bool 
             f"{path.name}, line {lines[-1][0]}: the file ends in the middle of a line, so its last number may be cut; "
             f"{WHOLE_FILE}, or end the file with a newline if you know that it is whole"
         )
+    _check_reach(path, header, np.stack(rows), above)
     order = sorted(range(len(rows)), key=lambda i: tuple(rows[i][: 2 * len(header.binned)]))
     table = np.stack([rows[i] for i in order])
     numbers = [lines[i][0] for i in order]
     return Rows(table, numbers, _axes(path, header, table, numbers, gaps))
+
+
+def _check_reach(path: Path, header: Header, table: npt.NDArray[np.float64], above: int) -> None:
+    """Refuse quantities whose bins or ranges are those of another, as after an exchange of two names in the header."""
+    variables = header.variables if header.formula is not None else ()
+    for i, name in enumerate((*header.binned, *variables)):
+        at = 2 * i + (i >= len(header.binned))
+        if not reaches(name, table[:, at + 1]):
+            raise PayloadError(
+                f"{path.name}, line {above}: {name} ends at {table[:, at + 1].max():g}, too low for it: are two "
+                f"quantities exchanged in the header, or rows missing? {WHOLE_FILE}"
+            )
 
 
 def _row(path: Path, number: int, line: str, header: Header) -> npt.NDArray[np.float64]:
@@ -253,6 +273,31 @@ def _is_number(word: str) -> bool:
     return True
 
 
+def _check_ends(
+    path: Path,
+    name: str,
+    low: npt.NDArray[np.float64],
+    high: npt.NDArray[np.float64],
+    groups: npt.NDArray[np.int64],
+    numbers: Sequence[int],
+    gaps: bool,
+) -> None:
+    """Refuse a correction whose bins do not begin and end alike for each bin of the quantity before."""
+    if gaps:
+        return
+    change = np.diff(groups) > 0
+    first, last = np.append(True, change), np.append(change, True)
+    for edges, end, verb in ((low, first, "begin"), (high, last, "end")):
+        outer = edges.min() if verb == "begin" else edges.max()
+        short = end & (np.abs(edges - outer) > ROUNDING)
+        if short.any():
+            at = int(np.argmax(short))
+            raise PayloadError(
+                f"{path.name}, line {numbers[at]}: the bins of {name} {verb} at {edges[at]:g} here and at {outer:g} "
+                f"elsewhere: expected both ends alike, so rows are missing; {WHOLE_FILE}"
+            )
+
+
 def _axes(
     path: Path, header: Header, table: npt.NDArray[np.float64], numbers: Sequence[int], gaps: bool
 ) -> tuple[Axis, ...]:
@@ -271,6 +316,7 @@ def _axes(
                 f"of line {numbers[at - 1]}, {low[at - 1]:g} to {high[at - 1]:g}: expected bins side by side; "
                 f"{WHOLE_FILE}"
             )
+        _check_ends(path, name, low[first], high[first], groups[first], [numbers[row] for row in first], gaps)
         gap = (groups[first[1:]] == groups[first[:-1]]) & (low[first[1:]] - high[first[:-1]] > ROUNDING)
         if gap.any() and not gaps:
             at, before = int(first[1:][gap][0]), int(first[:-1][gap][0])

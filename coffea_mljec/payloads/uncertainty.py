@@ -12,6 +12,7 @@ import numpy.typing as npt
 from coffea_mljec.errors import InputError
 from coffea_mljec.numerics.columns import flat_columns
 from coffea_mljec.numerics.jit import njit
+from coffea_mljec.payloads.bounds import within
 from coffea_mljec.payloads.payload import Level
 from coffea_mljec.payloads.table import Axis, find_bins
 from coffea_mljec.support.suggestions import nearest
@@ -142,8 +143,9 @@ class Uncertainties:
             change its sign with eta or pT (both are negative there), which tells how its effect is correlated. They are
             the same for JSON payloads; text payloads may differ. NaN where not valid.
         valid : ndarray of bool, shape (n,)
-            False where pT is not positive or not finite, or eta is outside the bins (|eta| >= 5.4 for CMS payloads, or
-            NaN). pT beyond the first and last of the payload counts as the end, as in CMSSW, coffea and correctionlib.
+            False where pT is not positive or not finite, eta is outside the bins (|eta| >= 5.4 for CMS payloads, or
+            NaN), or a shift is beyond `coffea_mljec.payloads.bounds.LIMITS`. pT beyond the first and last of the
+            payload counts as the end, as in CMSSW, coffea and correctionlib.
 
         Raises
         ------
@@ -194,8 +196,8 @@ class Shifts:
             raise no_such_source([source], self.sources, name)
         axes = table[source].axes
         up, down = table[source].shifts(self._columns, self._bins(axes))
-        valid = np.isfinite(up)
-        return up, down, valid if down is up else valid & np.isfinite(down)
+        valid = within("shift", up)
+        return up, down, valid if down is up else valid & within("shift", down)
 
     def _bins(self, axes: tuple[Axis, ...]) -> IntArray:
         key = tuple(id(axis) for axis in axes)

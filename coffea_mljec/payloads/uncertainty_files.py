@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.errors import InputError, PayloadError
+from coffea_mljec.payloads.bounds import LIMITS, is_possible, within
 from coffea_mljec.payloads.correctionlib_json import COMPOUND, load, read_level
 from coffea_mljec.payloads.payload import payload_path
 from coffea_mljec.payloads.table import Axis, FormulaTable
@@ -130,6 +131,14 @@ def _from_points(path: Path, name: str, rows: Rows, axes: dict[tuple[Any, ...], 
         raise PayloadError(
             f"{path.name}, line {rows.numbers[int(np.argmax(falling))]}: the pT of source {name} do not ascend; "
             f"{WHOLE_FILE}"
+        )
+    wrong = ~(within("shift", points[:, 1::3]) & within("shift", points[:, 2::3])).all(axis=1)
+    if wrong.any() or not is_possible("JetPt", pt):
+        row = int(np.argmax(wrong))
+        low, high = LIMITS["shift"]
+        raise PayloadError(
+            f"{path.name}, line {rows.numbers[row]}: source {name} shifts by {np.abs(points[row]).max():g} or at an "
+            f"impossible pT: expected shifts of {low:g} to {high:g}; {WHOLE_FILE}"
         )
     up, down = _pieces(pt, points[:, 1::3]), _pieces(pt, points[:, 2::3])
     low, high = pt[:, :-1].copy(), pt[:, 1:].copy()

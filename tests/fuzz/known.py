@@ -98,16 +98,6 @@ KNOWN: dict[str, Known] = {
         _events(["permute_links", "JetPFCands", 1]),
         r"silent \| events \| .*(permute_links|shuffled|sorted)",
     ),
-    "payloads without bounds": Known(
-        "scale factors and uncertainties of 1e38 are valid",
-        _payload("SF", ["number", 0, 0.5, 4, "1e38"]),
-        r"silent \| payloads \| .*said to be valid",
-    ),
-    "headers with exchanged quantities": Known(
-        "axes and variables may come in any order, and more than once",
-        _payload("levels", ["header", 0, 4, "swap", "x"]),
-        r"silent \| payloads \| .*header",
-    ),
     "variations of impossible jets": Known(
         "phi and generator jets that are no numbers change the smearing",
         _met("variations", "varied", ["set", "GenJet", "pt", 3, "nan"]),

@@ -83,10 +83,10 @@ def test_phi_that_was_rounded_beyond_pi_keeps_its_bin(payload: Payload) -> None:
 
 def test_a_factor_that_is_not_positive_is_not_valid(tmp_path: Path) -> None:
     path = tmp_path / f"{TAG}_L2Relative_AK4PFchs.txt"
-    path.write_text("{1 JetEta 1 JetPt log(x-100) Correction L2Relative}\n-5 5 2 1 1000\n")
-    factor, valid = read_text([path]).evaluate({"pt_raw": np.array([200.0, 100.5, 50.0]), "eta": np.zeros(3)})
+    path.write_text("{1 JetEta 1 JetPt log(x/60) Correction L2Relative}\n-5 5 2 1 1000\n")
+    factor, valid = read_text([path]).evaluate({"pt_raw": np.array([200.0, 60.0, 50.0]), "eta": np.zeros(3)})
     assert valid.tolist() == [True, False, False]
-    np.testing.assert_allclose(factor, [np.log(100), np.nan, np.nan])
+    np.testing.assert_allclose(factor, [np.log(200 / 60), np.nan, np.nan])
 
 
 @pytest.mark.parametrize("n", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 3])

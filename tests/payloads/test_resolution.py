@@ -351,9 +351,9 @@ def test_bad_jets_are_not_valid(tmp_path: Path) -> None:
 
 def test_headers_and_gaps_of_published_files(tmp_path: Path) -> None:
     """Summer23 names its scale factors SF, Autumn18_V7b counts them; a resolution of Summer20UL18 has a gap in eta."""
-    row = "-5 5 15 21 3 1.1 1.0 1.2"
+    rows = ["-5 5 15 21 3 1.1 1.0 1.2", "-5 5 21 3000 3 1.1 1.0 1.3"]
     for words in ("SF TotDown TotUp", "13 ScaleFactor TotalDown TotalUp", "scalefactor"):
-        factors = read_scale_factor_text(text_file(tmp_path, [f"{{ 2 JetEta JetPt 0 None {words}}}", row], "SF"))
+        factors = read_scale_factor_text(text_file(tmp_path, [f"{{ 2 JetEta JetPt 0 None {words}}}", *rows], "SF"))
         assert factors.evaluate({"pt": [18.0], "eta": [0.0]}, "up")[0] == pytest.approx([1.2])
     text = ["{1 JetEta 1 JetPt [0] resolution}", "-5 -1 3 8 3000 0.1", "1 5 3 8 3000 0.2"]
     resolution = read_resolution_text(text_file(tmp_path, text, "PtResolution"))

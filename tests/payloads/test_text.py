@@ -110,13 +110,13 @@ def test_tag_algorithm_and_kind_come_from_the_name(write: Write) -> None:
 
 
 def test_bins_in_two_quantities(write: Write) -> None:
-    header = "{2 JetEta JetPt 1 JetPt [0]*x Correction L2Relative}"
+    header = "{2 JetEta JetPt 1 JetPt [0]*x/100 Correction L2Relative}"
     rows = ["-5 0 0 50 3 0 1e4 1", "-5 0 50 6500 3 0 1e4 2", "0 5 0 20 3 0 1e4 3", "0 5 20 6500 3 0 1e4 4"]
     payload = read_text([write("L2Relative", "\n".join([header, *rows, ""]))])
     pt = np.array([30.0, 60.0, 10.0, 30.0, 7000.0])
     got, valid = payload.evaluate({"pt_raw": pt, "eta": np.array([-1.0, -1.0, 1.0, 1.0, 1.0])})
     # the last jet lies beyond the bins in pT: the level counts as 1, as in CMSSW and coffea
-    np.testing.assert_allclose(got / pt, [1, 2, 3, 4, 1 / 7000], rtol=1e-15)
+    np.testing.assert_allclose(100 * got / pt, [1, 2, 3, 4, 1 / 70], rtol=1e-14)
     assert valid.all()
 
 

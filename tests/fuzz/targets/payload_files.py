@@ -190,6 +190,8 @@ def mutate(paths: list[Path], mutation: Mutation) -> int:
         }[how]  # fmt: skip
         paths[number % len(paths)] = path.rename(path.with_name(new))
         return MUST
+    if path.read_bytes()[:2] == b"\x1f\x8b":  # packed by a mutation before
+        return MUST
     text = path.read_text(errors="replace")
     lines = text.splitlines()
     changed, strict = _mutate_lines(lines, kind, arguments)
@@ -221,7 +223,11 @@ def _mutate_lines(lines: list[str], kind: str, arguments: list[Any]) -> tuple[li
         return lines, MUST
     if kind == "edge":
         at = min(arguments[1], len(words) - 1)
-        words[at] = repr(float(words[at]) * arguments[2] + (0.01 if float(words[at]) == 0 else 0))
+        try:
+            edge = float(words[at])
+        except ValueError:  # broken by a mutation before
+            return lines, MUST
+        words[at] = repr(edge * arguments[2] + (0.01 if edge == 0 else 0))
         lines[row] = " ".join(words)
         return lines, FREE if outermost else MUST
     column, number = arguments[1] % len(words), arguments[2]
