@@ -11,10 +11,11 @@ import typer
 from coffea.processor import IterativeExecutor
 
 from coffea_mljec.cli.options import Collection, Inputs, Output, Running, StandardPath, stored_regression
-from coffea_mljec.cli.terminal import err, out, output_folder, say_skipped
+from coffea_mljec.cli.terminal import err, out, say_skipped
 from coffea_mljec.errors import InputError
 from coffea_mljec.nano import FriendSummary, check_friend, friend_paths, write_friend
 from coffea_mljec.status import Status
+from coffea_mljec.support.atomic import make_folder
 from coffea_mljec.support.progress import progress
 from coffea_mljec.workers import Failure, as_failure, spread
 
@@ -54,7 +55,7 @@ def apply(
     mljec apply nano.root -o friends --model pfn-r-lite --jec L1FastJet.txt --jec L2Relative.txt
     """
     provider = _provider(model, regression, standard.provider())
-    folder = output_folder(output)
+    folder = make_folder(output)
     jobs = _jobs(friend_paths(inputs, folder), provider, collection, force, resume)
     if not jobs:
         out.print("nothing to do: every friend file exists.")

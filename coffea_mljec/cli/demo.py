@@ -13,9 +13,10 @@ import typer
 
 from coffea_mljec.cli.comparison import figure_formats
 from coffea_mljec.cli.options import Output, Workers
-from coffea_mljec.cli.terminal import out, output_folder, say_note
+from coffea_mljec.cli.terminal import out, say_note
 from coffea_mljec.errors import InputError
 from coffea_mljec.nano import open_nano, write_friend
+from coffea_mljec.support.atomic import make_folder
 from coffea_mljec.workers import ExecutorKind, executor, run
 
 __all__ = ["demo"]
@@ -49,7 +50,7 @@ def demo(
     from coffea_mljec.validation.response.processor import ResponseProcessor
     from coffea_mljec.validation.response.table import short_table
 
-    folder = output_folder(output)
+    folder = make_folder(output)
     formats = figure_formats(wanted=True)
     with _material() as (sample, payloads):
         standard = FactorizedJEC.from_txt(payloads)

@@ -14,8 +14,8 @@ import typer
 
 from coffea_mljec.cli.comparison import AsStored, Comparison, figure_formats, print_tables, say_written
 from coffea_mljec.cli.options import Inputs, Output, Running, StandardPath
-from coffea_mljec.cli.terminal import output_folder
 from coffea_mljec.nano import open_nano
+from coffea_mljec.support.atomic import make_folder
 from coffea_mljec.workers import plan_of, process
 
 __all__ = ["BalanceReference", "report"]
@@ -133,7 +133,7 @@ def _measured(
     with running.executor("chunk", "Measuring") as run:
         # Bad files are refused here, before the work and before anything is written.
         plan = plan_of(run, {"events": inputs}, **running.reading())
-        folder = output_folder(output)
+        folder = make_folder(output)
         for name, judge in judges.items():
             outcome = process(run, plan, judge, skip_bad=running.skip_bad)
             results[name] = outcome.result

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from coffea_mljec.support.atomic import write_text
 
-__all__ = ["err", "out", "output_folder", "say_error", "say_note", "say_skipped", "say_warning"]
+__all__ = ["err", "out", "say_error", "say_note", "say_skipped", "say_warning"]
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -58,20 +58,3 @@ def say_skipped(skipped: Sequence[Any], path: Path) -> None:
         for failure in skipped
     ]
     write_text(path, json.dumps(entries, indent=1) + "\n")
-
-
-def output_folder(path: Path) -> Path:
-    """Make the output folder, or say why not.
-
-    Raises
-    ------
-    InputError
-        If it cannot be made or is no folder.
-    """
-    from coffea_mljec.errors import InputError
-
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the output folder {path}: {error.strerror}. Give another with -o.") from None
-    return path

@@ -8,7 +8,8 @@ import typer
 
 from coffea_mljec.cli.comparison import AsStored, Comparison, figure_formats, print_tables, say_written
 from coffea_mljec.cli.options import Inputs, Output, Running, StandardPath
-from coffea_mljec.cli.terminal import out, output_folder
+from coffea_mljec.cli.terminal import out
+from coffea_mljec.support.atomic import make_folder
 from coffea_mljec.workers import Checkpoints, plan_of, process
 
 __all__ = ["validate"]
@@ -50,7 +51,7 @@ def validate(
     with running.executor("chunk", "Validating") as run:
         # A bad file is refused here, before the work and before anything is written.
         plan = plan_of(run, {"events": inputs}, **running.reading())
-        folder = output_folder(output)
+        folder = make_folder(output)
         checkpoints = Checkpoints(folder / "checkpoints", resume=resume)
         outcome = process(run, plan, judge, skip_bad=running.skip_bad, checkpoints=checkpoints)
     summary = judge.summary(outcome.result, standard=AsStored.name if path is None else path.name)

@@ -12,7 +12,7 @@ from coffea_mljec.errors import ModelError
 from coffea_mljec.features import Feature, register, registered
 from coffea_mljec.models.card import SCHEMA_VERSION, ModelCard
 from coffea_mljec.models.onnx_guard import check_graph
-from coffea_mljec.support.atomic import write_bytes
+from coffea_mljec.support.atomic import make_folder, write_bytes
 from coffea_mljec.support.digest import digest
 from coffea_mljec.support.suggestions import did_you_mean
 
@@ -147,7 +147,7 @@ def write_folder(
     """
     folder = Path(path)
     card = model_of(graph, fields, members).card
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for name, content in zip(_graph_names(card), (graph, *members), strict=True):
         write_bytes(folder / name, content)
     text = card.model_dump_json(indent=1, exclude_defaults=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.report.page import page
-from coffea_mljec.support.atomic import whole_file, write_bytes, write_text
+from coffea_mljec.support.atomic import make_folder, whole_file, write_bytes, write_text
 from coffea_mljec.validation.common.caption import Caption
 from coffea_mljec.validation.common.measurement import MeasurementSummary
 from coffea_mljec.validation.common.section import Drawing, Picture, Section
@@ -82,12 +82,12 @@ def write_report(
     Raises
     ------
     InputError
-        If there is nothing to report, or a measurement or a format is unknown.
+        If there is nothing to report, a measurement or a format is unknown, or the folder cannot be written to.
     """
     _check(results, formats)
     made = {**(made or {}), "made with": f"coffea-mljec {version('coffea-mljec')}, coffea {version('coffea')}"}
     folder = Path(out_dir)
-    (folder / "plots" if formats else folder).mkdir(parents=True, exist_ok=True)
+    make_folder(folder / "plots" if formats else folder)
 
     numbers = folder / "numbers.json"
     write_text(numbers, json.dumps(_numbers(results, clouds, made), indent=1, allow_nan=False) + "\n")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["whole_file", "write_arrays", "write_bytes", "write_text"]
+from coffea_mljec.errors import InputError
+
+__all__ = ["make_folder", "whole_file", "write_arrays", "write_bytes", "write_text"]
 
 
 @contextmanager
@@ -35,20 +37,42 @@ def whole_file(target: str | os.PathLike[str], suffix: str = ".part") -> Iterato
 
     Raises
     ------
-    OSError
-        As from opening, writing or moving a file.
+    InputError
+        If it cannot be made, written or moved: the disk is full or read-only, or the folder is gone.
     """
     target = Path(target)
     # The start of the name only: with all of a long one the file system's limit would be passed.
     temporary = target.with_name(f".{target.name[:40]}.{secrets.token_hex(8)}{suffix}")
-    # Not tempfile's mkstemp, whose files are their owner's alone; what people share has the rights of the umask.
-    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
-        yield temporary
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        # Not tempfile's mkstemp, whose files are their owner's alone; what people share has the rights of the umask.
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o666))
+        try:
+            yield temporary
+            temporary.replace(target)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+    except OSError as error:
+        raise InputError(
+            f"cannot write {target}: {error.strerror or error}. Free some space, or give another folder."
+        ) from None
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Make a folder, with those above it, unless it is there.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made, or is no folder.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {folder}: {error.strerror}. Give another.") from None
+    return folder
 
 
 def write_text(target: str | os.PathLike[str], text: str) -> None:

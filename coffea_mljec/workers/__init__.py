@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from coffea_mljec.workers.checkpoints import Checkpoints
+from coffea_mljec.workers.checkpoints import Checkpoints, DamagedCheckpointsWarning
 from coffea_mljec.workers.cluster import ClusterExecutor, WorkerVersionWarning, check_workers
 from coffea_mljec.workers.executors import ExecutorKind, executor
 from coffea_mljec.workers.files import Plan, plan_of
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Checkpoints",
     "ClusterExecutor",
+    "DamagedCheckpointsWarning",
     "ExecutorKind",
     "Failure",
     "Outcome",

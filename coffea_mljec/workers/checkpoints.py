@@ -9,19 +9,25 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from coffea_mljec.errors import InputError
-from coffea_mljec.support.atomic import write_text
+from coffea_mljec.support.atomic import make_folder, write_text
 from coffea_mljec.workers.guard import Failure
 from coffea_mljec.workers.store import load, save
 
-__all__ = ["Checkpoints", "Progress"]
+__all__ = ["Checkpoints", "DamagedCheckpointsWarning", "Progress"]
 
 _DONE, _CONFIGURATION = "done.zip", "configuration.json"
+"""Results with their configuration; the configuration alone, for people: nothing reads it."""
+
+
+class DamagedCheckpointsWarning(UserWarning):
+    """Checkpoints cannot be read, so that the work that they held is done again."""
 
 
 @dataclass
@@ -59,9 +65,10 @@ class Checkpoints:
         self.folder = Path(folder)
         self.resume = resume
         self.interval = interval
+        self._configuration: dict[str, str] = {}
 
     def start(self, configuration: Mapping[str, str]) -> Progress:
-        """Return what is done, and note the configuration.
+        """Return what is done, and note the configuration. Damaged checkpoints warn, and nothing of them is done.
 
         Parameters
         ----------
@@ -71,21 +78,31 @@ class Checkpoints:
         Raises
         ------
         InputError
-            If there are checkpoints and `resume` was not asked for, or they are of another configuration, or damaged.
+            If there are checkpoints and `resume` was not asked for, they are of another configuration, or none can be
+            written.
         """
-        described, done = self.folder / _CONFIGURATION, self.folder / _DONE
-        for path in (described, done):
-            if path.exists() and not path.is_file():
-                raise InputError(f"{path} is no plain file: delete the folder to start again.")
+        self._configuration = dict(configuration)
+        done = self.folder / _DONE
+        if done.exists() and not done.is_file():
+            raise InputError(f"{done} is no plain file: delete the folder to start again.")
         if not done.is_file():
-            self._write_configuration(configuration)
+            self._write_configuration()
             return Progress()
         if not self.resume:
             raise InputError(
                 f"{self.folder} holds checkpoints of a run that did not end: go on with --resume (resume=True), or "
                 "delete the folder to start again."
             )
-        before = _read_configuration(described)
+        try:
+            kept = load(done)
+            before, result = dict(kept["configuration"]), kept["result"]
+            finished, skipped = set(kept["done"]), {Failure(*parts) for parts in kept["skipped"]}
+        except (InputError, KeyError, TypeError, ValueError) as error:
+            warnings.warn(
+                f"the work is done again from its beginning: {error}", DamagedCheckpointsWarning, stacklevel=3
+            )
+            self._write_configuration()
+            return Progress()
         changed = [
             f"{what} was {_short(before.get(what))} and is {_short(configuration.get(what))}"
             for what in sorted(before.keys() | configuration.keys())
@@ -96,17 +113,27 @@ class Checkpoints:
                 f"the checkpoints in {self.folder} are of another configuration: {'; '.join(changed)}. Give the old "
                 "options again, or delete the folder to start again."
             )
-        kept = load(done)
-        return Progress(kept["result"], kept["done"], {Failure(*parts) for parts in kept["skipped"]})
+        return Progress(result, finished, skipped)
 
     def save(self, progress: Progress) -> None:
-        """Write what is done so far."""
+        """Write what is done so far.
+
+        Raises
+        ------
+        InputError
+            If it cannot be written; what was written before stays.
+        """
         content = {
+            "configuration": self._configuration,
             "result": progress.result,
             "done": progress.done,
             "skipped": [failure.as_tuple() for failure in sorted(progress.skipped)],
         }
-        save(self.folder / _DONE, content)
+        make_folder(self.folder)
+        try:
+            save(self.folder / _DONE, content)
+        except InputError as error:
+            raise InputError(f"no checkpoint after {len(progress.done)} chunks: {error} Go on with --resume.") from None
 
     def clear(self) -> None:
         """Remove the checkpoints: the run came to its end."""
@@ -115,20 +142,9 @@ class Checkpoints:
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             shutil.rmtree(self.folder)
 
-    def _write_configuration(self, configuration: Mapping[str, str]) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(dict(configuration), indent=1, sort_keys=True)
-            write_text(self.folder / _CONFIGURATION, text + "\n")
-        except OSError as error:
-            raise InputError(f"cannot write checkpoints to {self.folder}: {error.strerror}.") from None
-
-
-def _read_configuration(path: Path) -> dict[str, str]:
-    try:
-        return {str(key): str(value) for key, value in json.loads(path.read_text(encoding="utf-8")).items()}
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read ({error}); delete the folder to start again.") from None
+    def _write_configuration(self) -> None:
+        make_folder(self.folder)
+        write_text(self.folder / _CONFIGURATION, json.dumps(self._configuration, indent=1, sort_keys=True) + "\n")
 
 
 def _short(value: str | None) -> str:

@@ -1,22 +1,33 @@
-"""Accumulated results as files of data alone: histograms, numbers and containers of them; nothing is unpickled."""
+"""Accumulated results as files of data alone: histograms, numbers and containers of them; nothing is unpickled.
+
+A file is one line, with the size and the sha256 of what follows, and a zip archive: JSON and arrays. Nothing of it is
+unpacked before both are right.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import zipfile
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import hist
 import numpy as np
 
 from coffea_mljec.errors import InputError
-from coffea_mljec.support.atomic import whole_file
+from coffea_mljec.support.atomic import write_bytes
+from coffea_mljec.support.digest import digest
 
 __all__ = ["load", "save"]
 
 _TREE = "tree.json"
+_HEAD = 128
+"""Bytes of the first line, filled with blanks."""
+_LARGEST = 8 << 30
+"""Bytes that an archive may hold, unpacked."""
 _PLAIN = (bool, int, float, str, type(None))
 _CONTAINERS: dict[str, Any] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
 _MAPPINGS: dict[str, Any] = {"dict": dict, "Counter": Counter}
@@ -33,10 +44,17 @@ def save(path: str | os.PathLike[str], thing: Any) -> None:
     Raises
     ------
     InputError
-        If it holds something else; the message says where.
+        If it holds something else (the message says where), or cannot be written.
     """
-    with whole_file(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
         file.writestr(_TREE, json.dumps(_written(file, thing, "result")))
+    content = packed.getvalue()
+    write_bytes(path, _head(content) + content)
+
+
+def _head(content: bytes) -> bytes:
+    return f"mljec result, {len(content)} bytes, sha256 {digest(content)}".encode().ljust(_HEAD - 1) + b"\n"
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -45,13 +63,25 @@ def load(path: str | os.PathLike[str]) -> Any:
     Raises
     ------
     InputError
-        If the file is damaged; zip files carry a checksum of every part.
+        If the file is damaged, or not what `save` wrote.
     """
     try:
-        with zipfile.ZipFile(path) as file:
+        with Path(path).open("rb") as stream:
+            head = stream.read(_HEAD)
+            words = head.split()
+            # The size first: of a file without end nothing more is read.
+            size = int(words[2]) if words[:2] == [b"mljec", b"result,"] else -1
+            content = stream.read(size + 1) if _HEAD + size == os.fstat(stream.fileno()).st_size else b""
+        if _head(content) != head:
+            raise InputError("it is cut short or was changed: its digest is another")
+        with zipfile.ZipFile(io.BytesIO(content)) as file:
+            if sum(part.file_size for part in file.infolist()) > _LARGEST:
+                raise InputError(f"unpacked it has more than {_LARGEST:,} bytes")
             return _read(file, json.loads(file.read(_TREE)))
-    except (OSError, ValueError, KeyError, IndexError, TypeError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is damaged ({type(error).__name__}: {error}); delete it and run again.") from None
+    except InputError as error:
+        raise InputError(f"{path} is damaged ({error}).") from None
+    except Exception as error:  # zlib, numpy and hist each have errors of their own; MemoryError and RecursionError too
+        raise InputError(f"{path} is damaged ({type(error).__name__}: {error}).") from None
 
 
 def _written(file: zipfile.ZipFile, thing: Any, where: str) -> list[Any]:

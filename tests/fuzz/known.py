@@ -67,10 +67,6 @@ def _command(base: str, *mutations: Mutation) -> Case:
     return Case("commands", {"base": base}, list(mutations))
 
 
-def _checkpoint(*mutations: Mutation) -> Case:
-    return Case("checkpoints", {}, list(mutations))
-
-
 KNOWN: dict[str, Known] = {
     # Wrong numbers without a word.
     "vertices cut, sorted or linked elsewhere": Known(
@@ -107,11 +103,6 @@ KNOWN: dict[str, Known] = {
         "jets below the threshold and MET itself are believed",
         _met("met", "standard", ["set", "CorrT1METJet", "rawPt", 3, "1e30"]),
         r"silent \| met \| ",
-    ),
-    "contents of checkpoints": Known(
-        "checkpoints have no digest",
-        _checkpoint(["tree", [0.6, 0.05, 0.77, 0.76, 0.04, 0.68, 0.5], ["plain", 3]]),
-        r"silent \| checkpoints \| ",
     ),
     # Foreign exceptions.
     "a file cut to the branches that are read": Known(
@@ -153,10 +144,5 @@ KNOWN: dict[str, Known] = {
         "the number of workers has no upper bound",
         _command("apply", ["option", "--workers", "DIGITS"]),
         r"foreign \| commands \| .*(OverflowError|TooManyProcesses)",
-    ),
-    "damaged checkpoints": Known(
-        "MemoryError, RecursionError and zlib's error pass",
-        _checkpoint(["part", 0.0, "header"]),
-        r"foreign \| checkpoints \| ",
     ),
 }

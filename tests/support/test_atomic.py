@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coffea_mljec.support.atomic import whole_file, write_arrays, write_bytes, write_text
+from coffea_mljec.errors import InputError
+from coffea_mljec.support.atomic import make_folder, whole_file, write_arrays, write_bytes, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -72,7 +74,7 @@ def test_the_target_is_the_old_one_until_the_block_ends(tmp_path: Path) -> None:
 
 
 def test_a_writer_that_removes_its_file_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError), whole_file(tmp_path / "file") as temporary:
+    with pytest.raises(InputError, match="cannot write"), whole_file(tmp_path / "file") as temporary:
         temporary.unlink()
     assert names(tmp_path) == []
 
@@ -83,7 +85,7 @@ def test_a_planted_link_is_not_followed(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("secrets.token_hex", lambda _: "known")
     planted = tmp_path / ".file.known.part"
     planted.symlink_to(tmp_path / "precious")
-    with pytest.raises(FileExistsError):
+    with pytest.raises(InputError, match="file: File exists"):
         write_text(tmp_path / "file", "other")
     assert (tmp_path / "precious").read_text() == "precious"
     assert planted.is_symlink()
@@ -121,5 +123,30 @@ def test_the_suffix_and_a_name_of_the_longest_kind(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(
+        InputError, match=r"cannot write .*/nowhere/file: No such file or directory. Free some space, or"
+    ):
         write_text(tmp_path / "nowhere" / "file", "text")
+
+
+def test_a_full_disk_is_an_error_of_the_package(tmp_path: Path) -> None:
+    """None that is or chains an OSError, which coffea's skipbadfiles would take for a bad input."""
+    (tmp_path / "file").write_text("old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(InputError, match=r"cannot write .*/file: File too large") as caught:
+            write_bytes(tmp_path / "file", bytes(1000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.__suppress_context__
+    assert (tmp_path / "file").read_text() == "old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_folders(tmp_path: Path) -> None:
+    assert make_folder(tmp_path / "a" / "b") == make_folder(tmp_path / "a" / "b") == tmp_path / "a" / "b"
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "a", tmp_path / ("x" * 300)):
+        with pytest.raises(InputError, match="cannot make the folder"):
+            make_folder(path)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
+import resource
+import zipfile
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import hist
@@ -14,6 +19,7 @@ from coffea import processor
 from coffea_mljec import workers
 from coffea_mljec.errors import InputError
 from coffea_mljec.workers import store
+from coffea_mljec.workers.checkpoints import Progress
 from tests.workers.conftest import alone
 from tests.workers.toys import Spectrum, done, same
 
@@ -74,11 +80,24 @@ def test_checkpoints_are_neither_overwritten_nor_trusted_blindly(files, notes, i
     content = bytearray((interrupted / "done.zip").read_bytes())
     content[60] ^= 255
     (interrupted / "done.zip").write_bytes(content)
-    with pytest.raises(InputError, match=r"done.zip is damaged .*; delete it and run again"):
-        resumed(files, interrupted, Spectrum(notes, stop_after=5))
-    (interrupted / "configuration.json").write_text("")
-    with pytest.raises(InputError, match=r"configuration.json cannot be read"):
-        resumed(files, interrupted, Spectrum(notes, stop_after=5))
+    with pytest.warns(workers.DamagedCheckpointsWarning, match=r"done again from its beginning: .*done.zip is damaged"):
+        outcome = resumed(files, interrupted, Spectrum(notes))
+    assert outcome.resumed == 0
+    assert same(outcome.result, alone(files, notes).result)
+
+
+def test_what_is_for_people_is_not_read(files, notes, interrupted):
+    (interrupted / "configuration.json").write_text("[" * 100_000)
+    assert resumed(files, interrupted, Spectrum(notes, stop_after=5)).resumed >= 4
+
+
+def test_checkpoints_of_another_folder_are_refused(files, notes, interrupted, tmp_path):
+    """The configuration is in the same file as the result, so that the two cannot be exchanged."""
+    other = workers.Checkpoints(tmp_path / "other")
+    other.start({"processor": "another"})
+    (tmp_path / "other" / "done.zip").write_bytes((interrupted / "done.zip").read_bytes())
+    with pytest.raises(InputError, match=r"another configuration: .*processor was .*toys.Spectrum and is another"):
+        workers.Checkpoints(tmp_path / "other", resume=True).start({"processor": "another"})
 
 
 def test_a_run_that_ends_leaves_nothing_behind(files, notes, tmp_path):
@@ -119,3 +138,99 @@ def test_what_cannot_be_stored_is_named(tmp_path):
     with pytest.raises(InputError, match=r"result\['a'\]\[1\] is a builtins.object, which cannot be written"):
         store.save(tmp_path / "x.zip", {"a": [1, object()]})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_gone_is_made_again(files, notes, tmp_path):
+    checkpoints = workers.Checkpoints(tmp_path / "there")
+    checkpoints.start({"a": "b"})
+    (tmp_path / "there" / "configuration.json").unlink()
+    (tmp_path / "there").rmdir()
+    checkpoints.save(Progress({"n": 1}, {("x.root", 0, 5)}))
+    assert workers.Checkpoints(tmp_path / "there", resume=True).start({"a": "b"}).result == {"n": 1}
+
+
+@contextmanager
+def full_disk(n_bytes: int) -> Iterator[None]:
+    """No file can grow beyond some bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_is_full_later(tmp_path):
+    checkpoints = workers.Checkpoints(tmp_path)
+    checkpoints.start({"a": "b"})
+    checkpoints.save(Progress({"n": 1}, {("x.root", 0, 5)}))
+    more = Progress({"n": np.random.default_rng(1).uniform(size=10_000)}, {("x.root", 0, 5), ("x.root", 5, 9)})
+    with full_disk(5000), pytest.raises(InputError, match=r"no checkpoint after 2 chunks: cannot write .*Go on with"):
+        checkpoints.save(more)
+    kept = workers.Checkpoints(tmp_path, resume=True).start({"a": "b"})
+    assert (kept.result, len(kept.done)) == ({"n": 1}, 1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["configuration.json", "done.zip"]
+
+
+def test_a_disk_that_is_full_at_the_start(tmp_path):
+    with full_disk(1), pytest.raises(InputError, match=r"cannot write .*configuration.json: File too large"):
+        workers.Checkpoints(tmp_path).start({"a": "b"})
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot make the folder"):
+        workers.Checkpoints(tmp_path / "file").start({"a": "b"})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content[:-1],
+        lambda content: content + b"x",
+        lambda content: content[:200] + bytes([content[200] ^ 1]) + content[201:],
+        lambda content: content.replace(b"sha256 ", b"sha256 0", 1),
+        lambda content: b"PK" + content,
+        lambda content: b"",
+    ],
+    ids=["cut", "longer", "one bit", "another digest", "another head", "empty"],
+)
+def test_changed_results_are_not_believed(tmp_path, change):
+    store.save(tmp_path / "x", {"a": np.arange(100.0)})
+    (tmp_path / "x").write_bytes(change((tmp_path / "x").read_bytes()))
+    with pytest.raises(InputError, match="x is damaged"):
+        store.load(tmp_path / "x")
+
+
+def test_a_file_without_end_is_not_read(tmp_path):
+    store.save(tmp_path / "x", {"a": 1})
+    with (tmp_path / "x").open("r+b") as file:
+        file.truncate(40 << 30)
+    with pytest.raises(InputError, match="its digest is another"):
+        store.load(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("tree", "what"),
+    [
+        (b"[" * 100_000, "RecursionError"),
+        (b'["array", "a.npy"]', "Error"),
+        (b'["hist", {"uhi_schema": 99}]', "Error"),
+        (b'["nonsense", 3]', "Error"),
+    ],
+)
+def test_contents_that_a_hostile_writer_signed(tmp_path, tree, what):
+    """With the right digest: still data alone, and an error of the package whatever is in it."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        file.writestr("tree.json", tree)
+        header = "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }".ljust(117) + "\n"
+        file.writestr("a.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode())
+    content = packed.getvalue()
+    (tmp_path / "x").write_bytes(store._head(content) + content)
+    with pytest.raises(InputError, match=rf"x is damaged \(\w*{what}"):
+        store.load(tmp_path / "x")
+
+
+def test_a_small_file_of_great_content(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "_LARGEST", 10_000)
+    store.save(tmp_path / "x", {"a": np.zeros(10_000)})
+    with pytest.raises(InputError, match="unpacked it has more than 10,000 bytes"):
+        store.load(tmp_path / "x")

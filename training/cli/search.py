@@ -25,6 +25,7 @@ def command(
     quiet: Annotated[bool, typer.Option(help="No progress bars.")] = False,
 ) -> None:
     """Search for better settings of a recipe; the study is RUNS/NAME-search and can be continued."""
+    from coffea_mljec.support.atomic import make_folder
     from training.learning.recipe import TreesRecipe, read_recipe
     from training.learning.search import search
 
@@ -38,7 +39,7 @@ def command(
     changes["trees" if trees else "learning"] = settings.model_dump() | known
     folder = search(read_recipe(recipe, **changes), trials, not quiet)
     if report is not None:
-        report.mkdir(parents=True, exist_ok=True)
+        make_folder(report)
         for name in ("study.csv", "study.md", "study.png"):
             shutil.copy(folder / name, report / f"{start.name}.{name.rpartition('.')[2]}")
     typer.echo((folder / "study.md").read_text())

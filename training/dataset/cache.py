@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.features import FeatureSet
-from coffea_mljec.support.atomic import whole_file, write_arrays, write_text
+from coffea_mljec.support.atomic import make_folder, whole_file, write_arrays, write_text
 from coffea_mljec.support.digest import digest, file_digest
 from coffea_mljec.support.progress import progress as progress_bar
 from training.dataset.selection import JET_COLUMNS, JetTable, Selection, select_jets
@@ -140,7 +140,7 @@ def _build(
     progress: bool,
 ) -> None:
     parts = folder / "parts"
-    parts.mkdir(parents=True, exist_ok=True)
+    make_folder(parts)
     counts: dict[str, int] = {}
     paths = []
     with progress_bar("preparing jets", len(shards), "files", "{jets:,} jets", progress, jets=0) as bar:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.payloads import Payload, read_text
+from coffea_mljec.support.atomic import make_folder
 from training.derive.inversion import Inversion, invert, inverted_level
 from training.derive.jets import MatchedJets
 from training.derive.level import CLOSURE, Level, unit_level
@@ -131,10 +132,7 @@ def _prepare(folder: Path, tag: str, algorithm: str) -> None:
             f"names {tag!r}, {algorithm!r}: expected <campaign>_<version>_MC (letters, digits, hyphens), as in "
             "MLJECSim_V1_MC, and letters and digits, as in AK4PFchs"
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {folder}: {error}") from None
+    make_folder(folder)
 
 
 def _inversions(jets: MatchedJets, weight: Floats, pt: Floats) -> list[Inversion]:

@@ -18,7 +18,7 @@ from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
 from coffea_mljec.numerics.matching import match_flat
 from coffea_mljec.status import Status, carries
-from coffea_mljec.support.atomic import write_arrays
+from coffea_mljec.support.atomic import make_folder, write_arrays
 from coffea_mljec.support.digest import digest
 from coffea_mljec.support.progress import progress as progress_bar
 from coffea_mljec.validation.common.binning import flavour_code
@@ -183,11 +183,8 @@ def _kept(path: Path, provider: Provider | None, cache: Path | None, train_share
         jets, events = _read(path, provider, train_share)
         both = {f"jet_{name}": column for name, column in jets.items()}
         both |= {f"event_{name}": column for name, column in events.items()}
-        try:
-            cache.mkdir(parents=True, exist_ok=True)
-            write_arrays(entry, both)
-        except OSError as error:
-            raise InputError(f"cannot keep jets in {cache}: {error}; give another --cache") from None
+        make_folder(cache)
+        write_arrays(entry, both)
     return _of_kind(both, "jet_"), _of_kind(both, "event_")
 
 

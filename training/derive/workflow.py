@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from coffea_mljec.errors import InputError
+from coffea_mljec.support.atomic import make_folder
 from training.derive.closure import Table, closure_table, plot_closure, summary, write_closure
 from training.derive.derivation import Derived, corrected, derive, derive_closure, uncorrected
 from training.derive.jets import MatchedJets, files_of, read_jets
@@ -77,7 +78,7 @@ def derive_from_files(
     with console.status("measuring the closure"):
         tables = _tables(samples, derived, name)
     target = report or folder
-    target.mkdir(parents=True, exist_ok=True)
+    make_folder(target)
     write_closure(target / f"{tag}_{algorithm}_closure.json", tables)
     plot_closure(target / f"{tag}_{algorithm}_closure.png", tables)
     for sample, table in tables.items():

@@ -20,7 +20,7 @@ from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
 from coffea_mljec.nano import JetChunk, open_nano, quiet_coffea
 from coffea_mljec.nano.jagged import offsets_of
-from coffea_mljec.support.atomic import write_arrays
+from coffea_mljec.support.atomic import make_folder, write_arrays
 from coffea_mljec.support.digest import digest, file_digest
 from coffea_mljec.support.progress import progress as progress_bar
 from coffea_mljec.validation.common.binning import FLAVOURS
@@ -162,7 +162,7 @@ class _Kept:
             return dict(make())
         path = self.folder / f"{digest(f'{_FORMAT} {self.digest} {key}'.encode())[:24]}.npz"
         if not path.is_file():
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             write_arrays(path, make())
         with np.load(path, allow_pickle=False) as content:
             return {name: content[name] for name in content.files}

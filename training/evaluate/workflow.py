@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from coffea_mljec.defaults import REPLICAS
 from coffea_mljec.errors import InputError
-from coffea_mljec.support.atomic import write_text
+from coffea_mljec.support.atomic import make_folder, write_text
 from coffea_mljec.validation.response.summary import Measured, Summary
 from training.evaluate.figures import DRAWN, draw_figures
 from training.evaluate.figures_of_merit import card_metrics, provider_numbers, region_numbers
@@ -157,7 +157,7 @@ def _summaries(
 
 
 def _write(output: Path, content: Mapping[str, Any], summaries: Mapping[str, Summary]) -> None:
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     write_text(output / "report.md", report(content, summaries, content["variants"]))
     write_text(output / "evaluation.json", json.dumps(_rounded(content), separators=(",", ":")) + "\n")
     models = [name for name in content["providers"] if name != STANDARD]

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from coffea_mljec.errors import InputError
-from coffea_mljec.support.atomic import write_arrays, write_text
+from coffea_mljec.support.atomic import make_folder, write_arrays, write_text
 from training.learning.recipe import AnyRecipe, read_recipe
 from training.learning.sampling import effective_size
 from training.networks.architecture import AnyArchitecture
@@ -54,7 +54,7 @@ def write_run(folder: Path, network: Network, record: Mapping[str, Any]) -> None
     record : mapping
         What `training.learning.export` and a reader need: recipe, sample, sizes, metrics, domain.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     arrays = {name: tensor.detach().cpu().numpy() for name, tensor in network.state_dict().items()}
     write_arrays(folder / "network.npz", arrays)
     described = {

@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from coffea_mljec.errors import InputError
-from coffea_mljec.support.atomic import whole_file, write_text
+from coffea_mljec.support.atomic import make_folder, whole_file, write_text
 from training.learning.recipe import AnyRecipe, Recipe, TreesRecipe, parse_recipe
 from training.learning.run_folder import read_run
 from training.learning.train import train
@@ -51,7 +51,7 @@ def search(recipe: AnyRecipe, trials: int, progress: bool = True) -> Path:
     except ImportError:
         raise InputError("the search needs optuna: pip install 'coffea-mljec[train]', or make train-env") from None
     folder = recipe.runs / f"{recipe.name}-search"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = optuna.storages.RDBStorage(f"sqlite:///{folder / 'study.db'}")
     try:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError
+from coffea_mljec.support.atomic import make_folder
 from training.dataset import SPLITS, PreparedJets, prepare, split_of
 from training.learning.figures import plot_sampling
 from training.learning.recipe import AnyRecipe
@@ -55,7 +56,7 @@ def prepare_data(recipe: AnyRecipe, progress: bool = True) -> TrainingData:
         drawn = run_generator(recipe.seed, RunStream.TRAINING).choice(rows["train"], recipe.train_jets, replace=False)
         rows["train"] = np.sort(drawn)
     weights = _weigh_splits(jets, rows, recipe)
-    recipe.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(recipe.folder)
     recipe.write(recipe.folder / "recipe.yaml")
     chosen = rows["train"]
     pt, eta, flavour = (jets.columns[name][chosen] for name in ("pt_gen", "eta_gen", "flavour"))

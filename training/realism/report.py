@@ -9,9 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coffea_mljec.errors import InputError
 from coffea_mljec.payloads import Payload
-from coffea_mljec.support.atomic import whole_file, write_text
+from coffea_mljec.support.atomic import make_folder, whole_file, write_text
 from coffea_mljec.validation.common.style import style
 from training.realism.closure import closure
 from training.realism.composition import composition
@@ -81,18 +80,15 @@ def write_report(
     """
     summaries = [summary(path) for path in (*productions, *test)]
     warnings = differences(summaries)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with style():
-            for part in found:
-                for name, _, draw in part.figures:
-                    step(name)
-                    _save(folder / f"{name}.png", draw())
-        verdicts = Counter(row.verdict for part in found for row in part.rows)
-        write_text(folder / "realism.md", _markdown(found, summaries, warnings, command, verdicts))
-        write_text(folder / "realism.json", _json(found, summaries, warnings, command))
-    except OSError as error:
-        raise InputError(f"cannot write the report to {folder}: {error}; give another folder with -o") from None
+    make_folder(folder)
+    with style():
+        for part in found:
+            for name, _, draw in part.figures:
+                step(name)
+                _save(folder / f"{name}.png", draw())
+    verdicts = Counter(row.verdict for part in found for row in part.rows)
+    write_text(folder / "realism.md", _markdown(found, summaries, warnings, command, verdicts))
+    write_text(folder / "realism.json", _json(found, summaries, warnings, command))
     return verdicts
 
 

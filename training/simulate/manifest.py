@@ -49,12 +49,7 @@ def require_manifest(folder: Path) -> dict[str, Any]:
 
 def write_manifest(folder: Path, content: dict[str, Any]) -> None:
     """Write the manifest, complete or not at all; `InputError` if that fails."""
-    try:
-        write_text(folder / MANIFEST, json.dumps(content, indent=1))
-    except OSError as error:
-        raise InputError(
-            f"{folder / MANIFEST} could not be written: {error}; free some space, then go on with --resume"
-        ) from None
+    write_text(folder / MANIFEST, json.dumps(content, indent=1))
 
 
 def begin_manifest(folder: Path, plan: Plan, resume: bool) -> dict[str, Any]:

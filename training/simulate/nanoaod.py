@@ -131,18 +131,13 @@ def write(path: str | os.PathLike[str], events: EventTables, compression: str = 
             kinds[name] = ak.types.ListType(ak.types.NumpyType(np.dtype(branch.kind).name))
             titles[name] = branch.title
     algorithm = {"zstd": uproot.ZSTD, "lzma": uproot.LZMA}[compression]
-    try:
-        with (
-            whole_file(path) as temporary,
-            uproot.recreate(temporary, compression=algorithm(COMPRESSIONS[compression])) as file,
-        ):
-            tree = file.mktree(
-                "Events", kinds, title="Events", counter_name=lambda branch: "n" + branch.split("_", 1)[0]
-            )
-            _set_titles(tree, titles)
-            tree.extend(data)
-    except OSError as error:
-        raise InputError(f"{path} could not be written: {error}; free some space or choose another folder") from None
+    with (
+        whole_file(path) as temporary,
+        uproot.recreate(temporary, compression=algorithm(COMPRESSIONS[compression])) as file,
+    ):
+        tree = file.mktree("Events", kinds, title="Events", counter_name=lambda branch: "n" + branch.split("_", 1)[0])
+        _set_titles(tree, titles)
+        tree.extend(data)
 
 
 def _column(columns: Mapping[str, NDArray[np.generic]], name: str, table: str) -> NDArray[np.generic]:

@@ -69,10 +69,7 @@ class PileupPool:
             "column_" + name: column for name, column in self.particles.columns.items()
         }
         columns |= {"offsets": self.particles.offsets, "pthat": self.pthat, "seed": np.array(self.seed)}
-        try:
-            write_arrays(path, columns)
-        except OSError as error:
-            raise InputError(f"the pileup pool could not be written to {path}: {error}") from None
+        write_arrays(path, columns)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> PileupPool:

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.payloads import Payload, read_text
+from coffea_mljec.support.atomic import make_folder
 from coffea_mljec.support.digest import file_digest
 from coffea_mljec.support.progress import progress
 from coffea_mljec.workers.pool import in_order
@@ -122,10 +123,7 @@ def produce(
     files = tuple(Path(path).resolve() for path in jec)
     if {path.name: file_digest(path) for path in files} != plan.correction:
         raise InputError("the correction's files are not those of the plan: give the files that the plan was made with")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {folder}: {error}") from None
+    make_folder(folder)
     manifest = begin_manifest(folder, plan, resume)
     manifest["events"] = plan.events
     write_manifest(folder, manifest)
