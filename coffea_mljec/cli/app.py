@@ -16,7 +16,7 @@ from coffea_mljec.cli.inspect import inspect
 from coffea_mljec.cli.models import models
 from coffea_mljec.cli.options import flattened
 from coffea_mljec.cli.report import report
-from coffea_mljec.cli.terminal import out, say_error, say_warning
+from coffea_mljec.cli.terminal import forget_no_width, out, say_error, say_warning
 from coffea_mljec.cli.validate import validate
 from coffea_mljec.errors import MLJECError
 from coffea_mljec.nano import quiet_coffea
@@ -57,6 +57,7 @@ for command in (apply, validate, report, inspect, models, demo):
 def main() -> NoReturn:
     """Run ``mljec``. What the package refuses is one red message and exit status 2; all else keeps its traceback."""
     quiet_coffea()
+    forget_no_width()
     with warnings.catch_warnings():
         warnings.showwarning = say_warning
         try:

@@ -13,6 +13,7 @@ import typer
 
 from coffea_mljec import defaults
 from coffea_mljec.errors import InputError
+from coffea_mljec.support.paths import checked_path
 from coffea_mljec.workers import ExecutorKind, executor
 
 __all__ = [
@@ -33,7 +34,7 @@ Inputs = Annotated[
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to write to; made if absent.")]
 Collection = Annotated[str, typer.Option(help="Jet collection.")]
 Tree = Annotated[str, typer.Option(help="Name of the tree.")]
-Workers = Annotated[int, typer.Option(min=1, help="Processes to run on.")]
+Workers = Annotated[int, typer.Option(min=1, max=1000, help="Processes to run on.")]
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class StandardPath:
             raise InputError("--tag and --algo choose from a --jec-json file, and none is given.")
         if not self.jec:
             return None
-        return FactorizedJEC.from_txt([level for path in self.jec for level in _levels(Path(path))])
+        return FactorizedJEC.from_txt([level for path in self.jec for level in _levels(path)])
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,12 @@ class Running:
     tree: Tree = "Events"
     chunk_size: Annotated[int, typer.Option(min=1, help="Events read at a time.")] = defaults.CHUNK_SIZE
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out what cannot be read, and list it, instead of failing.")
+        bool,
+        typer.Option(
+            "--skip-bad",
+            help="Leave out files that are missing or damaged, and list them, instead of failing. A file of another "
+            "kind, or without the tree, is still refused.",
+        ),
     ] = False
 
     def executor(self, unit: str, desc: str) -> AbstractContextManager[Any]:
@@ -158,8 +164,9 @@ def stored_regression(text: str, fallback: Any = None) -> Any:
     return NanoRegression(regression, neutrino=True if plus else None, fallback=fallback)
 
 
-def _levels(path: Path) -> list[Path]:
+def _levels(given: str) -> list[Path]:
     """The file itself, or the text payloads of a folder."""
+    path = checked_path(given, "a text payload, or a folder with them")
     if not path.is_dir():
         return [path]
     levels = sorted(file for file in path.iterdir() if file.name.endswith((".jec.txt", ".jec.txt.gz")))

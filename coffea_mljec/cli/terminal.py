@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,22 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from coffea_mljec.errors import InputError
 from coffea_mljec.support.atomic import write_text
 
-__all__ = ["err", "out", "say_error", "say_note", "say_skipped", "say_warning"]
+__all__ = ["err", "forget_no_width", "out", "say_error", "say_note", "say_skipped", "say_warning"]
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+
+def forget_no_width() -> None:
+    """COLUMNS=0, as batch systems set it, makes rich print nothing at all, not even an error."""
+    if os.environ.get("COLUMNS", "1").strip("0") == "":
+        del os.environ["COLUMNS"]
+
+
+forget_no_width()
+# Names of files and branches are printed as they are: [b] in one is no markup.
+out = Console(highlight=False, markup=False)
+err = Console(stderr=True, highlight=False, markup=False)
 
 
 def say_error(error: BaseException) -> None:
@@ -41,7 +52,10 @@ def say_skipped(skipped: Sequence[Any], path: Path) -> None:
     skipped : sequence of coffea_mljec.workers.Failure
     path : Path
     """
-    path.unlink(missing_ok=True)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot remove the old {path}: {error.strerror}. Give another folder with -o.") from None
     if not skipped:
         return
     files = sorted({failure.file for failure in skipped})

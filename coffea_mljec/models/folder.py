@@ -14,6 +14,7 @@ from coffea_mljec.models.card import SCHEMA_VERSION, ModelCard
 from coffea_mljec.models.onnx_guard import check_graph
 from coffea_mljec.support.atomic import make_folder, write_bytes
 from coffea_mljec.support.digest import digest
+from coffea_mljec.support.paths import checked_path
 from coffea_mljec.support.suggestions import did_you_mean
 
 __all__ = ["ModelFolder", "bundled", "model_of", "open_folder", "open_model", "read_graph", "write_folder"]
@@ -194,14 +195,17 @@ def open_model(name_or_path: str | os.PathLike[str]) -> ModelFolder:
 
     Raises
     ------
+    InputError
+        If it is no path.
     ModelError
         If it is neither; the message names the bundled models.
     """
-    text = os.fspath(name_or_path)
-    if (_BUNDLED / text / _CARD).is_file() and Path(text).name == text:
+    path = checked_path(name_or_path, "the name of a bundled model or a model folder")
+    text = os.fspath(path)
+    if (_BUNDLED / text / _CARD).is_file() and path.name == text:
         return open_folder(_BUNDLED / text)
-    if Path(text).is_dir():
-        return open_folder(text)
+    if path.is_dir():
+        return open_folder(path)
     names = list(bundled())
     raise ModelError(
         f"no model {text!r}: neither a bundled model ({', '.join(names) or 'none'}) nor a model folder. "

@@ -20,6 +20,7 @@ from coffea_mljec.nano.opening import IDENTITY, NanoFile, open_nano
 from coffea_mljec.status import STATUS_TYPE
 from coffea_mljec.support.atomic import whole_file
 from coffea_mljec.support.fingerprint import fingerprint
+from coffea_mljec.support.paths import checked_path
 
 __all__ = ["COLUMNS", "METADATA_KEY", "FriendSummary", "check_friend", "friend_paths", "write_friend"]
 
@@ -81,9 +82,13 @@ def friend_paths(sources: Iterable[str | os.PathLike[str]], folder: str | os.Pat
     Raises
     ------
     InputError
-        If an input is given twice.
+        If an input is given twice, or its name is none that a file can have.
     """
     names = [os.fspath(source) for source in sources]
+    for name in names:
+        if not PurePosixPath(name).name:
+            raise InputError(f"{name!r} is no name of a file: give NanoAOD files.")
+        checked_path(name, "a NanoAOD file")
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise InputError(f"given more than once: {', '.join(twice)}; give each input file once.")
@@ -91,7 +96,8 @@ def friend_paths(sources: Iterable[str | os.PathLike[str]], folder: str | os.Pat
     for depth in range(1, max((len(value) for value in parts.values()), default=0) + 1):
         stems = {name: "_".join(value[-depth:]) for name, value in parts.items()}
         if len(set(stems.values())) == len(names):
-            return {name: Path(folder) / f"{stem}_mljec.root" for name, stem in stems.items()}
+            found = {name: Path(folder) / f"{stem}_mljec.root" for name, stem in stems.items()}
+            return {name: checked_path(path, "a friend file that can be written") for name, path in found.items()}
     if not names:
         return {}
     raise InputError(f"cannot tell the friend files of {', '.join(names)} apart by name; write them to two folders.")

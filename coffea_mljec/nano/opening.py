@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from coffea_mljec.errors import DamagedFileError, InputError, MissingBranchError
+from coffea_mljec.errors import DamagedFileError, InputError, MissingBranchError, WorkerError
 from coffea_mljec.nano.identity import footer_uuid, unchanged
 
 __all__ = ["IDENTITY", "NanoFile", "open_nano", "quiet_coffea"]
@@ -120,6 +120,8 @@ def open_nano(path: str | os.PathLike[str], treename: str = "Events") -> Iterato
         at the end of the block, if a local file was written to meanwhile.
     MissingBranchError
         If the tree lacks the branches that identify an event: it is not NanoAOD.
+    WorkerError
+        If opening it takes a package that is not installed (root://, s3://); the message says which.
     """
     name = os.fspath(path)
     with unchanged(name), _open_parquet(name) if name.endswith(PARQUET_NAMES) else _open_root(name, treename) as nano:
@@ -190,9 +192,15 @@ def _readable(name: str, kind: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise DamagedFileError(f"no such file: {name}") from None
+    except ImportError as error:
+        raise WorkerError(f"{name} cannot be opened here, for want of a plug-in: {_first_line(error)}") from None
     except (OSError, ValueError, uproot.deserialization.DeserializationError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DamagedFileError(
-            f"{name} cannot be read as a {kind} file: {first}. It is empty, cut short or no {kind} file; "
+            f"{name} cannot be read as a {kind} file: {_first_line(error)}. It is empty, cut short or no {kind} file; "
             "fetch it again."
         ) from None
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from coffea_mljec.errors import InputError
 from coffea_mljec.numerics.columns import flat_columns
+from coffea_mljec.support.paths import checked_path
 
 __all__ = ["CANONICAL", "ROUNDING", "Level", "Payload", "payload_path"]
 
@@ -32,10 +32,7 @@ BLOCK = 8192
 
 def payload_path(path: str | Path) -> Path:
     """The path of a payload; raises InputError for what is no path."""
-    try:
-        return Path(path)
-    except TypeError:
-        raise InputError(f"expected the path of a payload, got {path!r}") from None
+    return checked_path(path, "the path of a payload")
 
 
 class Level(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -114,6 +114,4 @@ def _look(name: str, treename: str, package: str) -> dict[str, Any]:
                 "found": {name: (nano.entries, UUID(nano.uuid).bytes, "parquet" if nano.kind == PARQUET else "root")}
             }
     except Exception as error:
-        failure = as_failure(error, name)
-        # What open_nano refuses is the file, not a provider's need.
-        return {"bad": {replace(failure, kind=Kind.file) if failure.kind == Kind.refused else failure}}
+        return {"bad": {as_failure(error, name)}}

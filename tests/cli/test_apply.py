@@ -154,7 +154,7 @@ def test_what_is_asked_of_one_process(mljec, nano, jec_text, tmp_path):
 
 def test_the_output_is_no_folder(mljec, nano, jec_text, tmp_path):
     (tmp_path / "file").write_text("")
-    assert "cannot make the output folder" in mljec("apply", nano, "-o", tmp_path / "file", "--jec", jec_text)[2]
+    assert "cannot make the folder" in mljec("apply", nano, "-o", tmp_path / "file", "--jec", jec_text)[2]
 
 
 def test_a_collection_that_is_not_there(mljec, nano, jec_text, tmp_path):

@@ -63,10 +63,6 @@ def _met(what: str, provider: str, *mutations: Mutation) -> Case:
     return Case("met", {"what": what, "provider": provider}, list(mutations))
 
 
-def _command(base: str, *mutations: Mutation) -> Case:
-    return Case("commands", {"base": base}, list(mutations))
-
-
 KNOWN: dict[str, Known] = {
     # Wrong numbers without a word.
     "vertices cut, sorted or linked elsewhere": Known(
@@ -129,20 +125,5 @@ KNOWN: dict[str, Known] = {
         "float16, complex, dates and booleans reach the kernels",
         _events(["cast", "PFCands", "pdgId", "float16"]),
         r"foreign \| events \| .*(NotImplementedError: float16|TypingError|NumbaNotImplemented)",
-    ),
-    "paths without a name": Known(
-        "the friend file's name is made from what has none, or is too long",
-        _command("apply", ["replace", 1, "/"]),
-        r"foreign \| commands \| .*(has an empty name|File name too long)",
-    ),
-    "remote files without their plug-in": Known(
-        "fsspec says what to install as an ImportError",
-        _command("inspect", ["replace", 1, "s3://bucket/x.root"]),
-        r"foreign \| commands \| .*ImportError",
-    ),
-    "workers beyond sense": Known(
-        "the number of workers has no upper bound",
-        _command("apply", ["option", "--workers", "DIGITS"]),
-        r"foreign \| commands \| .*(OverflowError|TooManyProcesses)",
     ),
 }

@@ -178,7 +178,7 @@ SHAPES = {
     "NoClamp": (binned([in_pt([0.01, 0.03], -999.0)] * 2), LevelSource),
     "EtaClamp": (binned([in_pt([0.01, 0.03])] * 2, "clamp"), LevelSource),
     "Formula": (
-        binned([LINEAR | {"expression": "0.01+0.5/x"}, LINEAR | {"expression": "0.02+x/1e5"}]),
+        binned([LINEAR | {"expression": "0.01+1/(x+10)"}, LINEAR | {"expression": "0.02+x/1e8"}]),
         LevelSource,
     ),
 }

@@ -112,7 +112,7 @@ def test_bad_providers_and_samples(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is among the files to derive from and those to measure the closure on"):
         derive_from_files([EVENTS], tmp_path, None, "AK4PFchs", [EVENTS])
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot keep jets in"):
+    with pytest.raises(InputError, match="cannot make the folder"):
         read_jets([EVENTS], None, tmp_path / "file" / "cache")
     with pytest.raises(InputError, match="expected a network or a factorized correction"):
         digest_of(mljec.NanoRegression("PNet"))

@@ -193,5 +193,5 @@ def test_a_folder_that_cannot_be_written_is_told(sample: Path, tmp_path: Path) -
     from training.realism.report import write_report
 
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"cannot write the report to .*give another folder with -o"):
+    with pytest.raises(InputError, match=r"cannot make the folder .*Give another"):
         write_report(tmp_path / "file", [], [sample], [], "command")
