@@ -316,7 +316,7 @@ def _axes(
                 f"of line {numbers[at - 1]}, {low[at - 1]:g} to {high[at - 1]:g}: expected bins side by side; "
                 f"{WHOLE_FILE}"
             )
-        _check_ends(path, name, low[first], high[first], groups[first], [numbers[row] for row in first], gaps)
+        _check_ends(path, name, low[first], high[first], groups[first], [numbers[row] for row in first.tolist()], gaps)
         gap = (groups[first[1:]] == groups[first[:-1]]) & (low[first[1:]] - high[first[:-1]] > ROUNDING)
         if gap.any() and not gaps:
             at, before = int(first[1:][gap][0]), int(first[:-1][gap][0])

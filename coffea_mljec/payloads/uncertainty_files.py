@@ -135,10 +135,10 @@ def _from_points(path: Path, name: str, rows: Rows, axes: dict[tuple[Any, ...], 
     wrong = ~(within("shift", points[:, 1::3]) & within("shift", points[:, 2::3])).all(axis=1)
     if wrong.any() or not is_possible("JetPt", pt):
         row = int(np.argmax(wrong))
-        low, high = LIMITS["shift"]
+        least, most = LIMITS["shift"]
         raise PayloadError(
             f"{path.name}, line {rows.numbers[row]}: source {name} shifts by {np.abs(points[row]).max():g} or at an "
-            f"impossible pT: expected shifts of {low:g} to {high:g}; {WHOLE_FILE}"
+            f"impossible pT: expected shifts of {least:g} to {most:g}; {WHOLE_FILE}"
         )
     up, down = _pieces(pt, points[:, 1::3]), _pieces(pt, points[:, 2::3])
     low, high = pt[:, :-1].copy(), pt[:, 1:].copy()
