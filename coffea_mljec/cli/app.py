@@ -16,8 +16,10 @@ from coffea_mljec.cli.inspect import inspect
 from coffea_mljec.cli.models import models
 from coffea_mljec.cli.options import flattened
 from coffea_mljec.cli.report import report
+from coffea_mljec.cli.sign import sign
 from coffea_mljec.cli.terminal import forget_no_width, out, say_error, say_warning
 from coffea_mljec.cli.validate import validate
+from coffea_mljec.cli.verify import verify
 from coffea_mljec.errors import MLJECError
 from coffea_mljec.nano import quiet_coffea
 
@@ -48,7 +50,7 @@ def _common(
     """Hold the options of ``mljec`` itself."""
 
 
-for command in (apply, validate, report, inspect, models, demo):
+for command in (apply, validate, report, inspect, models, demo, sign, verify):
     # typer keeps the line breaks of the source; a paragraph is to fill the terminal's width.
     paragraphs = cleandoc(command.__doc__ or "").split("\n\n")
     app.command(help="\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs))(flattened(command))

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from coffea.processor import IterativeExecutor
 
-from coffea_mljec.cli.options import Collection, Inputs, Output, Running, StandardPath, stored_regression
+from coffea_mljec.cli.options import Collection, Inputs, Output, PublicKey, Running, StandardPath, stored_regression
 from coffea_mljec.cli.terminal import err, out, say_skipped
 from coffea_mljec.errors import InputError
 from coffea_mljec.nano import FriendSummary, check_friend, friend_paths, write_friend
@@ -31,6 +31,7 @@ def apply(
     model: Annotated[
         str | None, typer.Option(metavar="NAME|PATH", help="A bundled model (see mljec models) or a model folder.")
     ] = None,
+    public_key: PublicKey = None,
     regression: Annotated[
         str | None, typer.Option(metavar="NAME", help="A regression that the files store, such as PNet+neutrino.")
     ] = None,
@@ -54,7 +55,7 @@ def apply(
 
     mljec apply nano.root -o friends --model pfn-r-lite --jec L1FastJet.txt --jec L2Relative.txt
     """
-    provider = _provider(model, regression, standard.provider())
+    provider = _provider(model, public_key, regression, standard.provider())
     folder = make_folder(output)
     jobs = _jobs(friend_paths(inputs, folder), provider, collection, force, resume)
     if not jobs:
@@ -69,7 +70,7 @@ def apply(
     _report(results, running.skip_bad, folder)
 
 
-def _provider(model: str | None, regression: str | None, standard: Any) -> Any:
+def _provider(model: str | None, public_key: str | None, regression: str | None, standard: Any) -> Any:
     from coffea_mljec import MLJEC, defaults
 
     if regression is not None:
@@ -78,7 +79,7 @@ def _provider(model: str | None, regression: str | None, standard: Any) -> Any:
         return stored_regression(regression, fallback=standard)
     if model is None and standard is not None:
         return standard
-    return MLJEC(model or defaults.MODEL, fallback=standard)
+    return MLJEC(model or defaults.MODEL, fallback=standard, public_key=public_key)
 
 
 def _jobs(paths: dict[str, Path], provider: Any, collection: str, force: bool, resume: bool) -> list[Job]:

@@ -12,7 +12,7 @@ import awkward as ak
 import typer
 
 from coffea_mljec import defaults
-from coffea_mljec.cli.options import Collection, stored_regression
+from coffea_mljec.cli.options import Collection, PublicKey, stored_regression
 from coffea_mljec.cli.terminal import err, out, say_note, say_skipped
 from coffea_mljec.errors import InputError
 from coffea_mljec.status import STATUS_TYPE
@@ -39,6 +39,7 @@ class Comparison:
         list[str] | None,
         typer.Option(metavar="NAME|PATH", help="A bundled model or a model folder; repeat it for several."),
     ] = None
+    public_key: PublicKey = None
     regression: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A regression that the files store, such as PNet+neutrino; repeat it."),
@@ -74,7 +75,7 @@ class Comparison:
         if not models and not regressions and standard is None:
             models = [defaults.MODEL]
         found: list[Any] = [AsStored()] if standard is None else [AsStored(), standard]
-        found += [MLJEC(model, fallback=standard) for model in models]
+        found += [MLJEC(model, fallback=standard, public_key=self.public_key) for model in models]
         found += [stored_regression(text, fallback=standard) for text in regressions]
         names = [provider.name for provider in found]
         twice = sorted({name for name in names if names.count(name) > 1})

@@ -19,7 +19,9 @@ from coffea_mljec.workers import ExecutorKind, executor
 __all__ = [
     "Collection",
     "Inputs",
+    "ModelFolder",
     "Output",
+    "PublicKey",
     "Running",
     "StandardPath",
     "Tree",
@@ -33,6 +35,11 @@ Inputs = Annotated[
 ]
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to write to; made if absent.")]
 Collection = Annotated[str, typer.Option(help="Jet collection.")]
+ModelFolder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A model folder: model.onnx and card.json.")]
+PublicKey = Annotated[
+    str | None,
+    typer.Option("--public-key", metavar="FILE", help="Refuse models that were not signed with its private key."),
+]
 Tree = Annotated[str, typer.Option(help="Name of the tree.")]
 Workers = Annotated[int, typer.Option(min=1, max=1000, help="Processes to run on.")]
 

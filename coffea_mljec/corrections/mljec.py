@@ -34,6 +34,9 @@ class MLJEC(Provider):
         an error.
     name : str, optional
         What tables and plots call it; the model's name by default.
+    public_key : path, optional
+        Refuse the model unless its folder was signed with the private key of this public key: see
+        `coffea_mljec.models.sign_folder`. The bundled models are not signed.
     threads : int
         Batches that run side by side. Each session keeps one thread; on a shared worker leave this at 1.
     neutrinos : {"PNet", "UParT", "UParTV1"}, optional
@@ -63,6 +66,7 @@ class MLJEC(Provider):
         fallback: Provider | None = None,
         *,
         name: str | None = None,
+        public_key: str | os.PathLike[str] | None = None,
         threads: int = 1,
         neutrinos: str | None = None,
         selection: Selection | None = None,
@@ -71,7 +75,12 @@ class MLJEC(Provider):
         **systematics: Unpack[SystematicOptions],
     ) -> None:
         check_options(MLJEC, systematics)
-        self.model = model if isinstance(model, models.ModelFolder) else models.open_model(model)
+        if isinstance(model, models.ModelFolder):
+            if public_key is not None:
+                raise InputError("a model that is open has no signature: give its folder's path with public_key.")
+            self.model = model
+        else:
+            self.model = models.open_model(model, public_key)
         self._network = NetworkCorrection(self.model, threads, dispensable=fallback is not None)
         if neutrinos is None and selection is not None:
             raise InputError(f"selection={selection!r} says which jets get their neutrinos; say neutrinos= as well.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from coffea_mljec.models.card import Cloud, Domain, Features, ModelCard, Training
 from coffea_mljec.models.folder import ModelFolder, bundled, open_folder, open_model, write_folder
 from coffea_mljec.models.sessions import run, session
+from coffea_mljec.models.signatures import sign_folder
 
 __all__ = [
     "Cloud",
@@ -18,5 +19,6 @@ __all__ = [
     "open_model",
     "run",
     "session",
+    "sign_folder",
     "write_folder",
 ]

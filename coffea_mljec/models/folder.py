@@ -12,6 +12,7 @@ from coffea_mljec.errors import ModelError
 from coffea_mljec.features import Feature, register, registered
 from coffea_mljec.models.card import SCHEMA_VERSION, ModelCard
 from coffea_mljec.models.onnx_guard import check_graph
+from coffea_mljec.models.signatures import check_signature
 from coffea_mljec.support.atomic import make_folder, write_bytes
 from coffea_mljec.support.digest import digest
 from coffea_mljec.support.paths import checked_path
@@ -67,13 +68,15 @@ def _from_pickle(
     return ModelFolder(card, _GRAPHS[card.sha256], tuple(_GRAPHS[member] for member in card.members))
 
 
-def open_folder(path: str | os.PathLike[str]) -> ModelFolder:
+def open_folder(path: str | os.PathLike[str], public_key: str | os.PathLike[str] | None = None) -> ModelFolder:
     """Read a model folder and check it.
 
     Parameters
     ----------
     path : path
         A folder with ``model.onnx`` and ``card.json``. Nothing else in it is looked at.
+    public_key : path, optional
+        Refuse the folder unless it was signed with the private key of this public key (`sign_folder`).
 
     Raises
     ------
@@ -84,18 +87,21 @@ def open_folder(path: str | os.PathLike[str]) -> ModelFolder:
     folder = Path(path)
     if not folder.is_dir():
         raise ModelError(f"no model folder at {folder}: expected a folder with {_GRAPH} and {_CARD}.")
-    card = ModelCard.parse(_read(folder, _CARD, _LARGEST_CARD), str(folder / _CARD))
-    graphs = []
-    for name, expected in zip(_graph_names(card), (card.sha256, *card.members), strict=True):
-        graph = _read(folder, name, _LARGEST_GRAPH)
-        if (found := digest(graph)) != expected:
+    read = {_CARD: _read(folder, _CARD, _LARGEST_CARD)}
+    card = ModelCard.parse(read[_CARD], str(folder / _CARD))
+    names = _graph_names(card)
+    for name, expected in zip(names, (card.sha256, *card.members), strict=True):
+        read[name] = _read(folder, name, _LARGEST_GRAPH)
+        if (found := digest(read[name])) != expected:
             raise ModelError(
                 f"{folder / name} is not the graph that its card describes: sha256 expected {expected[:12]}..., got "
                 f"{found[:12]}... One of the two files was changed or damaged; copy the model folder again."
             )
-        check_graph(graph, str(folder / name))
-        graphs.append(graph)
-    return ModelFolder(card, graphs[0], tuple(graphs[1:]))
+    if public_key is not None:
+        check_signature(folder, public_key, read)
+    for name in names:
+        check_graph(read[name], str(folder / name))
+    return ModelFolder(card, read[names[0]], tuple(read[name] for name in names[1:]))
 
 
 def _graph_names(card: ModelCard) -> list[str]:
@@ -190,8 +196,8 @@ def bundled() -> dict[str, ModelCard]:
     return {path.name: ModelCard.parse((path / _CARD).read_bytes(), str(path / _CARD)) for path in folders}
 
 
-def open_model(name_or_path: str | os.PathLike[str]) -> ModelFolder:
-    """Open a bundled model by name, or a model folder by path.
+def open_model(name_or_path: str | os.PathLike[str], public_key: str | os.PathLike[str] | None = None) -> ModelFolder:
+    """Open a bundled model by name, or a model folder by path; with a public key, as `open_folder` does.
 
     Raises
     ------
@@ -203,9 +209,9 @@ def open_model(name_or_path: str | os.PathLike[str]) -> ModelFolder:
     path = checked_path(name_or_path, "the name of a bundled model or a model folder")
     text = os.fspath(path)
     if (_BUNDLED / text / _CARD).is_file() and path.name == text:
-        return open_folder(_BUNDLED / text)
+        return open_folder(_BUNDLED / text, public_key)
     if path.is_dir():
-        return open_folder(path)
+        return open_folder(path, public_key)
     names = list(bundled())
     raise ModelError(
         f"no model {text!r}: neither a bundled model ({', '.join(names) or 'none'}) nor a model folder. "

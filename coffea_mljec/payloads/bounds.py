@@ -26,7 +26,8 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "resolution": (0.0, 5.0), "scale factor": (0.0, 10.0), "shift": (-0.9, 0.9),
 }  # fmt: skip
 """What is evaluated -> its values, 0 excluded from the first two. Published ones of 2016 to 2023: resolutions of 0.01
-to 0.84, scale factors of 0.017 (one, down) to 4.6, shifts of up to 0.22."""
+to 0.84, scale factors of 0.017 (one, down) to 4.6, shifts of up to 0.22. Nine files of JRDatabase give some jets a
+resolution of 8 to 1e154, such as Summer20UL16APV_JRV4 for AK4PFPuppi: those are not valid."""
 
 ORDINARY: Mapping[str, float] = {"pt_raw": 100.0, "rho": 20.0, "area": 0.5, "phi": 0.1}
 """A jet that every correction is for, at |eta| < 2.4."""
