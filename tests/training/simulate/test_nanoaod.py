@@ -43,7 +43,7 @@ def path(events: EventTables, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def jec(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     path = tmp_path_factory.mktemp("jec") / "Toy_V1_MC_L2Relative_AK4PFchs.jec.txt"
     path.write_text("{1 JetEta 1 JetPt max(0.1,[0]-[1]*log10(x)) Correction L2Relative}\n"
-                    "-5.191 0.0 4 1 6500 0.5 0.2\n0.0 5.191 4 1 6500 2.5 0.4\n")  # fmt: skip
+                    "-5.191 0.0 4 1 6500 0.8 0.2\n0.0 5.191 4 1 6500 2.5 0.4\n")  # fmt: skip
     return [path]
 
 
