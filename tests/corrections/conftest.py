@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from coffea_mljec.payloads import suitability
 from tests.factories import varied_jets, write
 
 
@@ -19,3 +20,9 @@ def tiny_nano(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same without generator jets."""
     return write(varied_jets(simulation=False), tmp_path_factory.mktemp("nano") / "tiny_data.root")
+
+
+@pytest.fixture
+def warnings_afresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What warns once warns in each test."""
+    monkeypatch.setattr(suitability, "_warned", set())

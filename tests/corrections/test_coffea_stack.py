@@ -17,7 +17,7 @@ from coffea_mljec import FactorizedJEC
 from coffea_mljec.errors import InputError
 from coffea_mljec.numerics.matching import match
 from coffea_mljec.systematics import standard_normal
-from tests.corrections.test_variations import RESOLUTION, SCALE_FACTOR, SOURCES
+from tests.toy_payloads import RESOLUTION, SCALE_FACTOR, SOURCES
 
 # coffea's reader of text payloads imports numpy.core.
 pytestmark = pytest.mark.filterwarnings("ignore:numpy.core is deprecated:DeprecationWarning")

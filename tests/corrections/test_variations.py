@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +15,17 @@ from coffea_mljec.corrections.evaluation import Evaluation
 from coffea_mljec.corrections.levels import LevelsCorrection
 from coffea_mljec.errors import InputError, JetsChangedError, MissingBranchError
 from coffea_mljec.payloads import (
-    read_json,
-    read_resolution_json,
-    read_scale_factor_json,
     read_text,
-    read_uncertainties_json,
-    suitability,
 )
-from coffea_mljec.payloads.resolution_files import read_resolution_text, read_scale_factor_text
 from coffea_mljec.payloads.uncertainty_files import read_uncertainties_text
 from coffea_mljec.systematics import generator_pt, smear_factor, standard_normal
 from tests.models import toy
+from tests.toy_payloads import SOURCES, smearing, sources, written
 
 L2 = "{1 JetEta 1 JetPt [0] Correction L2Relative}\n-5.191 0 3 1 6500 1.1\n0 5.191 3 1 6500 1.2\n"
-SOURCES = "[Scale]\n{1 JetEta 1 JetPt \"\" Correction JECSource}\n-5.4 5.4 6 10 0.02 0.04 100 0.01 0.03\n" \
-    "[Flavour]\n{1 JetEta 1 JetPt \"\" Correction JECSource}\n-5.4 5.4 6 10 0.05 0.05 100 0.05 0.05\n"  # fmt: skip
-RESOLUTION = "{1 JetEta 1 JetPt [0] Resolution}\n-5.191 5.191 3 1 6500 0.1\n"
-SCALE_FACTOR = "{1 JetEta 0 None ScaleFactor}\n-5.191 5.191 3 1.2 1.1 1.3\n"
+
+
+pytestmark = pytest.mark.usefixtures("warnings_afresh")
 
 
 class Toys:
@@ -42,23 +35,13 @@ class Toys:
         self.folder = folder
 
     def write(self, name: str, text: str) -> Path:
-        path = self.folder / name
-        path.write_text(text)
-        return path
+        return written(self.folder, name, text)
 
     def jec(self, algorithm: str = "AK4PFPuppi", level: str = "L2Relative", text: str = L2, kind: str = "MC") -> Path:
         return self.write(f"Toy1_V1_{kind}_{level}_{algorithm}.jec.txt", text.replace("L2Relative", level))
 
     def options(self, algorithm: str = "AK4PFPuppi") -> dict[str, Any]:
-        files = {
-            "uncertainties": (read_uncertainties_text, "UncertaintySources", "junc", SOURCES),
-            "resolution": (read_resolution_text, "PtResolution", "jr", RESOLUTION),
-            "scale_factor": (read_scale_factor_text, "SF", "jersf", SCALE_FACTOR),
-        }
-        return {
-            key: read(self.write(f"Toy1_V1_MC_{kind}_{algorithm}.{suffix}.txt", text))
-            for key, (read, kind, suffix, text) in files.items()
-        }
+        return sources(self.folder, algorithm) | smearing(self.folder, algorithm)
 
     def standard(self, **changed: Any) -> FactorizedJEC:
         return FactorizedJEC.from_txt([self.jec()], **(self.options() | changed))
@@ -67,12 +50,6 @@ class Toys:
 @pytest.fixture
 def toys(tmp_path: Path) -> Toys:
     return Toys(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def warnings_afresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What warns once warns in each test."""
-    monkeypatch.setattr(suitability, "_warned", set())
 
 
 def flat(array: Any) -> np.ndarray:
@@ -365,46 +342,3 @@ def test_a_network_is_evaluated_once(
 
 
 # --- real files
-
-
-def test_large_jets_with_their_generator_jets(real_data: Path, open_nano: Callable[..., Any]) -> None:
-    events = open_nano(real_data / "nano" / "pfnano_ul17_mc.root")
-    path = real_data / "jec" / "2017_UL_fatJet_jerc.json.gz"
-    corrector = FactorizedJEC.from_json(
-        path,
-        "Summer19UL17_V5_MC",
-        "AK8PFPuppi",
-        uncertainties=read_uncertainties_json(path, "Summer19UL17_V5_MC", "AK8PFPuppi", ["Total"]),
-        resolution=read_resolution_json(path, "Summer19UL17_JRV2_MC", "AK8PFPuppi"),
-        scale_factor=read_scale_factor_json(path, "Summer19UL17_JRV2_MC", "AK8PFPuppi"),
-        qualified=True,
-    )
-    assert "GenJetAK8_pt" in corrector.required_branches(events, "FatJet")
-    up = corrector.apply(events, "FatJet").JES_Total_AK8PFPuppi.up
-    assert type(up) is type(events.FatJet)
-    assert up.matched_gen.pt.tolist() == events.FatJet.matched_gen.pt.tolist()
-    assert ak.all(up.pt > corrector.apply(events, "FatJet").pt)
-
-
-def test_everything_without_truth_runs_on_data(real_data: Path, open_nano: Callable[..., Any]) -> None:
-    events = open_nano(real_data / "nano" / "nanoaod_v13_egamma2022e_data.root")
-    path = real_data / "jec" / "2022_Summer22_jet_jerc_PNet.json.gz"
-    era, simulation = "Summer22_22Sep2023_RunCD_V2_DATA", "Summer22_22Sep2023_V2_MC"
-    smearing = "Summer22_22Sep2023_JRV1_MC"
-    for algorithm in ("AK4PFPuppi", "AK4PFPuppiPNetRegression"):
-        payload = FactorizedJEC(read_json(path, era, algorithm))
-        options: dict[str, Any] = {
-            "uncertainties": read_uncertainties_json(path, simulation, algorithm, ["Total", "FlavorQCD"]),
-            "resolution": read_resolution_json(path, smearing, algorithm),
-            "scale_factor": read_scale_factor_json(path, smearing, algorithm),
-        }
-        if algorithm == "AK4PFPuppi":
-            corrector: Any = FactorizedJEC(payload.payload, **options)
-        else:
-            standard = FactorizedJEC.from_json(path, era, "AK4PFPuppi")
-            corrector = NanoRegression("PNet", payload=payload, fallback=standard, **options)
-        jets = corrector(events)
-        assert [name for name in jets.fields if name.startswith("JE")] == ["JES_Total", "JES_FlavorQCD"]
-        shift = flat(jets.JES_Total.up.pt / jets.pt) - 1
-        assert np.all((shift > 0) & (shift < 0.2))
-        assert len(dict(corrector.variations(events))) == 5

@@ -1,4 +1,4 @@
-"""Variations of real jets: the JERC group's own smearing, correctionlib's sources, other processes."""
+"""Variations of real jets: the JERC group's smearing, correctionlib's sources, other processes, large jets, data."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 import awkward as ak
 import correctionlib
 import numpy as np
+import pytest
 from loky import get_reusable_executor
 
-from coffea_mljec import FactorizedJEC
+from coffea_mljec import FactorizedJEC, NanoRegression
 from coffea_mljec.payloads import (
     read_json,
     read_resolution_json,
@@ -19,6 +20,8 @@ from coffea_mljec.payloads import (
     read_uncertainties_json,
 )
 from coffea_mljec.systematics import JERSmear
+
+pytestmark = pytest.mark.usefixtures("warnings_afresh")
 
 TAG, JER, ALGORITHM = "Summer22_22Sep2023_V3_MC", "Summer22_22Sep2023_JRV1_MC", "AK4PFPuppi"
 
@@ -110,3 +113,46 @@ def test_two_processes_vary_as_one(real_data: Path) -> None:
         parts = list(executor.map(_varied, pieces))
     for name, values in whole.items():
         np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), values)
+
+
+def test_large_jets_with_their_generator_jets(real_data: Path, open_nano: Callable[..., Any]) -> None:
+    events = open_nano(real_data / "nano" / "pfnano_ul17_mc.root")
+    path = real_data / "jec" / "2017_UL_fatJet_jerc.json.gz"
+    corrector = FactorizedJEC.from_json(
+        path,
+        "Summer19UL17_V5_MC",
+        "AK8PFPuppi",
+        uncertainties=read_uncertainties_json(path, "Summer19UL17_V5_MC", "AK8PFPuppi", ["Total"]),
+        resolution=read_resolution_json(path, "Summer19UL17_JRV2_MC", "AK8PFPuppi"),
+        scale_factor=read_scale_factor_json(path, "Summer19UL17_JRV2_MC", "AK8PFPuppi"),
+        qualified=True,
+    )
+    assert "GenJetAK8_pt" in corrector.required_branches(events, "FatJet")
+    up = corrector.apply(events, "FatJet").JES_Total_AK8PFPuppi.up
+    assert type(up) is type(events.FatJet)
+    assert up.matched_gen.pt.tolist() == events.FatJet.matched_gen.pt.tolist()
+    assert ak.all(up.pt > corrector.apply(events, "FatJet").pt)
+
+
+def test_everything_without_truth_runs_on_data(real_data: Path, open_nano: Callable[..., Any]) -> None:
+    events = open_nano(real_data / "nano" / "nanoaod_v13_egamma2022e_data.root")
+    path = real_data / "jec" / "2022_Summer22_jet_jerc_PNet.json.gz"
+    era, simulation = "Summer22_22Sep2023_RunCD_V2_DATA", "Summer22_22Sep2023_V2_MC"
+    smearing = "Summer22_22Sep2023_JRV1_MC"
+    for algorithm in ("AK4PFPuppi", "AK4PFPuppiPNetRegression"):
+        payload = FactorizedJEC(read_json(path, era, algorithm))
+        options: dict[str, Any] = {
+            "uncertainties": read_uncertainties_json(path, simulation, algorithm, ["Total", "FlavorQCD"]),
+            "resolution": read_resolution_json(path, smearing, algorithm),
+            "scale_factor": read_scale_factor_json(path, smearing, algorithm),
+        }
+        if algorithm == "AK4PFPuppi":
+            corrector: Any = FactorizedJEC(payload.payload, **options)
+        else:
+            standard = FactorizedJEC.from_json(path, era, "AK4PFPuppi")
+            corrector = NanoRegression("PNet", payload=payload, fallback=standard, **options)
+        jets = corrector(events)
+        assert [name for name in jets.fields if name.startswith("JE")] == ["JES_Total", "JES_FlavorQCD"]
+        shift = flat(jets.JES_Total.up.pt / jets.pt) - 1
+        assert np.all((shift > 0) & (shift < 0.2))
+        assert len(dict(corrector.variations(events))) == 5

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from coffea_mljec.payloads import suitability
 from tests.factories import jets_with_met, write
+from tests.met.plain import Payloads
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +26,19 @@ def nano(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return known[key]
 
     return file
+
+
+@pytest.fixture
+def toys(tmp_path: Path) -> Payloads:
+    return Payloads(tmp_path)
+
+
+@pytest.fixture
+def chs(tmp_path: Path) -> Payloads:
+    return Payloads(tmp_path, "AK4PFchs")
+
+
+@pytest.fixture
+def warn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What warns once warns in each test."""
+    monkeypatch.setattr(suitability, "_warned", set())

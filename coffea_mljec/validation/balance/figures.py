@@ -9,17 +9,9 @@ from coffea_mljec.validation.balance.sections import reference_name
 from coffea_mljec.validation.balance.summary import BalanceSummary
 from coffea_mljec.validation.common.caption import Caption
 from coffea_mljec.validation.common.in_situ import in_bins
+from coffea_mljec.validation.common.points import filled_range, points, y_range
 from coffea_mljec.validation.common.section import Drawing
-from coffea_mljec.validation.common.style import (
-    filled_range,
-    inside,
-    legend,
-    points,
-    pt_axis,
-    unity,
-    with_ratio,
-    y_range,
-)
+from coffea_mljec.validation.common.style import inside, legend, pt_axis, unity, with_ratio
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,11 +10,10 @@ import numpy as np
 from coffea_mljec.validation.common.caption import Caption
 from coffea_mljec.validation.common.in_situ import in_bins
 from coffea_mljec.validation.common.measured import Measured
+from coffea_mljec.validation.common.points import filled_range, from_zero, points, y_range
 from coffea_mljec.validation.common.section import Drawing
 from coffea_mljec.validation.common.style import (
     colour,
-    filled_range,
-    from_zero,
     head,
     heads,
     inside,
@@ -22,11 +21,9 @@ from coffea_mljec.validation.common.style import (
     line,
     marker,
     new_figure,
-    points,
     pt_axis,
     shared_legend,
     with_ratio,
-    y_range,
 )
 from coffea_mljec.validation.dijet.cells import DijetCell, Distribution
 from coffea_mljec.validation.dijet.summary import DijetSummary

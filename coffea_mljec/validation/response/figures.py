@@ -9,25 +9,22 @@ import numpy as np
 
 from coffea_mljec.validation.common.binning import REGIONS, SIX_FLAVOURS
 from coffea_mljec.validation.common.caption import Caption
+from coffea_mljec.validation.common.points import filled_range, from_zero, points, y_range
 from coffea_mljec.validation.common.section import Drawing
 from coffea_mljec.validation.common.style import (
     REGION_TEXT,
     colour,
-    filled_range,
-    from_zero,
     head,
     heads,
     inside,
     legend,
     line,
     new_figure,
-    points,
     pt_axis,
     shared_legend,
     too_few,
     unity,
     with_ratio,
-    y_range,
 )
 from coffea_mljec.validation.response.curves import MIN_JETS_CURVE, Curve
 from coffea_mljec.validation.response.distributions import Distribution

@@ -6,19 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from coffea_mljec.validation.common.caption import Caption
+from coffea_mljec.validation.common.points import filled_range, from_zero, points, y_range
 from coffea_mljec.validation.common.section import Drawing
-from coffea_mljec.validation.common.style import (
-    REGION_TEXT,
-    filled_range,
-    from_zero,
-    heads,
-    inside,
-    legend,
-    new_figure,
-    points,
-    unity,
-    y_range,
-)
+from coffea_mljec.validation.common.style import REGION_TEXT, heads, inside, legend, new_figure, unity
 from coffea_mljec.validation.response.summary import Summary
 from coffea_mljec.validation.response.trend import Trend
 

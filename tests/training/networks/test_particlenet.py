@@ -22,8 +22,8 @@ from training.learning.recipe import Recipe  # noqa: E402
 from training.learning.run_folder import read_network, write_run  # noqa: E402
 from training.networks import ARCHITECTURES, ParticleNetArchitecture, Standardisation  # noqa: E402
 from training.networks.edges.convolution import EdgeConv  # noqa: E402
-from training.networks.edges.cpu import tiles_of  # noqa: E402
 from training.networks.edges.neighbours import find_edges  # noqa: E402
+from training.networks.edges.tiles import tiles_of  # noqa: E402
 from training.networks.layers import parameter_count  # noqa: E402
 from training.networks.network import make_network  # noqa: E402
 from training.networks.particlenet import ParticleNet  # noqa: E402
@@ -249,7 +249,7 @@ def test_tiles_equal_torchs_own_operators(
     monkeypatch: pytest.MonkeyPatch, threads: int, widths: tuple[int, ...]
 ) -> None:
     """Values, gradients and running statistics, with many tiles and several threads."""
-    monkeypatch.setattr("training.networks.edges.cpu._TILE", 64)
+    monkeypatch.setattr("training.networks.edges.tiles._TILE", 64)
     counts = (*COUNTS, 30, 1)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -300,7 +300,7 @@ def test_recipes_resolve_the_names_and_the_widths() -> None:
 
 def test_validation_under_inference_mode_uses_several_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """As Lightning validates; the mode belongs to a thread, and the tiles have threads of their own."""
-    monkeypatch.setattr("training.networks.edges.cpu._TILE", 64)
+    monkeypatch.setattr("training.networks.edges.tiles._TILE", 64)
     arrays = batch_of(FEW, COUNTS)
     network = settled(SMALL, FEW, arrays)
     before = torch.get_num_threads()

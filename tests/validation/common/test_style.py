@@ -10,19 +10,8 @@ import numpy.typing as npt
 import pytest
 
 from coffea_mljec.validation.common.measured import Measured
-from coffea_mljec.validation.common.style import (
-    COLOURS,
-    MARKERS,
-    colour,
-    filled_range,
-    from_zero,
-    legend,
-    marker,
-    new_figure,
-    points,
-    style,
-    y_range,
-)
+from coffea_mljec.validation.common.points import filled_range, from_zero, points, y_range
+from coffea_mljec.validation.common.style import COLOURS, MARKERS, colour, legend, marker, new_figure, style
 
 
 @pytest.fixture

@@ -21,15 +21,11 @@ from torch.autograd.function import once_differentiable
 from training.networks import norm_kernels
 from training.networks.edges import cpu_kernels as kernels
 from training.networks.edges.neighbours import Edges
+from training.networks.edges.tiles import Rows, longest, shares_of
 from training.networks.norm import Norm, gradient_of_norm, norm_of_sums
 from training.networks.threads import side_by_side
 
-__all__ = ["EdgesOnCPU", "means_on_cpu", "tiles_of"]
-
-#: Numbers in a tile of edges: 256 kB in single precision, half of a core's second-level cache.
-_TILE = 2**16
-
-Rows = tuple[int, int]
+__all__ = ["EdgesOnCPU", "means_on_cpu"]
 
 
 class EdgesOnCPU(torch.autograd.Function):
@@ -56,7 +52,7 @@ class EdgesOnCPU(torch.autograd.Function):
         """
         n_norms, n_edges = len(epsilon), len(edges.source)
         gains, biases, weights = parameters[:n_norms], parameters[n_norms : 2 * n_norms], parameters[2 * n_norms :]
-        shares = _shares(edges, max(len(gain) for gain in gains))
+        shares = shares_of(edges, max(len(gain) for gain in gains))
         work = _Forward(edges, own, other, gains, weights)
         statistics: list[Tensor] = []
         norms: list[Norm] = []
@@ -119,7 +115,7 @@ class _Entered:
 
     def buffer(self, tiles: Sequence[Rows], like: Tensor) -> Tensor:
         """Return room for the edges of the largest tile, as wide as the vector ``like`` is long."""
-        return like.new_empty(_longest(self.starts, tiles), len(like))
+        return like.new_empty(longest(self.starts, tiles), len(like))
 
 
 class _Forward:
@@ -270,7 +266,7 @@ def means_on_cpu(
     out = own.new_empty(len(own), sizes[-1])
 
     def work(tiles: Sequence[Rows]) -> None:
-        entered = [own.new_empty(_longest(entering.starts, tiles), size) for size in sizes]
+        entered = [own.new_empty(longest(entering.starts, tiles), size) for size in sizes]
         left = [torch.empty_like(buffer) for buffer in entered]
         for first, last in tiles:
             n = len(entering(0, first, last, entered[0]))
@@ -282,30 +278,5 @@ def means_on_cpu(
             kernels.mean(y.numpy(), entering.starts, first, last, out.numpy())
 
     with side_by_side() as run:
-        run(work, _shares(edges, max(sizes)))
+        run(work, shares_of(edges, max(sizes)))
     return out
-
-
-def tiles_of(edges: Edges, width: int) -> list[Rows]:
-    """Cut the rows into tiles of about `_TILE` / width edges, (first, last) each; no jet is cut."""
-    ends = edges.starts[edges.offsets].numpy()
-    tiles, begin = [], 0
-    while begin < len(ends) - 1:
-        end = int(np.searchsorted(ends, ends[begin] + max(_TILE // width, 1), side="right")) - 1
-        end = min(max(end, begin + 1), len(ends) - 1)
-        first, last = int(edges.offsets[begin]), int(edges.offsets[end])
-        if last > first:
-            tiles.append((first, last))
-        begin = end
-    return tiles
-
-
-def _shares(edges: Edges, width: int) -> list[list[Rows]]:
-    """Return a list of tiles for each of torch's threads: whole jets, so that no two write to the same row."""
-    tiles, n = tiles_of(edges, width), torch.get_num_threads()
-    return [tiles[i * len(tiles) // n : (i + 1) * len(tiles) // n] for i in range(n)]
-
-
-def _longest(starts: NDArray[np.int64], tiles: Sequence[Rows]) -> int:
-    """Return the edges of the largest tile."""
-    return max((int(starts[last] - starts[first]) for first, last in tiles), default=0)
