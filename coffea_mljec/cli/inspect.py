@@ -138,20 +138,8 @@ def _providers_table(report: dict[str, Any]) -> Any:
     table = Table("provider", "runs?", box=None, pad_edge=False)
     for name, answer in {**report["models"], **report["other_providers"]}.items():
         if not answer["runs"]:
-            table.add_row(name, Text(f"no: {answer['why']}{_missing(answer)}", style="yellow"))
+            table.add_row(name, Text(f"no: {answer['why']}", style="yellow"))
             continue
         reads = f"yes, reading {len(answer['branches'])} branches" if "branches" in answer else "yes"
         table.add_row(name, Text("; but ".join([reads, *answer["notes"]]), "yellow" if answer["notes"] else "green"))
     return table
-
-
-def _missing(answer: dict[str, Any]) -> str:
-    """All that is missing, where the error names only the first."""
-    missing = answer.get("missing", [])
-    if len(missing) < 2:
-        return ""
-    near = [
-        f"{' or '.join(one['looked_for'])}" + (f" (nearest: {one['nearest']})" if one["nearest"] else "")
-        for one in missing
-    ]
-    return f" All that is missing: {', '.join(near)}."

@@ -14,7 +14,9 @@ from coffea_mljec.features import FeatureSet
 from coffea_mljec.models.engines import ENGINES
 from coffea_mljec.models.outputs import Output, output_problem
 from coffea_mljec.models.tensors import Tensor
+from coffea_mljec.nano.quantities import OWN_FIELD, QUANTITIES
 from coffea_mljec.support.suggestions import did_you_mean
+from coffea_mljec.support.validation import problems
 
 __all__ = ["SCHEMA_VERSION", "Cloud", "Domain", "Features", "ModelCard", "Selection", "Training"]
 
@@ -105,6 +107,18 @@ class Selection(_Strict):
     minimum_puppi_weight: float | None = Field(default=None, ge=0)
     at_most: int | None = Field(default=None, ge=1)
 
+    def problem(self, collection: str) -> str | None:
+        """Say what is wrong with the rule for a collection, for a message; None if nothing is."""
+        known = QUANTITIES[collection]
+        if self.order_by not in known and not self.order_by.startswith(OWN_FIELD):
+            return (
+                f"selection of {collection!r}: unknown quantity {self.order_by!r}. {did_you_mean(self.order_by, known)}"
+                f"There are {', '.join(known)}"
+            )
+        if self.minimum_puppi_weight is not None and "puppi_weight" not in known:
+            return f"selection of {collection!r}: only candidates have PUPPI weights"
+        return None
+
 
 class ModelCard(_Strict):
     """The content of ``card.json``.
@@ -188,12 +202,14 @@ class ModelCard(_Strict):
 
     @pydantic.model_validator(mode="after")
     def _selects_what_it_reads(self) -> ModelCard:
-        for collection in self.selection:
+        for collection, rule in self.selection.items():
             if collection not in self.feature_set.constituents:
                 raise ValueError(
                     f"selection of {collection!r}: the network reads no features of it, only of "
                     f"{', '.join(self.feature_set.constituents) or 'jets'}"
                 )
+            if problem := rule.problem(collection):
+                raise ValueError(problem)
         return self
 
     @pydantic.field_validator("engine")
@@ -227,18 +243,10 @@ class ModelCard(_Strict):
         try:
             return cls.model_validate_json(text)
         except pydantic.ValidationError as error:
-            problems = "; ".join(_problem(item) for item in error.errors())
-            raise ModelError(f"{where} is not a model card of schema version {SCHEMA_VERSION}: {problems}.") from None
+            raise ModelError(
+                f"{where} is not a model card of schema version {SCHEMA_VERSION}: {problems(error)}."
+            ) from None
 
 
 _VERSION_1: Mapping[str, str] = {"target": "log(pt_gen / pt_raw)", "inverse": "exp", "output": "log_correction"}
 """Keys that only cards of version 1 have, and the one value of each."""
-
-
-def _problem(item: Any) -> str:
-    place = ".".join(str(part) for part in item["loc"]) or "the file"
-    if item["type"] == "extra_forbidden":
-        return f"unknown key {place!r}, which nothing reads"
-    if item["type"] == "missing":
-        return f"missing key {place!r}"
-    return f"{place}: {item['msg']}"

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pydantic
+
 from coffea_mljec.errors import ModelError
 from coffea_mljec.features import Feature, register, registered
 from coffea_mljec.models.card import SCHEMA_VERSION, ModelCard
@@ -17,6 +19,7 @@ from coffea_mljec.support.atomic import make_folder, write_bytes
 from coffea_mljec.support.digest import digest
 from coffea_mljec.support.paths import checked_path
 from coffea_mljec.support.suggestions import did_you_mean
+from coffea_mljec.support.validation import problems
 
 __all__ = ["ModelFolder", "bundled", "model_of", "open_folder", "open_model", "read_graph", "write_folder"]
 
@@ -176,8 +179,8 @@ def model_of(graph: bytes, fields: Mapping[str, Any], members: Sequence[bytes] =
     )
     try:
         return ModelFolder(ModelCard.model_validate(card_fields), graph, tuple(members))
-    except ValueError as error:
-        raise ModelError(f"these fields do not make a model card: {error}") from None
+    except pydantic.ValidationError as error:
+        raise ModelError(f"these fields do not make a model card: {problems(error)}.") from None
 
 
 def read_graph(path: str | os.PathLike[str]) -> bytes:

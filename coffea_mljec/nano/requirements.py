@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from coffea_mljec.errors import MissingBranchError
 from coffea_mljec.nano.layout import Layout
 from coffea_mljec.nano.quantities import CONSTITUENTS, Branch, kind_of_jet_quantity
 
@@ -73,9 +74,25 @@ def required_branches(
         branch = layout.find(kind, name)
         if branch is None:
             feature = feature_of(kind, quantity)
-            branch = layout.require(kind, name, f"feature {feature} of {asker}" if feature else asker)
-        found[branch] = None
+            try:
+                layout.require(kind, name, f"feature {feature} of {asker}" if feature else asker)
+            except MissingBranchError as error:
+                raise MissingBranchError(f"{error}{_listed(layout, jet, constituents)}") from None
+        else:
+            found[branch] = None
     return tuple(found)
+
+
+def _listed(layout: Layout, jet: Iterable[str], constituents: Mapping[str, Iterable[str]]) -> str:
+    """All that is missing, where it is more than the one that a message is about. Names alone: to look for what is
+    nearest to each takes longer than a chunk whose fallback corrects it."""
+    lacking = (
+        " or ".join(layout.looked_for(kind, name))
+        for kind, name, _ in _needs(layout, jet, constituents)
+        if layout.table(kind) is not None and layout.find(kind, name) is None
+    )
+    names = dict.fromkeys(lacking)
+    return f" All that is missing: {', '.join(names)}." if len(names) > 1 else ""
 
 
 def missing_branches(

@@ -71,7 +71,7 @@ def test_all_that_a_model_lacks_is_named_with_what_is_nearest(mljec, generated):
     assert status == 0, said
     text = " ".join(printed.split())
     assert "feature charged.dxy of model 'pfn-r-lite' needs dxy: looked for PFCand_d0" in text
-    assert re.search(r"All that is missing: .*PFCand_d0.*PFCand_d0Err.*PFCand_dz .*PFCand_pvAssocQuality", text)
+    assert re.search(r"All that is missing: .*PFCand_d0.*PFCand_d0Err.*PFCand_dz,.*PFCand_pvAssocQuality", text)
 
 
 @pytest.mark.parametrize("kind", ["TTree", "RNTuple", "Parquet"])

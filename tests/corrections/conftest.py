@@ -8,6 +8,9 @@ import pytest
 
 from coffea_mljec.payloads import suitability
 from tests.factories import varied_jets, write
+from tests.nano.conftest import generated, layout_events
+
+__all__ = ["generated", "layout_events", "tiny_data", "tiny_nano"]
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coffea_mljec.nano.grouping import group_links, group_near, pick_groups, split_charged
+from coffea_mljec.nano.grouping import group_links, group_near, pick_groups, rows_of_links, split_charged
 from coffea_mljec.nano.table import Spans, spans_of
 
 
@@ -169,3 +169,32 @@ def test_split_keeps_order_and_loses_nothing() -> None:
     charged, charged_offsets, neutral, neutral_offsets = split_charged(index, offsets, pdg_id)
     assert (charged.tolist(), charged_offsets.tolist()) == ([7, 0, 2, 5], [0, 2, 2, 4])
     assert (neutral.tolist(), neutral_offsets.tolist()) == ([1, 3, 4], [0, 2, 2, 3])
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [],
+        [(0, 0, [])],
+        [(2, 3, [])],
+        [(2, 4, [(0, 3), (0, 2), (1, 0), (1, 1)]), (0, 2, []), (1, 1, [(0, 0)])],
+        [(2, 4, [(1, 3), (0, 2), (1, 0), (0, 1)]), (0, 2, [(0, 1), (-1, 0)]), (1, 2, [(0, 1)])],
+        # To nothing, beyond the jets, beyond the targets, and twice to the same.
+        [(3, 4, [(0, 3), (5, 1), (2, -1), (2, 0), (0, 9), (2, 3), (-1, 2)]), (1, 3, [(0, 2), (0, 0), (0, 2)])],
+    ],
+)
+def test_rows_of_links(events: list[tuple[int, int, list[tuple[int, int]]]]) -> None:
+    links, jet, target, jet_offsets, targets = as_arrays(events)
+    index, offsets, broken, _ = group_links(links, jet, target, jet_offsets, targets)
+    rows = rows_of_links(index, offsets, links, jet, target, jet_offsets, targets)
+    assert len(rows) == len(index)
+    starts = np.repeat(targets.starts, links.stops - links.starts)
+    owner = np.repeat(jet_offsets[:-1], links.stops - links.starts)
+    for number in range(len(offsets) - 1):
+        own = rows[offsets[number] : offsets[number + 1]]
+        if broken[number]:  # its links are not told apart, but they are its own
+            assert set(own) <= {0, *np.flatnonzero(jet + owner == number)}
+            continue
+        np.testing.assert_array_equal(target[own] + starts[own], index[offsets[number] : offsets[number + 1]])
+        assert np.all(jet[own] + owner[own] == number)
+        assert len(set(own)) == len(own)

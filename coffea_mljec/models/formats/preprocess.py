@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from coffea_mljec.errors import ModelError
 from coffea_mljec.support.suggestions import did_you_mean
+from coffea_mljec.support.validation import problems
 
 __all__ = ["Group", "Preprocess", "VariableInfo", "read_preprocess"]
 
@@ -112,24 +113,19 @@ def _parse(content: Any, where: str) -> Preprocess:
     inputs, outputs = content["input_names"], content["output_names"]
     if not isinstance(inputs, list) or not all(isinstance(name, str) for name in inputs):
         raise ModelError(f"{where}: input_names must be a list of names; got {inputs!r}.")
+    if twice := sorted({name for name in inputs if inputs.count(name) > 1}):
+        raise ModelError(f"{where}: input_names lists {twice[0]!r} twice.")
+    if not isinstance(outputs, (list, Mapping)):
+        raise ModelError(f"{where}: output_names must be a list of names, or a dictionary with names; got {outputs!r}.")
     if missing := [name for name in inputs if name not in content]:
         close = did_you_mean(missing[0], [key for key in content if key not in inputs])
         raise ModelError(f"{where} describes no group {missing[0]!r}, which input_names lists. {close}".rstrip())
     if unknown := [key for key in content if key not in (*inputs, "input_names", "output_names")]:
         raise ModelError(f"{where} has the key {unknown[0]!r}, which input_names does not list and nothing reads.")
     try:
-        return Preprocess(
-            # A dictionary where the labels are expressions: weaver keeps what they were made from.
-            output_names=tuple(outputs),
-            groups={name: Group.model_validate(content[name]) for name in inputs},
+        # Output names are a dictionary where the labels are expressions: weaver keeps what they were made from.
+        return Preprocess.model_validate(
+            {"output_names": tuple(outputs), "groups": {name: content[name] for name in inputs}}
         )
-    except (pydantic.ValidationError, TypeError) as error:
-        raise ModelError(f"{where} is not as weaver writes it: {_problems(error)}.") from None
-
-
-def _problems(error: Exception) -> str:
-    if not isinstance(error, pydantic.ValidationError):
-        return "output_names must be a list of names, or a dictionary with names"
-    return "; ".join(
-        f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}".removeprefix(": ") for item in error.errors()
-    )
+    except pydantic.ValidationError as error:
+        raise ModelError(f"{where} is not as weaver writes it: {problems(error)}.") from None

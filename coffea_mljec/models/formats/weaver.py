@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import pydantic
 
 from coffea_mljec.errors import InputError, ModelError
 from coffea_mljec.features import CATALOGUE, feature_of_alias
@@ -17,6 +18,7 @@ from coffea_mljec.models.folder import ModelFolder, model_of, read_graph
 from coffea_mljec.models.formats.preprocess import Preprocess, read_preprocess
 from coffea_mljec.models.outputs import Output
 from coffea_mljec.models.tensors import Tensor, Variable
+from coffea_mljec.support.validation import problems
 
 __all__ = ["OutputChoice", "read_weaver"]
 
@@ -99,14 +101,14 @@ def _tensors(file: Preprocess, variables: Mapping[str, str], where: str) -> list
                 f"{where}: group {name!r} holds {collections[0]} variables "
                 + ("and says no length." if lengths is None else f"and has the length {lengths[1]}.")
             )
-        rows = [Variable(feature=places[v][1], **group.var_infos[v].model_dump()) for v in group.var_names]
         shortest, longest = lengths or (1, 1)
         try:
+            rows = [Variable(feature=places[v][1], **group.var_infos[v].model_dump()) for v in group.var_names]
             tensor = Tensor(
                 name=name, collection=collections[0], variables=tuple(rows), min_length=shortest, max_length=longest
             )
-        except ValueError as error:
-            raise ModelError(f"{where}: group {name!r} is impossible: {error}") from None
+        except pydantic.ValidationError as error:
+            raise ModelError(f"{where}: group {name!r} is impossible: {problems(error)}.") from None
         tensors.append(tensor)
     return tensors
 
@@ -170,8 +172,8 @@ def _outputs(
                     {"name": short, "quantity": quantity, "transform": transform, "graph": graph, "column": column}
                 )
             )
-        except ValueError as error:
-            raise InputError(f"outputs: {name!r} cannot be {quantity} by {transform}: {error}") from None
+        except pydantic.ValidationError as error:
+            raise InputError(f"outputs: {name!r} cannot be {quantity} by {transform}: {problems(error)}.") from None
     return outputs
 
 
@@ -204,7 +206,7 @@ def _places(graphs: Sequence[bytes], n_outputs: int, model: str, where: str) -> 
 
 
 def _are_probabilities(graph: bytes, fields: dict[str, Any], outputs: Sequence[Output]) -> bool:
-    """Whether the outputs of a jet of nothing but padding add up to 1."""
+    """Whether the outputs of a made-up jet with one constituent add up to 1."""
     if len(outputs) < 2:
         return False
     from coffea_mljec.models.engines.padded import PaddedNetwork
