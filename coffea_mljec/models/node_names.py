@@ -10,12 +10,15 @@ import re
 from collections.abc import Iterable
 
 __all__ = [
-    "HEAD", "LAST", "OUTPUT", "POOLED", "REPLACED", "bias", "features", "integers", "k", "layer", "mean", "member",
-    "members", "nodes", "offsets", "pick", "plain", "pooled", "product", "symlog", "way", "weight",
+    "HEAD", "LAST", "OUTPUT", "OUTPUTS", "POOLED", "REPLACED", "bias", "features", "integers", "k", "layer", "mean",
+    "member", "members", "nodes", "offsets", "pick", "plain", "pooled", "product", "symlog", "way", "weight",
 ]  # fmt: skip
 
 OUTPUT = "log_correction"
 """The graph's output: ln(corrected / raw pT) of each jet."""
+
+OUTPUTS = "outputs"
+"""The graph's output where a network gives several numbers of each jet, float32 [n, k]."""
 
 HEAD = "head"
 """The layers after pooling."""

@@ -20,7 +20,7 @@ _PLAIN_QUANTITIES = ("pt", "mass", "energy", "resolution", "value")
 _PROBABILITY = re.compile(r"probability:[A-Za-z0-9_.]+")
 _QUANTILE = re.compile(r"quantile:0?\.\d+")
 
-Transform = Literal["identity", "exp", "times_raw", "softmax"]
+Transform = Literal["identity", "exp", "times_raw", "softmax", "below", "above"]
 
 
 class Output(BaseModel):
@@ -43,9 +43,10 @@ class Output(BaseModel):
             Of the jet's class.
         ``value``
             Anything else.
-    transform : {"identity", "exp", "times_raw", "softmax"}
-        How the graph's number becomes it: as it is; its exponential; times the raw quantity (``mass``, ``energy``); the
-        softmax over all outputs with this transform.
+    transform : {"identity", "exp", "times_raw", "softmax", "below", "above"}
+        How the graph's number x becomes it: as it is; its exponential; times the raw quantity (``mass``, ``energy``);
+        the softmax over all outputs with this transform. ``below`` and ``above`` are for quantiles: the output ``pt``
+        times exp(-exp(x)) or exp(exp(x)), so that quantiles cannot cross.
     graph : str, optional
         The graph's output that holds it; the name by default.
     column : int, optional
@@ -101,6 +102,10 @@ def output_problem(outputs: Sequence[Output]) -> str | None:
             return f"output {output.name!r} ({output.quantity}) would take the place of the field {STATUS_FIELD}"
         if output.transform == "times_raw" and output.quantity not in ("mass", "energy"):
             return f"output {output.name!r}: times_raw is for mass and energy, not for {output.quantity}"
+        if output.transform in ("below", "above") and (
+            output.level is None or not any(other.quantity == "pt" for other in outputs)
+        ):
+            return f"output {output.name!r}: {output.transform} is for a quantile beside an output of pt"
         if output.transform == "softmax" and output.jet_class is None:
             return f"output {output.name!r}: softmax is for probabilities, not for {output.quantity}"
     return None
@@ -141,6 +146,12 @@ def named_outputs(outputs: Sequence[Output], graph: Mapping[str, Array], raw: Ra
                 values[output.name] = np.exp(values[output.name])
         elif output.transform == "times_raw":
             values[output.name] = values[output.name] * raw(output.quantity)
+    middle = next((values[output.name] for output in outputs if output.quantity == "pt"), None)
+    for output in outputs:
+        if middle is not None and output.transform in ("below", "above"):
+            sign = 1.0 if output.transform == "above" else -1.0
+            with np.errstate(over="ignore"):
+                values[output.name] = middle * np.exp(sign * np.exp(values[output.name]))
     return values
 
 

@@ -7,7 +7,8 @@ asked for a size must first finish all that was given to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -128,7 +129,7 @@ class ResidentStream:
     ----------
     jets : ResidentJets
         All jets.
-    rows, weight, batch_size, whole_batches, turned
+    rows, weight, batch_size, whole_batches, turned, further
         As of `Stream`.
 
     Attributes
@@ -147,6 +148,7 @@ class ResidentStream:
         batch_size: int,
         whole_batches: bool = False,
         turned: tuple[int, ...] | None = None,
+        further: Mapping[str, NDArray[np.generic]] = MappingProxyType({}),
     ) -> None:
         if whole_batches and len(rows) > batch_size:
             rows = rows[: len(rows) - len(rows) % batch_size]
@@ -155,6 +157,7 @@ class ResidentStream:
         self.weight = weight
         self.batch_size = batch_size
         self.turned = turned
+        self.further = further
 
     def __len__(self) -> int:
         """Return the number of batches."""
@@ -169,9 +172,11 @@ class ResidentStream:
             for c, counts in self.jets.counts.items()
         }
         weights = self._sent(self.weight[self.rows]).split(self.batch_size)
+        further = {name: self._sent(values[self.rows]).split(self.batch_size) for name, values in self.further.items()}
         turned = self._drawn(sizes)
         for i, rows in enumerate(self._sent(self.rows).split(self.batch_size)[: len(sizes)]):
-            yield self.jets.batch(rows, {c: int(total[i]) for c, total in totals.items()}, weights[i], turned[i])
+            batch = self.jets.batch(rows, {c: int(total[i]) for c, total in totals.items()}, weights[i], turned[i])
+            yield batch | {name: parts[i] for name, parts in further.items()}
 
     def _drawn(self, sizes: list[int]) -> list[tuple[Tensor, Tensor] | None]:
         """Return angles and sides of every batch, drawn batch by batch as `Stream` does, sent at once."""

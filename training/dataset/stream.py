@@ -5,7 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,15 +26,19 @@ def gather_batch(
     rows: NDArray[np.int64],
     weight: NDArray[np.float32],
     turned: np.random.Generator | None = None,
+    further: Mapping[str, NDArray[Any]] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Return one batch of torch tensors: the graph's inputs, ``target``, ``weight``; jets may be turned at random."""
+    """Return one batch of torch tensors: the graph's inputs, ``target``, ``weight`` and further columns.
+
+    Jets may be turned at random.
+    """
     import torch
 
     batch = {
         "jet_features": jets.features["jet_features"][rows],
         "target": jets.columns["target"][rows],
         "weight": weight[rows],
-    }
+    } | {name: values[rows] for name, values in further.items()}
     for collection in jets.feature_set.constituents:
         content, offsets, _ = gather_jagged(
             jets.features[f"{collection}_features"], jets.features[f"{collection}_offsets"], rows
@@ -63,6 +68,8 @@ class Stream:
     whole_batches : bool
         Leave out the last batch if it is not full and not the only one: batch norm and Adam would give a few jets as
         much say as a thousand.
+    further : mapping of str to array, shape (len(jets),)
+        Columns of all jets that batches have beside.
 
     Attributes
     ----------
@@ -78,8 +85,10 @@ class Stream:
         batch_size: int,
         whole_batches: bool = False,
         turned: tuple[int, ...] | None = None,
+        further: Mapping[str, NDArray[Any]] = MappingProxyType({}),
     ) -> None:
         self.jets = jets
+        self.further = further
         self.turned = turned
         self.weight = weight
         self.batch_size = batch_size
@@ -110,7 +119,8 @@ class Stream:
             try:
                 rng = None if self.turned is None else np.random.default_rng(self.turned)
                 for start in range(0, len(self.rows), self.batch_size):
-                    batch = gather_batch(self.jets, self.rows[start : start + self.batch_size], self.weight, rng)
+                    rows = self.rows[start : start + self.batch_size]
+                    batch = gather_batch(self.jets, rows, self.weight, rng, self.further)
                     if not put(batch):
                         return
             except BaseException as error:

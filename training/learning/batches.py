@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 import lightning
 import numpy as np
 import torch
@@ -38,6 +42,8 @@ class JetBatches(lightning.LightningDataModule):
         Of acceptance and order.
     device : torch.device, optional
         Where the network is trained.
+    further : mapping of str to array, shape (len(jets),)
+        Columns of all jets that batches have beside target and weight.
 
     Attributes
     ----------
@@ -54,6 +60,7 @@ class JetBatches(lightning.LightningDataModule):
         learning: Learning,
         seed: int,
         device: torch.device | None = None,
+        further: Mapping[str, NDArray[Any]] = MappingProxyType({}),
     ) -> None:
         super().__init__()
         self.jets = jets
@@ -63,6 +70,7 @@ class JetBatches(lightning.LightningDataModule):
         self.weights = weights
         self.learning = learning
         self.seed = seed
+        self.further = further
         self.stream: AnyStream | None = None
         self._resident: ResidentJets | None = None
 
@@ -92,8 +100,8 @@ class JetBatches(lightning.LightningDataModule):
         if self._resident is None and ResidentJets.fit(self.jets, self.device):
             self._resident = ResidentJets(self.jets, self.device)
         if self._resident is not None:
-            return ResidentStream(self._resident, rows, weight, batch_size, whole_batches, turned)
-        return Stream(self.jets, rows, weight, batch_size, whole_batches=whole_batches, turned=turned)
+            return ResidentStream(self._resident, rows, weight, batch_size, whole_batches, turned, self.further)
+        return Stream(self.jets, rows, weight, batch_size, whole_batches, turned, self.further)
 
     def in_order(self, rows: NDArray[np.int64]) -> AnyStream:
         """Return one pass over some jets in order, each with all it is worth in the target density."""

@@ -104,7 +104,7 @@ def mean_graph(graphs: Sequence[ModelProto]) -> ModelProto:
     Parameters
     ----------
     graphs : sequence of ModelProto
-        With the output ``log_correction`` [n].
+        With one output of the same name.
     """
     from onnx import checker, helper
     from onnx.compose import add_prefix
@@ -112,7 +112,7 @@ def mean_graph(graphs: Sequence[ModelProto]) -> ModelProto:
     parts = [add_prefix(graph, node_names.member(i), rename_inputs=False).graph for i, graph in enumerate(graphs)]
     nodes = [node for part in parts for node in part.node]
     outputs = [part.output[0].name for part in parts]
-    nodes.append(helper.make_node("Mean", outputs, [node_names.OUTPUT], name="mean"))
+    nodes.append(helper.make_node("Mean", outputs, [graphs[0].graph.output[0].name], name="mean"))
     joined = helper.make_graph(
         nodes, "ensemble", list(graphs[0].graph.input), list(graphs[0].graph.output),
         initializer=[tensor for part in parts for tensor in part.initializer],

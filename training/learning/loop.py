@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.learning.batches import JetBatches
+from training.learning.flavour_term import flavour_term
+from training.learning.further import GROUP, TAUGHT
 from training.learning.history import begin_history, write_epoch
-from training.learning.losses import LOSSES
+from training.learning.losses import LOSSES, correction_of
 from training.learning.recipe import Learning
 from training.learning.schedule import plateau, schedule_callbacks
 from training.networks.network import Network
@@ -34,14 +36,20 @@ class JetRegression(lightning.LightningModule):
         self.network = network
         self.learning = learning
         # Sums of loss x weight and of weights, of the epoch's training and validation; on the network's device, so that
-        # nothing waits for it batch by batch.
-        self.sums: Tensor
-        self.register_buffer("sums", torch.zeros(2, 2, dtype=torch.float64), persistent=False)
+        # nothing waits for it batch by batch. No buffer: those are averaged where weights are.
+        self.sums: Tensor = torch.zeros(2, 2, dtype=torch.float64)
 
     def _loss(self, batch: Mapping[str, Tensor]) -> Tensor:
-        return LOSSES[self.learning.loss](
-            self.network(batch), batch["target"], batch["weight"], self.learning.loss_range
-        )
+        loss, learning = LOSSES[self.learning.loss], self.learning
+        predicted, target, weight = self.network(batch), batch["target"], batch["weight"]
+        total = loss(predicted, target, weight, learning.loss_range)
+        if TAUGHT in batch:
+            taught = loss(predicted, batch[TAUGHT], weight, learning.loss_range)
+            total = (1.0 - learning.teachers_share) * total + learning.teachers_share * taught
+        if GROUP in batch:
+            term = flavour_term(correction_of(predicted), target, weight, batch[GROUP], learning.flavour.tau)
+            total = total + learning.flavour.weight * term
+        return total
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of one batch; the epoch's is the mean over its jets."""
@@ -52,7 +60,7 @@ class JetRegression(lightning.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Start the sums over the training jets."""
-        self.sums[0] = 0.0
+        self.sums = torch.zeros(2, 2, dtype=torch.float64, device=self.device)
 
     def on_validation_epoch_start(self) -> None:
         """Start the sums over the validation jets."""
@@ -131,7 +139,7 @@ def fit(
         Whether to show a progress bar.
     """
     from lightning.pytorch import Trainer
-    from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+    from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, RichProgressBar
 
     # What it says of accelerators and of services to buy is of no use here; warnings still come through.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -142,6 +150,7 @@ def fit(
     callbacks: list[Any] = [
         best,
         History(folder / "metrics.csv"),
+        *([] if learning.ema is None else [EMAWeightAveraging(decay=learning.ema)]),
         *schedule_callbacks(learning, batches.scheduled_batches),
     ]
     if progress:
@@ -196,8 +205,10 @@ def final_losses(network: Network, batches: JetBatches, rows: dict[str, NDArray[
         parts = []
         with torch.no_grad():
             for batch in batches.in_order(rows[name]):
-                parts.append(torch.stack([network(batch), batch["target"], batch["weight"]]).cpu())
-        predicted, target, weight = torch.cat(parts, dim=1)
-        for label, values in (("loss", predicted), ("loss_uncorrected", torch.zeros_like(target))):
+                predicted = network(batch).reshape(len(batch["target"]), -1)
+                parts.append(torch.column_stack([batch["target"], batch["weight"], predicted]).cpu())
+        together = torch.cat(parts)
+        target, weight, predicted = together[:, 0], together[:, 1], together[:, 2:]
+        for label, values in (("loss", predicted), ("loss_uncorrected", torch.zeros_like(predicted))):
             metrics[f"{name}_{label}"] = float(loss(values, target, weight, batches.learning.loss_range))
     return metrics

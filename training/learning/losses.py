@@ -1,37 +1,132 @@
-"""The loss functions, by the names that a recipe gives them (``learning.loss``).
+"""The losses, by the names that a recipe gives them (``learning.loss``), and what each makes a network give.
 
-A loss is a mean over the jets of a batch, weighted: losses of batches, weighted by the sums of their jets' weights, add
-up to the loss of all jets. Formulas: ``docs/explanation/physics.md``.
+A loss is a weighted mean over the jets of a batch: losses of batches, weighted by the sums of their jets' weights, add
+up to the loss of all jets. Targets beyond the range contribute 0 and stay in the denominator, the sum of the weights
+(reference thesis, equation 6.8). Formulas: ``docs/explanation/physics.md``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["LOSSES", "mean_absolute_error"]
+__all__ = ["LOSSES", "QUANTILES", "Loss", "Taught", "correction_of"]
+
+QUANTILES = (0.16, 0.5, 0.84)
+"""The median, and what encloses 68 % about it."""
+
+_USUAL_WIDTH = -2.0
+"""ln of the width that a network starts from: 0.14."""
 
 
-def mean_absolute_error(predicted: Tensor, target: Tensor, weight: Tensor, loss_range: float = 1.0) -> Tensor:
-    """Return the mean of w |y - y_hat| over the jets with |y| < range.
+@dataclass(frozen=True)
+class Taught:
+    """One output of a network.
 
-    Targets beyond the range contribute 0 and stay in the denominator, which is the sum of the weights. Source:
-    reference thesis, equation 6.8.
-
-    Parameters
+    Attributes
     ----------
-    predicted, target : Tensor [n]
-        y_hat and y = ln(pt_gen / pt_raw), the logarithm of the correction.
-    weight : Tensor [n]
-        Of the jets; all 1 for the plain mean.
-    loss_range : float
+    name, quantity, transform : str
+        As of `coffea_mljec.models.outputs.Output`.
+    start : float
+        Bias of the output before the training.
     """
-    inside = (target.abs() < loss_range).to(predicted.dtype)
-    return (weight * inside * (target - predicted).abs()).sum() / weight.sum()
+
+    name: str
+    quantity: str
+    transform: str
+    start: float = 0.0
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor, float], Tensor]] = {"mae": mean_absolute_error}
-"""Name -> (predicted, target, weight, loss_range) -> loss."""
+@dataclass(frozen=True)
+class Loss:
+    """A loss, and the outputs that it teaches; the first is the logarithm of the correction.
+
+    Attributes
+    ----------
+    each : callable
+        (predicted [n, outputs], target [n]) -> what each jet contributes, [n].
+    outputs : tuple of Taught
+        In order.
+    """
+
+    each: Callable[[Tensor, Tensor], Tensor]
+    outputs: tuple[Taught, ...]
+
+    def __call__(self, predicted: Tensor, target: Tensor, weight: Tensor, loss_range: float = 1.0) -> Tensor:
+        """Return the mean of w times what each jet contributes, over the jets with |y| < range.
+
+        Parameters
+        ----------
+        predicted : Tensor [n, outputs], or [n] of one output
+        target : Tensor [n]
+            y = ln(pt_gen / pt_raw), the logarithm of the correction.
+        weight : Tensor [n]
+            Of the jets; all 1 for the plain mean.
+        loss_range : float
+        """
+        predicted = predicted[:, None] if predicted.ndim == 1 else predicted
+        inside = (target.abs() < loss_range).to(predicted.dtype)
+        return (weight * inside * self.each(predicted, target)).sum() / weight.sum()
+
+    @property
+    def starts(self) -> tuple[float, ...]:
+        """Biases of the outputs before the training."""
+        return tuple(output.start for output in self.outputs)
+
+    def card_outputs(self, single: str, several: str) -> list[dict[str, Any]]:
+        """The outputs as a model card names them: of a graph with one, or with several columns."""
+        if len(self.outputs) == 1:
+            return [{"name": single, "quantity": self.outputs[0].quantity, "transform": self.outputs[0].transform}]
+        return [
+            {"name": o.name, "quantity": o.quantity, "transform": o.transform, "graph": several, "column": column}
+            for column, o in enumerate(self.outputs)
+        ]
+
+
+def correction_of(predicted: Tensor) -> Tensor:
+    """The logarithm of the correction among a network's outputs, [n]."""
+    return predicted if predicted.ndim == 1 else predicted[:, 0]
+
+
+def _absolute_error(predicted: Tensor, target: Tensor) -> Tensor:
+    """|y - y_hat|: the median."""
+    return (target - predicted[:, 0]).abs()
+
+
+def _pinball(predicted: Tensor, target: Tensor) -> Tensor:
+    """Twice the pinball losses of `QUANTILES`, so that the median's is |y - y_hat|.
+
+    The outer ones are the median minus and plus exponentials: they cannot cross it.
+    """
+    import torch
+
+    median = predicted[:, 0]
+    quantiles = torch.stack([median - predicted[:, 1].exp(), median, median + predicted[:, 2].exp()], dim=1)
+    levels = torch.tensor(QUANTILES, dtype=predicted.dtype, device=predicted.device)
+    off = target[:, None] - quantiles
+    return 2.0 * torch.maximum(levels * off, (levels - 1.0) * off).sum(dim=1)
+
+
+def _gaussian(predicted: Tensor, target: Tensor) -> Tensor:
+    """-ln of a Gaussian of y about mu with width sigma, without its constant; the second output is ln(sigma)."""
+    mu, log_sigma = predicted[:, 0], predicted[:, 1]
+    return 0.5 * ((target - mu) * (-log_sigma).exp()) ** 2 + log_sigma
+
+
+LOSSES: Mapping[str, Loss] = {
+    "mae": Loss(_absolute_error, (Taught("log_correction", "pt", "exp"),)),
+    "quantiles": Loss(
+        _pinball,
+        (
+            Taught("q50", "pt", "exp"),
+            Taught("q16", f"quantile:{QUANTILES[0]}", "below", _USUAL_WIDTH),
+            Taught("q84", f"quantile:{QUANTILES[2]}", "above", _USUAL_WIDTH),
+        ),
+    ),
+    "gaussian": Loss(_gaussian, (Taught("mu", "pt", "exp"), Taught("sigma", "resolution", "exp", _USUAL_WIDTH))),
+}
+"""Name -> loss."""

@@ -15,6 +15,7 @@ from coffea_mljec.support.atomic import write_text
 from coffea_mljec.support.suggestions import did_you_mean
 from training import defaults
 from training.dataset.selection import Selection
+from training.learning.flavour_term import LEAST_BATCH, FlavourSettings
 from training.learning.losses import LOSSES
 from training.learning.sampling import SamplingSettings
 from training.networks.architecture import ARCHITECTURES, AnyArchitecture
@@ -37,6 +38,15 @@ class Learning(BaseModel):
         A name in `training.learning.losses.LOSSES`.
     loss_range : float
         Targets beyond this size contribute 0 to the loss but stay in its denominator.
+    flavour : FlavourSettings
+        A term that makes the response of all flavours alike (`training.learning.flavour_term`).
+    teachers : tuple of Path
+        Model folders: the mean of their logarithms of the correction is a second target, of a network of one output.
+    teachers_share : float
+        Share of that target in the loss; the truth has the rest.
+    ema : float or None
+        Share that the running mean of the weights keeps at each batch: validation, checkpoints and the result are its.
+        None: the weights themselves.
     batch_size : int
         Jets in a batch.
     learning_rate : float
@@ -81,6 +91,10 @@ class Learning(BaseModel):
 
     loss: str = "mae"
     loss_range: Rate = 1.0
+    flavour: FlavourSettings = FlavourSettings()
+    teachers: tuple[Path, ...] = ()
+    teachers_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.7
+    ema: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     batch_size: Positive = 1024
     learning_rate: Rate = 2e-3
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
@@ -111,6 +125,21 @@ class Learning(BaseModel):
     def _a_length_is_a_cosines(self) -> Learning:
         if self.schedule_jets is not None and self.schedule != "cosine":
             raise ValueError("schedule_jets is the length of a cosine: set schedule to cosine, or leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _batches_suit_the_flavour_term(self) -> Learning:
+        if self.flavour.weight > 0 and self.batch_size < LEAST_BATCH:
+            raise ValueError(
+                f"the flavour term needs batches of {LEAST_BATCH} jets or more, so that every cell has jets of every "
+                f"flavour; got batch_size {self.batch_size}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _teachers_teach_one_output(self) -> Learning:
+        if self.teachers and len(LOSSES[self.loss].outputs) > 1:
+            raise ValueError(f"teachers give a correction alone, and the loss {self.loss!r} has more outputs: take mae")
         return self
 
 

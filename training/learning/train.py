@@ -13,7 +13,9 @@ from coffea_mljec.errors import InputError
 from training.dataset import PreparedJets
 from training.dataset.gather import gather_jagged
 from training.learning.figures import plot_losses
+from training.learning.further import further_columns
 from training.learning.history import speed
+from training.learning.losses import LOSSES
 from training.learning.recipe import AnyRecipe, Recipe, TreesRecipe
 from training.learning.run_folder import check_resumable, run_record, write_run
 from training.learning.sampling import JetWeights
@@ -65,7 +67,7 @@ def train(recipe: AnyRecipe, resume: bool = False, progress: bool = True) -> Pat
         ) from None
     from training.learning.batches import JetBatches
     from training.learning.loop import JetRegression, final_losses, fit
-    from training.networks.layers import parameter_count
+    from training.networks.layers import parameter_count, start_outputs
     from training.networks.network import make_network
     from training.networks.precision import calculating
 
@@ -79,9 +81,14 @@ def train(recipe: AnyRecipe, resume: bool = False, progress: bool = True) -> Pat
     data = prepare_data(recipe, progress)
     data = replace(data, rows=_limited(data.rows, recipe))
     rows = data.rows
-    network = make_network(recipe.widths, fit_standardisations(data.jets, rows["train"], data.weights, recipe))
+    standardisations = fit_standardisations(data.jets, rows["train"], data.weights, recipe)
+    network = make_network(recipe.widths, standardisations, len(LOSSES[recipe.learning.loss].outputs))
+    start_outputs(network, LOSSES[recipe.learning.loss].starts)
     module = JetRegression(network, recipe.learning)
-    batches = JetBatches(data.jets, rows["train"], rows["val"], data.weights, recipe.learning, recipe.seed, device)
+    batches = JetBatches(
+        data.jets, rows["train"], rows["val"], data.weights, recipe.learning, recipe.seed, device,
+        further_columns(data.jets, recipe, progress),
+    )  # fmt: skip
     with calculating(network, recipe.learning.precision):
         best = fit(module, batches, folder, recipe.learning, checkpoint, progress)
     state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]

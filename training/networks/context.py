@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from training.networks.architecture import ContextArchitecture
-from training.networks.layers import Block, JetNetwork, he_normal, output_layer
+from training.networks.layers import Block, JetNetwork, as_outputs, he_normal, output_layer
 from training.networks.rows.jet_sums import jet_sums, pool_weights, share_columns, to_rows
 from training.networks.standardisation import Standardisation
 
@@ -52,7 +52,9 @@ class ContextPFN(JetNetwork):
         If there are no jet features, a collection is unknown, or one that is pooled by pT has no ``rel_pt``.
     """
 
-    def __init__(self, architecture: ContextArchitecture, standardisations: Mapping[str, Standardisation]) -> None:
+    def __init__(
+        self, architecture: ContextArchitecture, standardisations: Mapping[str, Standardisation], n_outputs: int = 1
+    ) -> None:
         super().__init__(standardisations)
         self.architecture = architecture
         self.shares = share_columns(architecture.pooling, self.standardisations)
@@ -74,10 +76,10 @@ class ContextPFN(JetNetwork):
         joined = [pooled + (size if i else 0) + jet for i, pooled in enumerate(sums)]
         self.contexts = nn.ModuleList(block(n_inputs, architecture.context) for n_inputs in joined[:-1])
         self.head = block(joined[-1], architecture.head)
-        self.output = output_layer(architecture.head[-1])
+        self.output = output_layer(architecture.head[-1], n_outputs)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return the logarithm of the correction, shape [n].
+        """Return the outputs, shape [n] of one and [n, n_outputs] of several.
 
         Parameters
         ----------
@@ -99,7 +101,7 @@ class ContextPFN(JetNetwork):
             known = [context(torch.cat([*sums, *known, jet], dim=1))]
         last = len(self.contexts)
         sums = [self._phi(c, last)(rows[c], pools[c], self._told(c, last, known, pools[c])) for c in rows]
-        return self.output(self.head(torch.cat([*sums, *known, jet], dim=1))).squeeze(1)
+        return as_outputs(self.output(self.head(torch.cat([*sums, *known, jet], dim=1))))
 
     def _phi(self, collection: str, i: int) -> Block:
         return cast("Block", cast("nn.ModuleList", self.phi[collection])[i])

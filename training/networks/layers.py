@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ from training.networks.rows.segments import rows_of, segment_sums
 from training.networks.standardisation import Standardisation
 
 __all__ = [
-    "BatchNorm", "Block", "JetNetwork", "Standardise", "he_normal", "output_layer", "parameter_count", "rows_of",
+    "BatchNorm", "Block", "JetNetwork", "Standardise", "as_outputs", "he_normal", "output_layer", "parameter_count",
+    "rows_of", "start_outputs",
 ]  # fmt: skip
 
 
@@ -177,12 +178,23 @@ def he_normal(dense: nn.Linear) -> nn.Linear:
     return dense
 
 
-def output_layer(n_inputs: int) -> nn.Linear:
-    """Return the one linear output."""
-    output = nn.Linear(n_inputs, 1)
+def output_layer(n_inputs: int, n_outputs: int) -> nn.Linear:
+    """Return the linear outputs."""
+    output = nn.Linear(n_inputs, n_outputs)
     nn.init.kaiming_normal_(output.weight)
     nn.init.zeros_(output.bias)
     return output
+
+
+def start_outputs(network: Any, biases: Sequence[float]) -> None:
+    """Set the biases of a network's outputs."""
+    with torch.no_grad():
+        network.output.bias.copy_(torch.tensor(biases))
+
+
+def as_outputs(values: Tensor) -> Tensor:
+    """Return [n, outputs], or [n] where there is one output."""
+    return values.squeeze(1) if values.shape[1] == 1 else values
 
 
 def checked(standardisations: Mapping[str, Standardisation]) -> dict[str, Standardisation]:

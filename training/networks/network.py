@@ -15,7 +15,9 @@ __all__ = ["Network", "make_network"]
 Network = PFN | ParticleNet | ContextPFN
 
 
-def make_network(architecture: AnyArchitecture, standardisations: Mapping[str, Standardisation]) -> Network:
+def make_network(
+    architecture: AnyArchitecture, standardisations: Mapping[str, Standardisation], n_outputs: int = 1
+) -> Network:
     """Return a network with fresh weights.
 
     Parameters
@@ -24,9 +26,11 @@ def make_network(architecture: AnyArchitecture, standardisations: Mapping[str, S
         Its kind decides on the network's.
     standardisations : mapping of str to Standardisation
         See `PFN`, `ParticleNet` and `ContextPFN`.
+    n_outputs : int
+        Numbers that it gives of each jet.
     """
     if isinstance(architecture, ParticleNetArchitecture):
-        return ParticleNet(architecture, standardisations)
+        return ParticleNet(architecture, standardisations, n_outputs)
     if isinstance(architecture, ContextArchitecture):
-        return ContextPFN(architecture, standardisations)
-    return PFN(architecture, standardisations)
+        return ContextPFN(architecture, standardisations, n_outputs)
+    return PFN(architecture, standardisations, n_outputs)

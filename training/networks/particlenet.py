@@ -16,7 +16,7 @@ from coffea_mljec.errors import InputError
 from training.networks.architecture import ParticleNetArchitecture
 from training.networks.edges.convolution import EdgeConv
 from training.networks.edges.neighbours import find_edges
-from training.networks.layers import Block, JetNetwork, output_layer
+from training.networks.layers import Block, JetNetwork, as_outputs, output_layer
 from training.networks.rows.segments import segment_sums
 from training.networks.standardisation import Standardisation
 
@@ -47,7 +47,9 @@ class ParticleNet(JetNetwork):
         If there are no jet features, a collection is unknown, or one lacks ``rel_eta`` or ``rel_phi``.
     """
 
-    def __init__(self, architecture: ParticleNetArchitecture, standardisations: Mapping[str, Standardisation]) -> None:
+    def __init__(
+        self, architecture: ParticleNetArchitecture, standardisations: Mapping[str, Standardisation], n_outputs: int = 1
+    ) -> None:
         super().__init__(standardisations)
         self.architecture = architecture
         self.coordinates = {c: coordinate_columns(c, self.standardisations[c].features) for c in self.collections}
@@ -60,10 +62,10 @@ class ParticleNet(JetNetwork):
         pooled = sum(architecture.blocks(c)[-1][-1] for c in self.collections)
         n_inputs = pooled + self.n_features("jet")
         self.head = Block(n_inputs, architecture.head, bias=True, **norm)
-        self.output = output_layer(architecture.head[-1])
+        self.output = output_layer(architecture.head[-1], n_outputs)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return the logarithm of the correction, shape [n].
+        """Return the outputs, shape [n] of one and [n, n_outputs] of several.
 
         Parameters
         ----------
@@ -73,7 +75,7 @@ class ParticleNet(JetNetwork):
         """
         jet = self.standardise["jet"](batch["jet_features"])
         parts = [self._pooled(c, batch[f"{c}_features"], batch[f"{c}_offsets"]) for c in self.collections]
-        return self.output(self.head(torch.cat([*parts, jet], dim=1))).squeeze(1)
+        return as_outputs(self.output(self.head(torch.cat([*parts, jet], dim=1))))
 
     def _pooled(self, collection: str, features: Tensor, offsets: Tensor) -> Tensor:
         """Return the mean over each jet's constituents, [n, width]."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from training.networks.architecture import Architecture
-from training.networks.layers import Block, JetNetwork, output_layer
+from training.networks.layers import Block, JetNetwork, as_outputs, output_layer
 from training.networks.rows.jet_sums import pool_weights, share_columns
 from training.networks.standardisation import Standardisation
 
@@ -36,7 +36,9 @@ class PFN(JetNetwork):
         If there are no jet features, a collection is unknown, or one that is pooled by pT has no ``rel_pt``.
     """
 
-    def __init__(self, architecture: Architecture, standardisations: Mapping[str, Standardisation]) -> None:
+    def __init__(
+        self, architecture: Architecture, standardisations: Mapping[str, Standardisation], n_outputs: int = 1
+    ) -> None:
         super().__init__(standardisations)
         self.architecture = architecture
         norm = {"epsilon": architecture.epsilon, "momentum": architecture.momentum}
@@ -48,10 +50,10 @@ class PFN(JetNetwork):
         self.shares = share_columns(architecture.pooling, self.standardisations)
         pooled = len(architecture.pooling) * sum(architecture.phi(c)[-1] for c in self.collections)
         self.head = block(pooled + self.n_features("jet"), architecture.head)
-        self.output = output_layer(architecture.head[-1])
+        self.output = output_layer(architecture.head[-1], n_outputs)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return the logarithm of the correction, shape [n].
+        """Return the outputs, shape [n] of one and [n, n_outputs] of several.
 
         Parameters
         ----------
@@ -65,4 +67,4 @@ class PFN(JetNetwork):
             features = batch[f"{c}_features"]
             pool = pool_weights(features, self.architecture.pooling, self.shares[c]), batch[f"{c}_offsets"]
             parts.append(self.phi[c](self.standardise[c](features), pool))
-        return self.output(self.head(torch.cat([*parts, jet], dim=1))).squeeze(1)
+        return as_outputs(self.output(self.head(torch.cat([*parts, jet], dim=1))))

@@ -1,7 +1,8 @@
 """A trained network as one ONNX graph on flat jagged inputs, its normalisation inside.
 
 Inputs: ``jet_features`` float32 [n, F] and, per collection, ``c_features`` float32 [N_c, F_c] and ``c_offsets`` int64
-[n + 1], from 0. Output: ``log_correction`` float32 [n]. All first axes are dynamic and may be 0.
+[n + 1], from 0. Output: ``log_correction`` float32 [n], or ``outputs`` float32 [n, k] where a network has several. All
+first axes are dynamic and may be 0.
 
 The graphs are written node by node, not by ``torch.onnx.export(dynamo=True)``. What that does with our networks, as of
 torch 2.13.0, onnxscript 0.7.2 and onnxruntime 1.31.1 with one thread:
@@ -47,13 +48,14 @@ def network_graph(network: Network) -> bytes:
     write = Writer({c: len(part.features) for c, part in network.standardisations.items()})
     if isinstance(network, ContextPFN):
         write_context_network(write, network)
-        return write.serialised("context_pfn")
+        return write.serialised("context_pfn", network.output.out_features)
     if isinstance(network, ParticleNet):
         pooled = [write_cloud(write, network, c) for c in network.collections]
     else:
         pooled = [part for c in network.collections for part in _write_sums(write, network, c)]
     write_head(write, network, pooled)
-    return write.serialised("particlenet" if isinstance(network, ParticleNet) else "pfn")
+    kind = "particlenet" if isinstance(network, ParticleNet) else "pfn"
+    return write.serialised(kind, network.output.out_features)
 
 
 def _write_sums(write: Writer, network: PFN, collection: str) -> list[str]:

@@ -88,6 +88,9 @@ def write_head(write: Writer, network: Network, pooled: list[str]) -> None:
 
 
 def write_output(write: Writer, network: Network, hidden: str) -> None:
-    """Add the linear output on what the head gave, [n]."""
+    """Add the linear outputs on what the head gave, [n] of one and [n, outputs] of several."""
     out = write.dense(hidden, unfolded(network.output), node_names.LAST, relu=False)
-    write("Squeeze", [out, write.integers(1)], node_names.OUTPUT)
+    if network.output.out_features == 1:
+        write("Squeeze", [out, write.integers(1)], node_names.OUTPUT)
+    else:
+        write("Identity", [out], node_names.OUTPUTS)

@@ -99,8 +99,8 @@ class Writer:
         out = self("Gemm", arguments, node_names.product(name) if relu else name)
         return self("Relu", [out], name) if relu else out
 
-    def serialised(self, name: str) -> bytes:
-        """Return the checked model, whose output is ``log_correction``."""
+    def serialised(self, name: str, n_outputs: int = 1) -> bytes:
+        """Return the checked model, whose output is ``log_correction`` [n], or ``outputs`` [n, n_outputs]."""
         from onnx import TensorProto, checker, helper
 
         info = helper.make_tensor_value_info
@@ -109,7 +109,10 @@ class Writer:
             if c != "jet":
                 inputs.append(info(node_names.features(c), TensorProto.FLOAT, [f"n_{c}", width]))
                 inputs.append(info(node_names.offsets(c), TensorProto.INT64, [f"n_{c}_offsets"]))
-        output = info(node_names.OUTPUT, TensorProto.FLOAT, ["n"])
+        if n_outputs == 1:
+            output = info(node_names.OUTPUT, TensorProto.FLOAT, ["n"])
+        else:
+            output = info(node_names.OUTPUTS, TensorProto.FLOAT, ["n", n_outputs])
         graph = helper.make_graph(self._nodes, name, inputs, [output], list(self._constants.values()))
         model = helper.make_model(
             graph, producer_name="coffea_mljec", ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", OPSET)]

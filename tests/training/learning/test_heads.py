@@ -1,0 +1,119 @@
+"""Trainings with several outputs, teachers and averaged weights, down to corrected jets."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import pytest
+
+from coffea_mljec import MLJEC, Network, Status
+from coffea_mljec.errors import InputError
+from coffea_mljec.models import open_folder, write_folder
+from coffea_mljec.models.engines import ENGINES
+from tests.training.learning.tiny import tiny
+from training.learning.export import export
+
+pytest.importorskip("onnx")
+
+
+@pytest.mark.parametrize(
+    ("loss", "names", "architecture", "engine"),
+    [
+        ("quantiles", ("q50", "q16", "q84"), {}, "pfn"),
+        ("gaussian", ("mu", "sigma"), {}, "pfn"),
+        ("quantiles", ("q50", "q16", "q84"), {"pooling": ("sum", "pt")}, "onnx"),
+    ],
+)
+def test_several_outputs_from_training_to_jets(
+    tmp_path: Path,
+    toy_training: Callable[..., Path],
+    sample: Path,
+    open_nano: Callable[..., Any],
+    loss: str,
+    names: tuple[str, ...],
+    architecture: dict[str, Any],
+    engine: str,
+) -> None:
+    shape = {"phi_candidate": (8, 8), "phi_vertex": (4,), "head": (16, 8), "momentum": 0.2} | architecture
+    run = toy_training(tiny(tmp_path, architecture=shape, learning={"max_epochs": 12, "loss": loss}))
+    model = open_folder(export(run, tmp_path / "model"))
+    assert model.card.engine == engine
+    assert tuple(output.name for output in model.card.outputs) == names
+    events = open_nano(sample, entry_stop=60)
+    network = Network(model)
+    found = network.outputs(events)
+    again = Network(_on(model, "onnx", tmp_path / "onnx")).outputs(events)
+    for name in names:
+        np.testing.assert_allclose(ak.flatten(found[name]), ak.flatten(again[name]), rtol=1e-5, atol=1e-6)
+    jets = MLJEC(model).apply(events)
+    applied = ak.to_numpy(ak.flatten(Status.APPLIED.of(jets)))
+    assert applied.sum() > 50
+    width = ak.to_numpy(ak.flatten(jets.pt_resolution))
+    if loss == "gaussian":
+        wanted, middle = ak.to_numpy(ak.flatten(found.sigma)), found.mu
+    else:
+        wanted, middle = 0.5 * np.log(ak.to_numpy(ak.flatten(found.q84 / found.q16))), found.q50
+    np.testing.assert_allclose(width[applied], wanted[applied], rtol=1e-5)
+    assert np.isnan(width[~applied]).all()
+    assert 0.01 < np.median(width[applied]) < 1.0
+    np.testing.assert_allclose(ak.flatten(jets.pt)[applied], ak.flatten(jets.pt_raw * middle)[applied], rtol=1e-5)
+
+
+def _on(model: Any, engine: str, folder: Path) -> Path:
+    assert engine in ENGINES
+    fields = model.card.model_dump(exclude={"schema_version", "sha256", "members"}) | {"engine": engine}
+    write_folder(folder, model.graph, fields)
+    return folder
+
+
+def test_weights_averaged_over_the_last_batches(tmp_path: Path, toy_training: Callable[..., Path]) -> None:
+    """The mean moves less than the weights; a resumed training gives the same."""
+    plain = toy_training(tiny(tmp_path, name="plain", learning={"max_epochs": 4}))
+    mean = toy_training(tiny(tmp_path, name="mean", learning={"max_epochs": 4, "ema": 0.9}))
+    toy_training(tiny(tmp_path, name="parts", learning={"max_epochs": 2, "ema": 0.9}))
+    parts = toy_training(tiny(tmp_path, name="parts", learning={"max_epochs": 4, "ema": 0.9}), resume=True)
+    arrays = []
+    for folder in (plain, mean, parts):
+        with np.load(folder / "network.npz") as weights:
+            arrays.append({key: weights[key] for key in weights.files})
+    assert set(arrays[0]) == set(arrays[1])
+    assert not np.array_equal(arrays[0]["output.weight"], arrays[1]["output.weight"])
+    for key, value in arrays[1].items():
+        np.testing.assert_allclose(arrays[2][key], value, rtol=1e-5, atol=1e-7, err_msg=key)
+
+
+def shifted(model: Path, by: float, folder: Path) -> Path:
+    """The same model, whose logarithm of the correction is larger by so much."""
+    import onnx
+    from onnx import numpy_helper
+
+    opened = open_folder(model)
+    graph = onnx.load_from_string(opened.graph)
+    bias = next(one for one in graph.graph.initializer if one.name == "output.bias")
+    bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.float32(by), bias.name))
+    write_folder(folder, graph.SerializeToString(), opened.card.model_dump(exclude={"schema_version", "sha256"}))
+    return folder
+
+
+def test_a_pupil_learns_what_its_teachers_say(tmp_path: Path, toy_training: Callable[..., Path]) -> None:
+    """Two teachers who are wrong by .5 and .7: so is the pupil, by .6; one of other features is refused."""
+    learning = {"max_epochs": 15, "learning_rate": 1e-2}
+    right = export(toy_training(tiny(tmp_path, name="teacher", learning=learning)), tmp_path / "right")
+    teachers = [shifted(right, by, tmp_path / f"teacher{by}") for by in (0.5, 0.7)]
+    learning |= {"teachers": teachers, "teachers_share": 1.0, "max_epochs": 25}
+    pupil = toy_training(tiny(tmp_path, name="pupil", seed=8, learning=learning))
+    metrics = json.loads((pupil / "run.json").read_text())["metrics"]
+    assert metrics["val_loss"] == pytest.approx(0.6, abs=0.1)
+    with (pupil / "metrics.csv").open() as file:
+        assert min(float(row["val_loss"]) for row in csv.DictReader(file)) < 0.15
+    other = {"jet": ("log_pt",), "charged": ("rel_pt",), "neutral": ("pt",)}
+    with pytest.raises(InputError, match="teacher 'teacher' reads other features than the recipe 'other'"):
+        toy_training(tiny(tmp_path, name="other", features=other, learning=learning))
+    with pytest.raises(ValueError, match="teachers give a correction alone, and the loss 'gaussian' has more outputs"):
+        tiny(tmp_path, learning={"loss": "gaussian", "teachers": [teacher]})

@@ -1,0 +1,74 @@
+"""What a loss reads of each jet beside its features, target and weight."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coffea_mljec import models
+from coffea_mljec.errors import InputError
+from coffea_mljec.support.progress import progress as progress_bar
+from training.dataset import PreparedJets
+from training.learning.flavour_term import flavour_groups
+from training.learning.recipe import Recipe
+
+__all__ = ["GROUP", "TAUGHT", "further_columns"]
+
+GROUP = "flavour_group"
+"""Cell and flavour, int64 (`training.learning.flavour_term`)."""
+
+TAUGHT = "taught"
+"""The teachers' logarithm of the correction, float32."""
+
+_BATCH = 4096
+
+
+def further_columns(jets: PreparedJets, recipe: Recipe, shown: bool) -> dict[str, NDArray[Any]]:
+    """Return the columns of all jets that the recipe's loss needs.
+
+    Raises
+    ------
+    InputError
+        If a teacher reads other features than the recipe, or gives no correction of pT.
+    """
+    columns: dict[str, NDArray[Any]] = {}
+    if recipe.learning.flavour.weight > 0:
+        columns[GROUP] = flavour_groups(*(jets.columns[name] for name in ("pt_gen", "eta_gen", "flavour")))
+    if recipe.learning.teachers:
+        columns[TAUGHT] = _taught(jets, recipe, shown)
+    return columns
+
+
+def _taught(jets: PreparedJets, recipe: Recipe, shown: bool) -> NDArray[np.float32]:
+    """The mean of the teachers' logarithms of the correction, of every jet."""
+    teachers = [models.open_model(path) for path in recipe.learning.teachers]
+    for teacher in teachers:
+        if teacher.card.feature_set != recipe.feature_set:
+            raise InputError(
+                f"teacher {teacher.card.name!r} reads other features than the recipe {recipe.name!r}: a teacher and "
+                "its pupil see the same jets. Name teachers with the recipe's features."
+            )
+        if not any(output.quantity == "pt" for output in teacher.card.outputs):
+            raise InputError(f"teacher {teacher.card.name!r} gives no correction of pT.")
+    total = np.zeros(len(jets), np.float64)
+    with progress_bar("asking the teachers", len(teachers) * len(jets), "jets", shown=shown) as bar:
+        for teacher in teachers:
+            output = next(one for one in teacher.card.outputs if one.quantity == "pt")
+            for start in range(0, len(jets), _BATCH):
+                stop = min(start + _BATCH, len(jets))
+                values = models.run(teacher, _batch(jets, start, stop))[output.source]
+                total[start:stop] += values if output.column is None else values[:, output.column]
+                bar.advance(stop - start)
+    return (total / len(teachers)).astype(np.float32)
+
+
+def _batch(jets: PreparedJets, start: int, stop: int) -> dict[str, NDArray[Any]]:
+    """The inputs of some jets that lie one after the other."""
+    batch = {"jet_features": jets.features["jet_features"][start:stop]}
+    for collection in jets.feature_set.constituents:
+        offsets = jets.features[f"{collection}_offsets"][start : stop + 1]
+        batch[f"{collection}_features"] = jets.features[f"{collection}_features"][offsets[0] : offsets[-1]]
+        batch[f"{collection}_offsets"] = offsets - offsets[0]
+    return batch
