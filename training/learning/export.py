@@ -9,7 +9,7 @@ from typing import Any
 from coffea_mljec.errors import InputError
 from coffea_mljec.models import node_names, write_folder
 from coffea_mljec.models.engines import engine_fields
-from training.learning.losses import LOSSES, Loss
+from training.learning.losses import loss_of
 from training.learning.recipe import parse_recipe
 from training.learning.run_folder import read_network, read_run
 from training.onnx.trees import OPSET as OPSET_OF_TREES
@@ -84,7 +84,7 @@ def card_fields(record: dict[str, Any]) -> dict[str, Any]:
         "licence": "BSD-3-Clause",
         "features": recipe.feature_set.names(),
         "dtype": "float32",
-        "outputs": _loss_of(record).card_outputs(node_names.OUTPUT, node_names.OUTPUTS),
+        "outputs": loss_of(record).card_outputs(node_names.OUTPUT, node_names.OUTPUTS),
         "domain": record["domain"],
         "algorithm": recipe.algorithm,
         "collections": recipe.collections,
@@ -98,11 +98,6 @@ def card_fields(record: dict[str, Any]) -> dict[str, Any]:
         "metrics": record["metrics"],
         "opset": OPSET_OF_TREES if "trees" in record["recipe"] else _opset_of_networks(),
     }
-
-
-def _loss_of(record: dict[str, Any]) -> Loss:
-    """The loss of a run; trees have the one of a single output."""
-    return LOSSES[record["recipe"].get("learning", {}).get("loss", "mae")]
 
 
 def _opset_of_networks() -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["LOSSES", "QUANTILES", "Loss", "Taught", "correction_of"]
+__all__ = ["LOSSES", "QUANTILES", "Loss", "Taught", "correction_of", "loss_of"]
 
 QUANTILES = (0.16, 0.5, 0.84)
 """The median, and what encloses 68 % about it."""
@@ -130,3 +130,8 @@ LOSSES: Mapping[str, Loss] = {
     "gaussian": Loss(_gaussian, (Taught("mu", "pt", "exp"), Taught("sigma", "resolution", "exp", _USUAL_WIDTH))),
 }
 """Name -> loss."""
+
+
+def loss_of(record: Mapping[str, Any]) -> Loss:
+    """The loss of a run, from its record (`training.learning.run_folder`); trees have that of a single output."""
+    return LOSSES[record.get("recipe", {}).get("learning", {}).get("loss", "mae")]

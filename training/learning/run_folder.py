@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 from coffea_mljec.errors import InputError
 from coffea_mljec.support.atomic import make_folder, write_arrays, write_text
 from training.learning.losses import LOSSES
+from training.learning.losses import loss_of
 from training.learning.recipe import AnyRecipe, read_recipe
 from training.learning.sampling import effective_size
 from training.networks.architecture import AnyArchitecture
@@ -102,7 +103,7 @@ def read_network(folder: Path) -> Network:
     record = read_run(folder)
     standardisations = {name: Standardisation.model_validate(part) for name, part in record["standardisations"].items()}
     architecture: AnyArchitecture = TypeAdapter(AnyArchitecture).validate_python(record["architecture"])
-    network = make_network(architecture, standardisations, len(LOSSES[record["recipe"]["learning"]["loss"]].outputs))
+    network = make_network(architecture, standardisations, len(loss_of(record).outputs))
     with np.load(folder / "network.npz", allow_pickle=False) as arrays:
         state = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
     try:

@@ -81,13 +81,14 @@ def train(recipe: AnyRecipe, resume: bool = False, progress: bool = True) -> Pat
     data = prepare_data(recipe, progress)
     data = replace(data, rows=_limited(data.rows, recipe))
     rows = data.rows
+    further = further_columns(data.jets, recipe, progress)
     standardisations = fit_standardisations(data.jets, rows["train"], data.weights, recipe)
     network = make_network(recipe.widths, standardisations, len(LOSSES[recipe.learning.loss].outputs))
     start_outputs(network, LOSSES[recipe.learning.loss].starts)
     module = JetRegression(network, recipe.learning)
     batches = JetBatches(
         data.jets, rows["train"], rows["val"], data.weights, recipe.learning, recipe.seed, device,
-        further_columns(data.jets, recipe, progress),
+        further,
     )  # fmt: skip
     with calculating(network, recipe.learning.precision):
         best = fit(module, batches, folder, recipe.learning, checkpoint, progress)

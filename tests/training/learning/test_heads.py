@@ -116,4 +116,4 @@ def test_a_pupil_learns_what_its_teachers_say(tmp_path: Path, toy_training: Call
     with pytest.raises(InputError, match="teacher 'teacher' reads other features than the recipe 'other'"):
         toy_training(tiny(tmp_path, name="other", features=other, learning=learning))
     with pytest.raises(ValueError, match="teachers give a correction alone, and the loss 'gaussian' has more outputs"):
-        tiny(tmp_path, learning={"loss": "gaussian", "teachers": [teacher]})
+        tiny(tmp_path, learning={"loss": "gaussian", "teachers": teachers})
