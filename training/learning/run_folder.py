@@ -16,7 +16,6 @@ from pydantic import TypeAdapter
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.support.atomic import make_folder, write_arrays, write_text
-from training.learning.losses import LOSSES
 from training.learning.losses import loss_of
 from training.learning.recipe import AnyRecipe, read_recipe
 from training.learning.sampling import effective_size
