@@ -12,6 +12,7 @@ import typer
 
 from coffea_mljec.cli.apply import apply
 from coffea_mljec.cli.demo import demo
+from coffea_mljec.cli.import_weaver import import_weaver
 from coffea_mljec.cli.inspect import inspect
 from coffea_mljec.cli.models import models
 from coffea_mljec.cli.options import flattened
@@ -50,7 +51,7 @@ def _common(
     """Hold the options of ``mljec`` itself."""
 
 
-for command in (apply, validate, report, inspect, models, demo, sign, verify):
+for command in (apply, validate, report, inspect, models, import_weaver, demo, sign, verify):
     # typer keeps the line breaks of the source; a paragraph is to fill the terminal's width.
     paragraphs = cleandoc(command.__doc__ or "").split("\n\n")
     app.command(help="\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs))(flattened(command))

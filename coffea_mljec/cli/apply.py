@@ -45,6 +45,7 @@ def apply(
 
     The default is the bundled model. With [bold]--jec[/] or [bold]--jec-json[/] alone it is the standard path; with
     [bold]--model[/] or [bold]--regression[/] as well, the standard path corrects the jets that those cannot treat.
+    Of a network that gives neither pT nor mass, the friend trees hold its outputs beside the jets' momenta.
     Inputs are only read.
 
     [bold]Examples[/]
@@ -71,7 +72,8 @@ def apply(
 
 
 def _provider(model: str | None, public_key: str | None, regression: str | None, standard: Any) -> Any:
-    from coffea_mljec import MLJEC, defaults
+    from coffea_mljec import MLJEC, Network, defaults
+    from coffea_mljec.models import open_model
 
     if regression is not None:
         if model is not None:
@@ -79,7 +81,15 @@ def _provider(model: str | None, public_key: str | None, regression: str | None,
         return stored_regression(regression, fallback=standard)
     if model is None and standard is not None:
         return standard
-    return MLJEC(model or defaults.MODEL, fallback=standard, public_key=public_key)
+    opened = open_model(model or defaults.MODEL, public_key)
+    if opened.card.corrects:
+        return MLJEC(opened, fallback=standard)
+    if standard is not None:
+        raise InputError(
+            f"model {opened.card.name!r} gives neither pT nor mass: it corrects no jets, so the standard path cannot "
+            "stand in for it. Leave it out to write the network's outputs."
+        )
+    return Network(opened)
 
 
 def _jobs(paths: dict[str, Path], provider: Any, collection: str, force: bool, resume: bool) -> list[Job]:

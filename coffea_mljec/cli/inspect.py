@@ -25,6 +25,10 @@ def inspect(
     ] = None,
     tree: Tree = "Events",
     events: Annotated[int, typer.Option(min=1, help="Events in which to look for complete constituents.")] = 1000,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH", help="A model folder to ask of beside the bundled ones; repeated."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
 ) -> None:
     """Say what is in a file and what can run on it: layout, weighting, complete constituents, branches of each model.
@@ -39,12 +43,15 @@ def inspect(
 
     mljec inspect nano.parquet --json
     """
+    from coffea_mljec import Network
+
+    networks = [Network(path) for path in model or ()]
     with open_nano(file, tree) as nano:
         sample = nano.events(0, min(events, nano.entries))
         wanted = [collection] if collection else [name for name in JETS if name in sample.fields]
         if not wanted:
             raise InputError(f"{file} has neither {' nor '.join(JETS)}; name its jet collection with --collection.")
-        jets = [collection_report(sample, name) for name in wanted]
+        jets = [collection_report(sample, name, networks) for name in wanted]
         about = file_report(nano, sample, wanted[0])
     if as_json:
         out.print_json(json.dumps(about | {"collections": jets}))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coffea_mljec.errors import MissingBranchError, MLJECError
 from coffea_mljec.nano import Branch, JetChunk, Layout, NanoFile, detect
@@ -13,6 +14,9 @@ from coffea_mljec.nano.layout import Linkage
 from coffea_mljec.nano.quantities import CONSTITUENTS, QUANTITIES, REGRESSIONS
 from coffea_mljec.nano.requirements import missing_branches
 from coffea_mljec.nano.survey import survey
+
+if TYPE_CHECKING:
+    from coffea_mljec import Network
 
 __all__ = ["collection_report", "file_report", "nanoaod_version"]
 
@@ -54,8 +58,9 @@ def nanoaod_version(layout: Layout) -> str:
     return "v9 or older" if "fixedGridRhoFastjetAll" in layout.fields else "unknown"
 
 
-def collection_report(sample: Any, collection: str) -> dict[str, Any]:
-    """What holds for one collection of jets; `sample` are the events to look at."""
+def collection_report(sample: Any, collection: str, networks: Sequence[Network] = ()) -> dict[str, Any]:
+    """What holds for one collection of jets; `sample` are the events to look at, `networks` those to ask of beside the
+    bundled ones."""
     chunk = JetChunk.of(sample, collection, "this survey")
     layout = chunk.layout
     stored = [name for name in layout.fields[collection] if "RegPt" in name or name in ("bRegCorr", "cRegCorr")]
@@ -73,7 +78,7 @@ def collection_report(sample: Any, collection: str) -> dict[str, Any]:
         "stored_regressions": stored,
         "constituents": _constituents(chunk),
         "events_looked_at": len(sample),
-        "models": _models(sample, layout),
+        "models": _models(sample, layout, networks),
         "other_providers": _others(sample, layout),
     }
 
@@ -121,16 +126,16 @@ def _constituents(chunk: JetChunk) -> dict[str, Any] | str:
         return f"not usable: {error}"
 
 
-def _models(sample: Any, layout: Layout) -> dict[str, dict[str, Any]]:
-    from coffea_mljec import MLJEC
+def _models(sample: Any, layout: Layout, networks: Sequence[Network]) -> dict[str, dict[str, Any]]:
+    from coffea_mljec import MLJEC, Network
     from coffea_mljec.models import bundled
 
     found = {}
-    for name in bundled():
-        corrector = MLJEC(name)
-        needed = corrector.card.feature_set
-        answer = _runs(corrector, sample, layout.collection)
-        meant = layout.collection in corrector.card.collections
+    for network in (*networks, *(Network(name) for name in bundled())):
+        name, needed = network.name, network.card.feature_set
+        asked = MLJEC(network.model) if network.card.corrects else network
+        answer = _runs(asked, sample, layout.collection)
+        meant = layout.collection in network.card.collections
         if meant and not _without_tables(layout, needed.constituent_quantities):
             lacking = missing_branches(layout, needed.jet_quantities, needed.constituent_quantities, needed.feature_of)
             answer["missing"] = [asdict(one) for one in lacking]

@@ -31,7 +31,7 @@ def models(
     from coffea_mljec.models import bundled, open_model
 
     if name is not None:
-        out.print_json(open_model(name).card.model_dump_json())
+        out.print_json(open_model(name).card.model_dump_json(exclude_defaults=True))
         return
     cards = bundled()
     if as_json:
@@ -62,7 +62,9 @@ def _table(cards: Mapping[str, Any]) -> Any:
         features = card.feature_set.names()
         counts = (str(len(features[kind])) if features.get(kind) else "" for kind in kinds)
         jets = f"{card.algorithm}: {', '.join(card.collections)}"
-        table.add_row(Text(key, style="bold"), Text(jets), f"{card.parameters:,}", *counts)
+        table.add_row(
+            Text(key, style="bold"), Text(jets), "" if card.parameters is None else f"{card.parameters:,}", *counts
+        )
     table.caption = "numbers under jet and its constituents: features that the model reads"
     table.caption_justify = "left"
     return table
@@ -74,10 +76,17 @@ def _origins(cards: Mapping[str, Any]) -> list[Any]:
 
     named: dict[str, list[str]] = {}
     for key, card in cards.items():
-        pt, eta = card.domain.pt_raw, card.domain.abs_eta
         sample = card.training.sample
         if card.training.fast_simulation and "parametrised simulation" not in sample:
             sample += " (parametrised simulation)"
-        origin = f"raw pT {pt[0]:.0f} to {pt[1]:.0f} GeV, |eta| {eta[0]:.3g} to {eta[1]:.3g}; trained on {sample}"
+        origin = "; ".join([*_domain(card.domain), f"trained on {sample}"])
         named.setdefault(origin, []).append(key)
     return [Text.assemble((", ".join(keys), "bold"), f": {origin}") for origin, keys in named.items()]
+
+
+def _domain(domain: Any) -> list[str]:
+    """Where a model may be used, as far as its card says."""
+    pt, eta = domain.pt_raw, domain.abs_eta
+    parts = [] if pt is None else [f"raw pT {pt[0]:.0f} to {pt[1]:.0f} GeV"]
+    parts += [] if eta is None else [f"|eta| {eta[0]:.3g} to {eta[1]:.3g}"]
+    return [", ".join(parts)] if parts else []

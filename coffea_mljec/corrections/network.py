@@ -50,7 +50,7 @@ class NetworkCorrection(Correction):
         self.card = model.card
         self.dispensable = dispensable
         self._outputs = {output.quantity: output for output in self.card.outputs}
-        if not {"pt", "mass"} & set(self._outputs):
+        if not self.card.corrects:
             raise ModelError(
                 f"model {self.card.name!r} gives {', '.join(output.quantity for output in self.card.outputs)}: neither "
                 "pt nor mass, so it corrects no jets. Read its outputs by coffea_mljec.Network(model).outputs(events)."

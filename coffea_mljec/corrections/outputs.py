@@ -14,7 +14,8 @@ import numpy.typing as npt
 from coffea_mljec import models
 from coffea_mljec.corrections.evaluation import Evaluation
 from coffea_mljec.models.formats.weaver import OutputChoice, PathLike, read_weaver
-from coffea_mljec.nano import JetChunk
+from coffea_mljec.models.outputs import STATUS_FIELD
+from coffea_mljec.nano import COLUMNS, JetChunk
 from coffea_mljec.nano.dask_events import on_partitions
 from coffea_mljec.nano.detection import is_dask
 from coffea_mljec.nano.jagged import jagged_of
@@ -117,6 +118,11 @@ class Network:
         return f"Network({self.card.name!r}: {given}{f', and {more} more' if more > 0 else ''})"
 
     @property
+    def name(self) -> str:
+        """What tables and messages call it."""
+        return self.card.name
+
+    @property
     def card(self) -> models.ModelCard:
         """The model's card."""
         return self.model.card
@@ -161,6 +167,33 @@ class Network:
         mark(status, treated, Status.APPLIED)
         columns = {name: np.where(treated, value, np.nan).astype(np.float32) for name, value in found.values.items()}
         return jagged_of(columns | {"mljec_status": status}, chunk.offsets)
+
+    def apply(self, events: Any, collection: str | None = None) -> Any:
+        """Return the jets with the outputs as further fields, ``mljec_<output>``, and ``mljec_status``.
+
+        Nothing else of the jets changes. Parameters and errors are those of `outputs`.
+        """
+        collection = self.card.collections[0] if collection is None else collection
+        given, jets = self.outputs(events, collection), events[collection]
+        with_field = ak.with_field
+        if is_dask(events):
+            import dask_awkward
+
+            with_field = dask_awkward.with_field
+        for field, output in self._fields.items():
+            jets = with_field(jets, given[output], field)
+        return jets
+
+    def columns(self, events: Any, collection: str | None = None) -> dict[str, str]:
+        """Name the columns of each jet that a friend tree holds, and their types: momenta and what `apply` adds."""
+        self._chunk(events, collection or self.card.collections[0])
+        momenta = {name: COLUMNS[name] for name in ("pt", "eta", "phi", "mass")}
+        return momenta | {field: COLUMNS.get(field, "float32") for field in self._fields}
+
+    @property
+    def _fields(self) -> dict[str, str]:
+        """Field of the jets -> name of the output."""
+        return {f"mljec_{name}": name for name in self.output_names} | {STATUS_FIELD: STATUS_FIELD}
 
     def features(self, events: Any, collection: str | None = None) -> dict[str, npt.NDArray[Any]]:
         """Return the flat arrays that the network is made of: see `MLJEC.features`."""

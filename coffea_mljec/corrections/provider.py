@@ -10,6 +10,7 @@ from coffea_mljec.corrections.correction import Correction
 from coffea_mljec.corrections.extra_levels import ExtraLevels
 from coffea_mljec.corrections.pipeline import Pipeline
 from coffea_mljec.errors import InputError
+from coffea_mljec.nano import COLUMNS
 from coffea_mljec.payloads import Payload
 from coffea_mljec.payloads.suitability import check_same_era, warn_standard_jets
 from coffea_mljec.support.suggestions import did_you_mean
@@ -168,6 +169,16 @@ class Provider:
         Jets that keep the pT of the file have that pT over raw pT. Parameters and errors are those of `apply`.
         """
         return self.pipeline.factors(events, collection)
+
+    @final
+    def columns(self, events: Any, collection: str = "Jet") -> dict[str, str]:
+        """Name the columns of each jet that a friend tree holds, and their types.
+
+        The fields that every correction sets, eta and phi, and what this one gives beside them: ``pt_resolution``,
+        ``mljec_<class>``.
+        """
+        layout = self.pipeline.chunk(events, collection).layout
+        return COLUMNS | dict.fromkeys(self.pipeline.extra_fields(layout), "float32")
 
     @final
     def required_branches(self, events: Any, collection: str = "Jet") -> tuple[str, ...]:

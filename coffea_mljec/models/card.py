@@ -227,6 +227,11 @@ class ModelCard(_Strict):
         return self
 
     @property
+    def corrects(self) -> bool:
+        """Whether it gives the pT or the mass of a jet."""
+        return bool({"pt", "mass"} & {output.quantity for output in self.outputs})
+
+    @property
     def feature_set(self) -> FeatureSet:
         """The inputs as a validated schema."""
         return self.features.schema_()

@@ -98,7 +98,7 @@ def output_problem(outputs: Sequence[Output]) -> str | None:
         if twice := sorted({name for name in names if names.count(name) > 1}):
             return f"two outputs have the {what} {twice[0]!r}"
     for output in outputs:
-        if STATUS_FIELD in (output.name, f"mljec_{output.jet_class}"):
+        if STATUS_FIELD in (output.name, f"mljec_{output.name}", f"mljec_{output.jet_class}"):
             return f"output {output.name!r} ({output.quantity}) would take the place of the field {STATUS_FIELD}"
         if output.transform == "times_raw" and output.quantity not in ("mass", "energy"):
             return f"output {output.name!r}: times_raw is for mass and energy, not for {output.quantity}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
@@ -37,7 +37,7 @@ COLUMNS: dict[str, str] = {
     "jet_energy_correction": "float32",
     "mljec_status": STATUS_TYPE.__name__,
 }
-"""The columns of each jet, in NanoAOD's own precision."""
+"""The columns of each corrected jet, in NanoAOD's own precision."""
 
 METADATA_KEY = "mljec"
 """Name of the TObjString beside the tree: a JSON text that says what wrote the file and from what."""
@@ -148,7 +148,7 @@ def write_friend(
     """Correct the jets of one file and write them as a friend tree.
 
     The tree has one entry for each entry of the input, in its order and none skipped: ``run``, ``luminosityBlock``,
-    ``event``, ``n<collection>`` and the `COLUMNS` of each jet. NanoEvents opens it. The input is only read.
+    ``event``, ``n<collection>`` and the columns of each jet. NanoEvents opens it. The input is only read.
 
     Parameters
     ----------
@@ -157,7 +157,8 @@ def write_friend(
     path : str or path
         Friend file. It is written under a temporary name and renamed when complete.
     corrector : provider
-        Any object with ``name`` and ``apply(events, collection)``.
+        Any object with ``name`` and ``apply(events, collection)``. Its ``columns(events, collection)``, if it has such
+        a method, names the columns to write and their types; they are `COLUMNS` otherwise.
     collection : str
         Jet collection to correct.
     treename : str
@@ -195,13 +196,14 @@ def write_friend(
     summary = FriendSummary(os.fspath(source), str(target))
     with open_nano(source, treename) as nano, whole_file(target) as temporary:
         with uproot.recreate(temporary, compression=uproot.ZSTD(3)) as out:
-            types = _IDENTITY_TYPES | {collection: _jet_type()}
+            columns = _columns_of(corrector, nano, collection)
+            types = _IDENTITY_TYPES | {collection: _jet_type(columns)}
             if progress is not None:
                 progress(0, nano.entries)
             tree = out.mktree(treename, types, title=f"corrected {collection}")
             for start in range(0, nano.entries, chunk_size):
                 stop = min(start + chunk_size, nano.entries)
-                tree.extend(_correct(nano, start, stop, corrector, collection, summary))
+                tree.extend(_correct(nano, start, stop, corrector, collection, columns, summary))
                 if progress is not None:
                     progress(stop, nano.entries)
             out[METADATA_KEY] = json.dumps(_metadata(nano, corrector, collection), sort_keys=True)
@@ -213,20 +215,26 @@ def write_friend(
 
 
 def _correct(
-    nano: NanoFile, start: int, stop: int, corrector: Any, collection: str, summary: FriendSummary
+    nano: NanoFile,
+    start: int,
+    stop: int,
+    corrector: Any,
+    collection: str,
+    types: Mapping[str, str],
+    summary: FriendSummary,
 ) -> dict[str, Any]:
     """Correct one chunk; returns the columns of the tree."""
     try:
         events = nano.events(start, stop)
         jets = corrector.apply(events, collection)
-        lacking = [name for name in COLUMNS if name not in ak.fields(jets)]
+        lacking = [name for name in types if name not in ak.fields(jets)]
         if lacking:
             raise InputError(f"{_name(corrector)} returned jets without {', '.join(lacking)}: no provider may do that.")
         counts = np.asarray(ak.num(jets, axis=1))
         if len(jets) != stop - start or not np.array_equal(counts, np.asarray(ak.num(events[collection], axis=1))):
             raise InputError(f"{_name(corrector)} returned other jets than {collection} has: no provider may do that.")
         # One field at a time: a zip would carry the behaviour and the cross references of NanoEvents along.
-        columns = {name: _typed(jets[name], dtype, counts) for name, dtype in COLUMNS.items()}
+        columns = {name: _typed(jets[name], dtype, counts) for name, dtype in types.items()}
         identity = {name: np.asarray(events[name]).astype(_IDENTITY_TYPES[name]) for name in IDENTITY}
     except OSError as error:
         raise DamagedFileError(
@@ -244,8 +252,14 @@ def _typed(column: Any, dtype: str, counts: npt.NDArray[np.integer[Any]]) -> Any
     return ak.unflatten(flat, counts)
 
 
-def _jet_type() -> str:
-    return "var * {" + ", ".join(f"{name}: {dtype}" for name, dtype in COLUMNS.items()) + "}"
+def _columns_of(corrector: Any, nano: NanoFile, collection: str) -> Mapping[str, str]:
+    """The columns to write and their types."""
+    asked = getattr(corrector, "columns", None)
+    return COLUMNS if asked is None else asked(nano.events(0, 0), collection)
+
+
+def _jet_type(columns: Mapping[str, str]) -> str:
+    return "var * {" + ", ".join(f"{name}: {dtype}" for name, dtype in columns.items()) + "}"
 
 
 def _name(corrector: Any) -> str:

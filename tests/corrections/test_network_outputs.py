@@ -226,3 +226,19 @@ def test_our_own_networks_have_outputs_too(sample: Path, open_nano: Any) -> None
     np.testing.assert_allclose(
         ak.flatten(found.log_correction[applied]), ak.flatten(jets.jet_energy_correction[applied]), rtol=1e-6
     )
+
+
+def test_outputs_as_fields_of_the_jets(files: Any, layout_events: Any) -> None:
+    pytest.importorskip("dask_awkward")
+    asked = network(files)
+    found = {mode: asked.apply(layout_events("pfnano", mode=mode)) for mode in ("eager", "virtual", "dask")}
+    before, outputs = layout_events("pfnano").FatJet, asked.outputs(layout_events("pfnano"))
+    assert set(found["virtual"].fields) - set(before.fields) == {"mljec_b", "mljec_c", "mljec_g", "mljec_status"}
+    assert asked.columns(layout_events("pfnano")) == dict.fromkeys(
+        ("pt", "eta", "phi", "mass", "mljec_b", "mljec_c", "mljec_g"), "float32"
+    ) | {"mljec_status": "uint16"}
+    computed = found["dask"][["pt", "mljec_b", "mljec_status"]].compute()
+    for jets in (found["eager"], found["virtual"], computed):
+        np.testing.assert_array_equal(ak.flatten(jets.mljec_b), ak.flatten(outputs.b))
+        assert ak.all(jets.mljec_status == outputs.mljec_status)
+        assert ak.all(jets.pt == before.pt)
