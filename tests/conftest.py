@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from coffea_mljec.payloads import correctionlib_json, resolution_files, uncertainty_files
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -19,13 +22,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def real_data() -> Path:
-    """Folder with the public CMS files (``nano/``, ``jec/``, ``models/``); without it the test skips, visibly."""
+def real_data() -> Iterator[Path]:
+    """Folder with the public CMS files (``nano/``, ``jec/``, ``models/``); without it the test skips, visibly.
+
+    The last of its payloads is parsed once: the text of 15 to 30 MB takes a second, and tests read it piece by piece.
+    """
     where = os.environ.get("MLJEC_REAL_DATA")
     folder = Path(where) if where else ROOT.parent / "shared" / "data"
     if not (folder / "nano").is_dir():
         pytest.skip(f"no real CMS files: neither MLJEC_REAL_DATA nor {ROOT.parent / 'shared' / 'data'} leads to them")
-    return folder
+    parse = correctionlib_json.load
+    kept = lru_cache(maxsize=1)(parse)
+
+    def load(path: Path) -> dict[str, Any]:
+        return kept(path) if folder in path.parents else parse(path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (correctionlib_json, resolution_files, uncertainty_files):
+            patch.setattr(module, "load", load)
+        yield folder
 
 
 @pytest.fixture(scope="session")

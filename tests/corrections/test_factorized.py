@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import awkward as ak
-import correctionlib
 import numpy as np
 import pytest
 
 from coffea_mljec import FactorizedJEC, Status
 from coffea_mljec.errors import InputError, MissingBranchError, PayloadError
 from coffea_mljec.payloads.suitability import MismatchWarning
+from tests.library import library_file
 
 UL17, UL17_FAT, RUN3 = "Summer19UL17_V5_MC", "Summer19UL17_V5_MC", "Summer23BPixPrompt23_V3_MC"
 
@@ -111,7 +111,7 @@ def test_equals_bare_correctionlib_on_a_real_file(real_data: Path, nano: Callabl
         "JetA": jets.area,
         "Rho": ak.broadcast_arrays(events.Rho.fixedGridRhoFastjetAll, jets.pt)[0],
     }
-    compound = correctionlib.CorrectionSet.from_file(str(path)).compound[f"{RUN3}_L1L2L3Res_AK4PFPuppi"]
+    compound = library_file(path).compound[f"{RUN3}_L1L2L3Res_AK4PFPuppi"]
     bare = compound.evaluate(*[ak.to_numpy(ak.flatten(columns[quantity.name])) for quantity in compound.inputs])
     factor = FactorizedJEC.from_json(path, RUN3, "AK4PFPuppi").correction(events)
     np.testing.assert_allclose(ak.to_numpy(ak.flatten(factor)), bare, rtol=1e-6)

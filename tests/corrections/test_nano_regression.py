@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import awkward as ak
-import correctionlib
 import numpy as np
 import pytest
 
@@ -18,6 +17,7 @@ from coffea_mljec.corrections.record import CORRECTION_FIELDS
 from coffea_mljec.errors import InputError, MissingBranchError
 from coffea_mljec.numerics.matching import match
 from coffea_mljec.status import Status
+from tests.library import library_file
 
 RUN3 = "Summer22_22Sep2023_V2_MC"
 PNET = {"PNetRegPtRawCorr": [[1.5, 2.0], [], [0.8]], "PNetRegPtRawCorrNeutrino": [[1.1, 1.2], [], [1.0]]}
@@ -268,7 +268,7 @@ def test_dedicated_payload_equals_bare_correctionlib(
         "JetA": jets.area,
         "Rho": ak.broadcast_arrays(events.Rho.fixedGridRhoFastjetAll, jets.pt)[0],
     }
-    compound = correctionlib.CorrectionSet.from_file(str(path)).compound[f"{RUN3}_L1L2L3Res_{algorithm}"]
+    compound = library_file(path).compound[f"{RUN3}_L1L2L3Res_{algorithm}"]
     bare = compound.evaluate(*[ak.to_numpy(ak.flatten(columns[quantity.name])) for quantity in compound.inputs])
     corrector = NanoRegression("PNet", neutrino, payload=FactorizedJEC.from_json(path, RUN3, algorithm))
     corrected = corrector(events)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import awkward as ak
-import correctionlib
 import numpy as np
 import pytest
 from loky import get_reusable_executor
@@ -20,6 +19,7 @@ from coffea_mljec.payloads import (
     read_uncertainties_json,
 )
 from coffea_mljec.systematics import JERSmear
+from tests.library import library_file
 
 pytestmark = pytest.mark.usefixtures("warnings_afresh")
 
@@ -55,7 +55,7 @@ def test_the_jerc_groups_own_smearing(real_data: Path, open_nano: Callable[..., 
     found = flat(ak.fill_none(ak.flatten(events.GenJet.pt[ak.flatten(nearest, axis=2)], axis=None), -1.0)[None])
     distance = flat(ak.fill_none(ak.flatten(near[nearest], axis=None), 9.0)[None])
     gen = np.where((distance < 0.2) & (abs(before - found) < 3 * sigma * before), found, -1.0)
-    reference = correctionlib.CorrectionSet.from_file(str(file))["JERSmear"]
+    reference = library_file(file)["JERSmear"]
     scale = np.asarray(ak.flatten(jets.jet_energy_resolution_scale_factor))[:, 0].astype(float)
     factor = reference.evaluate(before, flat(jets.eta), gen, rho, (event & 0x7FFFFFFF).astype(np.int64), sigma, scale)
     got = flat(jets.pt_jer) / before
@@ -79,7 +79,7 @@ def test_sources_on_real_jets_are_correctionlibs(real_data: Path, open_nano: Cal
     sources = read_uncertainties_json(path, TAG, ALGORITHM, "all")
     provider = FactorizedJEC(read_json(path, TAG, ALGORITHM), uncertainties=sources)
     jets = provider(open_nano(real_data / "nano" / "nanoaod_v12_tt_mc.root"))
-    reference = correctionlib.CorrectionSet.from_file(str(path))
+    reference = library_file(path)
     assert len(sources.sources) > 25
     pt, eta = flat(jets.pt), flat(jets.eta)
     for source in sources.sources:

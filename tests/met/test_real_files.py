@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import awkward as ak
-import correctionlib
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -22,6 +20,7 @@ from coffea_mljec.met import Type1MET
 from coffea_mljec.nano import JetChunk
 from coffea_mljec.payloads import read_resolution_json, read_scale_factor_json, read_uncertainties_json, suitability
 from coffea_mljec.status import STATUS_TYPE
+from tests.library import library_file
 
 Open = Callable[..., Any]
 
@@ -93,13 +92,8 @@ def coffea_inputs(events: Any, jets: Any, file: File) -> tuple[Any, Any, Any, An
     return met, jets, events[file.raw], low
 
 
-@cache
-def corrections_of(path: Path) -> correctionlib.CorrectionSet:
-    return correctionlib.CorrectionSet.from_file(str(path))
-
-
 def factory(folder: Path, file: File, **options: Any) -> CorrectedMETFactory:
-    corrections = corrections_of(file.payload(folder))
+    corrections = library_file(file.payload(folder))
     full = CorrectionLibJEC(corrections.compound[f"{file.tag}_L1L2L3Res_{file.algorithm}"])
     level1 = CorrectionLibJEC(corrections[f"{file.tag}_L1FastJet_{file.algorithm}"])
     return CorrectedMETFactory(NAMES, jec_L1L2L3=full, jec_L1=level1, **options)

@@ -2,120 +2,29 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import pickle
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import correctionlib
 import numpy as np
 import pytest
 
 from coffea_mljec.errors import InputError, PayloadError
-from coffea_mljec.payloads import correctionlib_json, read_json
+from coffea_mljec.payloads import read_json
 from coffea_mljec.payloads.correctionlib_json import LibraryLevel
 from coffea_mljec.payloads.table import FormulaTable
-
-TAG, ALGORITHM = "Toy1_V1_MC", "AK4PFchs"
-NAMES = {"JetPt": "pt_raw", "JetEta": "eta", "JetPhi": "phi", "JetA": "area", "Rho": "rho", "run": "run"}
-
-
-def jets(n: int, seed: int = 3) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    return {
-        "pt_raw": np.exp(rng.uniform(np.log(8), np.log(4000), n)),
-        "eta": rng.uniform(-5.19, 5.19, n),
-        "phi": rng.uniform(-np.pi, np.pi, n),
-        "area": rng.uniform(0.3, 0.7, n),
-        "rho": rng.uniform(0, 70, n),
-        "run": rng.integers(1, 9, n),
-    }
-
-
-def binning(quantity: str, edges: list[Any], content: list[Any], flow: Any = 1.0) -> dict[str, Any]:
-    return {"nodetype": "binning", "input": quantity, "edges": edges, "content": content, "flow": flow}
-
-
-def formula(expression: str, variables: list[str], parameters: list[float] | None = None) -> dict[str, Any]:
-    node = {"nodetype": "formula", "expression": expression, "parser": "TFormula", "variables": variables}
-    return node if parameters is None else node | {"parameters": parameters}
-
-
-def correction(level: str, quantities: list[str], data: Any, **extra: Any) -> dict[str, Any]:
-    inputs = [{"name": name, "type": "int" if name == "run" else "real"} for name in quantities]
-    return {
-        "name": f"{TAG}_{level}_{ALGORITHM}", "version": 1, "inputs": inputs,
-        "output": {"name": "correction", "type": "real"}, "data": data, **extra,
-    }  # fmt: skip
-
-
-def compound(levels: list[str], quantities: list[str], **extra: Any) -> dict[str, Any]:
-    return {
-        "name": f"{TAG}_L1L2L3Res_{ALGORITHM}", "inputs": [{"name": name, "type": "real"} for name in quantities],
-        "output": {"name": "correction", "type": "real"}, "inputs_update": ["JetPt"], "input_op": "*", "output_op": "*",
-        "stack": [f"{TAG}_{level}_{ALGORITHM}" for level in levels],
-    } | extra  # fmt: skip
-
-
-FIRST = correction(
-    "L1FastJet", ["JetA", "JetEta", "JetPt", "Rho"],
-    binning("JetEta", [-5.191, 0.0, 5.191], [
-        formula("max(0.0001,1-y*[0]*x/z)", ["Rho", "JetA", "JetPt"], [0.5]),
-        formula("max(0.0001,1-y*[0]*x/z)", ["Rho", "JetA", "JetPt"], [0.6]),
-    ]),
-)  # fmt: skip
-SECOND = correction(
-    "L2Relative", ["JetEta", "JetPhi", "JetPt"],
-    binning("JetEta", [-5.191, 1.0, 5.191], [
-        binning("JetPhi", [-3.1416, 3.1416], [formula("[0]+1/x", ["JetPt"], [1.1])]),
-        binning("JetPhi", [-3.1416, 0.0, 3.1416], [formula("[0]+1/x", ["JetPt"], [p]) for p in (1.2, 1.3)]),
-    ]),
-)  # fmt: skip
-THIRD = correction("L3Absolute", ["JetEta", "JetPt"], binning("JetEta", ["-inf", "inf"], [1.02]))
-RESIDUAL = correction(
-    "L2L3Residual", ["JetEta", "JetPt"],
-    binning("JetEta", {"n": 4, "low": -5.191, "high": 5.191}, [
-        {"nodetype": "formularef", "index": 0, "parameters": [0.001 * i]} for i in range(4)
-    ]),
-    generic_formulas=[formula("1+[0]*log10(x)", ["JetPt"])],
-)  # fmt: skip
-BY_RUN = correction(
-    "L2Residual", ["JetEta", "JetPt", "run"],
-    {"nodetype": "category", "input": "run", "content": [
-        {"key": run, "value": binning("JetEta", [-5.191, 5.191], [formula("[0]+1/x", ["JetPt"], [run / 4])], "error")}
-        for run in range(1, 9)
-    ]},
-)  # fmt: skip
-LEVELS = ["L1FastJet", "L2Relative", "L3Absolute", "L2L3Residual"]
-ALL = ["JetA", "JetEta", "JetPhi", "JetPt", "Rho"]
-
-
-def write(path: Path, corrections: list[Any], compounds: list[Any] | None = None) -> Path:
-    content = {"schema_version": 2, "corrections": corrections, "compound_corrections": compounds}
-    path.write_bytes(gzip.compress(json.dumps(content).encode()))
-    return path
-
-
-@pytest.fixture
-def toy(tmp_path: Path) -> Path:
-    """A file with four levels, a compound, and a level that depends on the run."""
-    return write(tmp_path / "toy.json.gz", [FIRST, SECOND, THIRD, RESIDUAL, BY_RUN], [compound(LEVELS, ALL)])
-
-
-@cache
-def library_file(path: Path) -> Any:
-    """Read a file with correctionlib, once: the real ones take seconds."""
-    return correctionlib.CorrectionSet.from_file(str(path))
-
-
-def library(path: Path, name: str, columns: dict[str, np.ndarray]) -> np.ndarray:
-    """Evaluate one correction or compound with correctionlib, inputs by name."""
-    content = library_file(path)
-    entry = content.compound[name] if name in list(content.compound) else content[name]
-    return np.asarray(entry.evaluate(*[columns[NAMES[quantity.name]] for quantity in entry.inputs]))
-
+from tests.library import library_file
+from tests.payloads.toy_json import (
+    ALGORITHM,
+    LEVELS,
+    TAG,
+    binning,
+    correction,
+    formula,
+    jets,
+    library,
+    write,
+)
 
 # --- right files
 
@@ -273,10 +182,9 @@ def edge_jets(n: int) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("stem", FILES)
-def test_every_real_level_equals_correctionlib(real_data: Path, stem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_real_level_equals_correctionlib(real_data: Path, stem: str) -> None:
     """Single levels, of data and simulation, of every algorithm; with jets beyond every edge."""
     path = real_data / "jec" / f"{stem}.json.gz"
-    monkeypatch.setattr(correctionlib_json, "load", cache(correctionlib_json.load))
     columns = edge_jets(500)
     levels = [name.rsplit("_", 2) for name in library_file(path) if name.rsplit("_", 2)[1] in LEVELS]
     assert len(levels) >= 8
@@ -315,115 +223,3 @@ def test_real_file_names_what_it_has(real_data: Path) -> None:
         read_json(path, "Summer22_22Sep2023_JRV1_MC", "AK4PFPuppi", "ScaleFactor")
     with pytest.raises(InputError, match=r"PtResolution is a resolution, not a level of the correction: read it with"):
         read_json(path, "Summer22_22Sep2023_JRV1_MC", "AK4PFPuppi", "PtResolution")
-
-
-# --- wrong files
-
-
-def refused(path: Path, message: str, levels: str | list[str] = "L1L2L3Res") -> None:
-    with pytest.raises(PayloadError, match=message) as caught:
-        read_json(path, TAG, ALGORITHM, levels)
-    error: BaseException | None = caught.value
-    assert path.name in str(error)
-    while error is not None:  # coffea's skipbadfiles swallows an OSError anywhere in the chain, and drops the chunk
-        assert not isinstance(error, OSError)
-        error = error.__cause__
-
-
-def test_unreadable_files(tmp_path: Path, toy: Path) -> None:
-    path = tmp_path / "jerc.json.gz"
-    refused(path, "no such payload")
-    whole = toy.read_bytes()
-    path.write_bytes(whole[:-20])
-    refused(path, "the gzip stream is cut short")
-    path.write_bytes(whole[:12] + b"\xff" * 40)
-    refused(path, "cannot read|cut short")
-    path.write_bytes(gzip.decompress(whole)[:-50])
-    refused(path, "is not JSON .*expected a correctionlib file")
-    path.write_bytes(b"")
-    refused(path, "is not JSON")
-    path.unlink()
-    path.mkdir()
-    refused(path, "cannot read .*IsADirectoryError")
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "[]",
-        "{}",
-        '"x"',
-        '{"schema_version": 1, "corrections": []}',
-        '{"schema_version": 2, "corrections": [{}]}',
-        '{"schema_version": 2, "corrections": 3}',
-    ],
-)
-def test_json_that_is_no_correctionlib_file(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "other.json"
-    path.write_text(content)
-    refused(path, "not of correctionlib's schema version 2")
-
-
-def test_a_file_without_any_correction(tmp_path: Path) -> None:
-    refused(write(tmp_path / "empty.json.gz", []), "the file has: no jet energy correction")
-
-
-@pytest.mark.parametrize("key", ["input_op", "output_op", "inputs_update"])
-def test_compounds_that_are_not_factorized(tmp_path: Path, key: str) -> None:
-    value: Any = ["JetEta"] if key == "inputs_update" else "+"
-    path = write(tmp_path / "odd.json.gz", [FIRST, SECOND, THIRD, RESIDUAL], [compound(LEVELS, ALL, **{key: value})])
-    refused(path, r"combines its levels by .*expected \('\*', '\*', \['JetPt'\]\)")
-
-
-def test_compound_of_levels_that_the_file_lacks(tmp_path: Path) -> None:
-    path = write(tmp_path / "cut.json.gz", [FIRST, SECOND], [compound(LEVELS, ALL)])
-    refused(path, "stacks Toy1_V1_MC_L3Absolute_AK4PFchs, Toy1_V1_MC_L2L3Residual_AK4PFchs, which the file lacks")
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        binning("JetEta", [-5.191, 5.191], [formula("[0]+[1]", ["JetPt"], [1.0])]),
-        binning("JetEta", [-5.191, 5.191], [formula("x+y", ["JetPt"])]),
-        binning("JetEta", [-5.191, 0.0, 5.191], [1.0]),
-        binning("JetEta", [5.191, -5.191], [1.0]),
-        binning("JetEta", [-5.191, 5.191], [{"nodetype": "formularef", "index": 3, "parameters": []}]),
-        binning("JetEta", [-5.191, 5.191], [{"expression": "1"}]),
-        binning("JetPT", [0.0, 5.191], [1.0]),
-        binning("JetEta", [-5.191, 5.191], [binning("JetEta", [-5.191, 5.191], [1.0])]),
-        binning("JetEta", [8.0, 3000.0], [1.0]),
-        binning("JetPt", [-5.191, 5.191], [1.0]),
-        binning("JetEta", {"low": -5.0, "high": 5.0, "n": 10**12}, [1.0]),  # type: ignore[arg-type]
-        binning("JetEta", [-5.191, 10**400], [1.0]),
-        {"nodetype": "binning"},
-        "1.0",
-        None,
-    ],
-)
-def test_damaged_levels(tmp_path: Path, data: Any) -> None:
-    path = write(tmp_path / "damaged.json.gz", [correction("L2Relative", ["JetEta", "JetPt"], data)])
-    refused(path, "Toy1_V1_MC_L2Relative_AK4PFchs is damaged", "L2Relative")
-
-
-def test_formula_that_nobody_can_read(tmp_path: Path) -> None:
-    data = binning("JetEta", [-5.191, 5.191], [formula("system(x)", ["JetPt"])])
-    path = write(tmp_path / "odd.json.gz", [correction("L2Relative", ["JetEta", "JetPt"], data)])
-    refused(path, "Toy1_V1_MC_L2Relative_AK4PFchs: cannot read the formula", "L2Relative")
-
-
-def test_names_and_stacks_that_no_file_may_have(tmp_path: Path) -> None:
-    twice = write(tmp_path / "twice.json.gz", [FIRST, SECOND, FIRST])
-    refused(twice, "has more than one Toy1_V1_MC_L1FastJet_AK4PFchs", "L1FastJet")
-    for stack in (None, "L1FastJet", [], [1]):
-        odd = write(tmp_path / "odd.json.gz", [FIRST, SECOND], [compound(LEVELS, ALL, stack=stack)])
-        refused(odd, "stacks .* expected names of levels")
-    with pytest.raises(InputError, match="expected the path of a payload, got 3"):
-        read_json(3, TAG, ALGORITHM)  # type: ignore[arg-type]
-
-
-def test_levels_are_given_once(toy: Path) -> None:
-    for levels in ([], ["L2Relative", "L2Relative"]):
-        with pytest.raises(InputError, match="levels: expected a level or compound"):
-            read_json(toy, TAG, ALGORITHM, levels)
-    with pytest.raises(InputError, match=r"apply a level of toy.json.gz twice"):
-        read_json(toy, TAG, ALGORITHM, ["L1L2L3Res", "L2Relative"])

@@ -7,11 +7,9 @@ import gzip
 import json
 import pickle
 import warnings
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import correctionlib
 import numpy as np
 import pytest
 
@@ -21,8 +19,8 @@ from coffea_mljec.payloads import (
     read_resolution_text,
     read_scale_factor_json,
     read_scale_factor_text,
-    resolution_files,
 )
+from tests.library import library_file
 
 TAG, ALGORITHM = "Toy1_JRV1_MC", "AK4PFchs"
 SHIFTS = {"nominal": "nom", "up": "up", "down": "down"}
@@ -40,11 +38,6 @@ def jets(n: int, seed: int = 3) -> dict[str, np.ndarray]:
         "eta": np.concatenate([eta, edge, edge]),
         "rho": np.concatenate([rho, np.full(8, 8.06), np.zeros(8)]),
     }
-
-
-@cache
-def library_file(path: Path) -> Any:
-    return correctionlib.CorrectionSet.from_file(str(path))
 
 
 def library(path: Path, name: str, columns: dict[str, np.ndarray], systematic: str = "") -> np.ndarray:
@@ -68,9 +61,8 @@ REAL = [
 
 @pytest.mark.parametrize(("stem", "tag", "algorithm", "end", "highest"), REAL)
 def test_real_resolutions_equal_correctionlib(
-    real_data: Path, monkeypatch: pytest.MonkeyPatch, stem: str, tag: str, algorithm: str, end: float, highest: float
+    real_data: Path, stem: str, tag: str, algorithm: str, end: float, highest: float
 ) -> None:
-    monkeypatch.setattr(resolution_files, "load", cache(resolution_files.load))  # the text takes a second to parse
     path = real_data / "jec" / f"{stem}.json.gz"
     columns = jets(5000)
     sigma, valid = read_resolution_json(path, tag, algorithm).evaluate(columns)

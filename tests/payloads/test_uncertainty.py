@@ -3,46 +3,31 @@
 from __future__ import annotations
 
 import gc
-import gzip
-import json
 import pickle
 import warnings
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import correctionlib
 import numpy as np
 import pytest
 
-from coffea_mljec.errors import InputError, PayloadError
-from coffea_mljec.payloads import Uncertainties, read_uncertainties_json, read_uncertainties_text, uncertainty_files
-from coffea_mljec.payloads.uncertainty import LevelSource, PiecewiseLinear
-
-TAG, ALGORITHM = "Toy1_V1_MC", "AK4PFchs"
-HEADER = '{1 JetEta 1 JetPt "" Correction JECSource}'
-EDGES = [0.0, 9.0, 10.0, 20.0, 30.0, 6538.0, 1e5]
-
-
-def jets(n: int, seed: int = 3) -> dict[str, np.ndarray]:
-    """Random jets beyond all edges, then every edge itself."""
-    rng = np.random.default_rng(seed)
-    pt = np.exp(rng.uniform(np.log(1), np.log(20_000), n))
-    eta = rng.uniform(-5.8, 5.8, n)
-    edges = np.array(np.meshgrid(EDGES[1:], [-5.4, -5.191, -5.0, -2.5, 0.0, 2.5, 3.0, 5.0, 5.191, 5.4])).reshape(2, -1)
-    return {"pt": np.append(pt, edges[0]), "eta": np.append(eta, edges[1])}
-
-
-def text_file(folder: Path, lines: list[str], name: str = f"{TAG}_UncertaintySources_{ALGORITHM}.junc.txt") -> Path:
-    path = folder / name
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
-# Up and down differ, change sign, and the points of the two bins differ.
-ROWS = ["-5.4 0.0 9 10 0.02 0.01 20 0.04 0.03 30 -0.02 -0.05", "0.0 5.4 9 10 0.01 0.02 25 0.03 0.02 30 0.05 0.05"]
-SOURCES = ["#a comment", "[First]", HEADER, *ROWS, "[Second]", HEADER, "-5.4 0.0 6 9 0.1 0.1 20 0.2 0.2",
-           "0.0 5.4 6 9 0.3 0.3 20 0.1 0.1", "[Total]", HEADER, *ROWS]  # fmt: skip
+from coffea_mljec.errors import InputError
+from coffea_mljec.payloads import Uncertainties, read_uncertainties_json, read_uncertainties_text
+from coffea_mljec.payloads.uncertainty import PiecewiseLinear
+from tests.library import library_file
+from tests.payloads.toy_sources import (
+    ALGORITHM,
+    HEADER,
+    ROWS,
+    SHAPES,
+    SOURCES,
+    STANDARD,
+    TAG,
+    jets,
+    json_file,
+    source,
+    text_file,
+)
 
 
 def plain_twin(row: list[float], pt: float) -> tuple[float, float]:
@@ -123,8 +108,8 @@ def test_real_text_equals_coffea(real_data: Path, name: str) -> None:
     shifts = uncertainties.at(columns)
     theirs = dict(coffea_levels(path).getUncertainty(JetEta=columns["eta"], JetPt=columns["pt"]))
     assert tuple(theirs) == uncertainties.sources
-    for source, value in theirs.items():
-        up, down, valid = shifts.evaluate(source)
+    for one, value in theirs.items():
+        up, down, valid = shifts.evaluate(one)
         np.testing.assert_array_equal(valid, (columns["eta"] >= -5.4) & (columns["eta"] < 5.4))
         np.testing.assert_allclose(1 + up[valid], value[valid, 0], rtol=1e-6)  # theirs is in 32 bits
         np.testing.assert_allclose(1 - down[valid], value[valid, 1], rtol=1e-6)
@@ -141,64 +126,6 @@ def test_coffea_extends_the_last_bin_of_eta(real_data: Path) -> None:
 
 
 # --- JSON
-
-LINEAR = {
-    "nodetype": "formula",
-    "expression": "[0]*max(min(x,[3]),[2])+[1]",
-    "parser": "TFormula",
-    "variables": ["JetPt"],
-}
-
-
-def source(name: str, data: Any) -> dict[str, Any]:
-    return {
-        "name": f"{TAG}_{name}_{ALGORITHM}", "version": 1, "output": {"name": "u", "type": "real"},
-        "inputs": [{"name": "JetEta", "type": "real"}, {"name": "JetPt", "type": "real"}], "data": data,
-        "generic_formulas": [LINEAR],
-    }  # fmt: skip
-
-
-def binned(content: list[Any], flow: Any = -999.0) -> dict[str, Any]:
-    return {"nodetype": "binning", "input": "JetEta", "edges": [-5.4, 0.0, 5.4], "content": content, "flow": flow}
-
-
-def in_pt(content: list[Any], flow: Any = "clamp") -> dict[str, Any]:
-    edges = [10.0, 20.0, 30.0][: len(content) + 1]
-    return {"nodetype": "binning", "input": "JetPt", "edges": edges, "content": content, "flow": flow}
-
-
-def piece(slope: float, intercept: float) -> dict[str, Any]:
-    return {"nodetype": "formularef", "index": 0, "parameters": [slope, intercept, 10.0, 30.0]}
-
-
-STANDARD = binned([in_pt([piece(1e-3, 0.01), piece(-2e-3, 0.07)]), in_pt([piece(0.0, 0.02)])])
-SHAPES = {
-    "Standard": (STANDARD, PiecewiseLinear),
-    "Constant": (binned([0.01, -0.02]), LevelSource),
-    "NoClamp": (binned([in_pt([0.01, 0.03], -999.0)] * 2), LevelSource),
-    "EtaClamp": (binned([in_pt([0.01, 0.03])] * 2, "clamp"), LevelSource),
-    "Formula": (
-        binned([LINEAR | {"expression": "0.01+1/(x+10)"}, LINEAR | {"expression": "0.02+x/1e8"}]),
-        LevelSource,
-    ),
-}
-
-
-def json_file(folder: Path, corrections: list[Any]) -> Path:
-    path = folder / "toy.json.gz"
-    path.write_bytes(gzip.compress(json.dumps({"schema_version": 2, "corrections": corrections}).encode()))
-    return path
-
-
-@pytest.fixture
-def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The text of a real file takes a second to parse: once for all that is read from it."""
-    monkeypatch.setattr(uncertainty_files, "load", cache(uncertainty_files.load))
-
-
-@cache
-def library_file(path: Path) -> Any:
-    return correctionlib.CorrectionSet.from_file(str(path))
 
 
 def library(path: Path, name: str, columns: dict[str, np.ndarray]) -> np.ndarray:
@@ -244,7 +171,6 @@ REAL = [
 
 
 @pytest.mark.parametrize(("stem", "tag", "algorithms"), REAL)
-@pytest.mark.usefixtures("read_once")
 def test_every_real_source_equals_correctionlib(real_data: Path, stem: str, tag: str, algorithms: list[str]) -> None:
     path = real_data / "jec" / f"{stem}.json.gz"
     columns = jets(2000)
@@ -265,7 +191,6 @@ def test_every_real_source_equals_correctionlib(real_data: Path, stem: str, tag:
                 assert up is down
 
 
-@pytest.mark.usefixtures("read_once")
 def test_real_text_equals_real_json(real_data: Path) -> None:
     tag, algorithm = "Summer22_22Sep2023_V3_MC", "AK4PFPuppi"
     path = real_data / "jec" / "2022_Summer22_jet_jerc.json.gz"
@@ -285,7 +210,6 @@ def test_real_text_equals_real_json(real_data: Path) -> None:
             assert up is down
 
 
-@pytest.mark.usefixtures("read_once")
 def test_real_sources_add_up_to_their_totals(real_data: Path) -> None:
     """Regrouped sources add up in quadrature to the total: the sources are what CMS says they are."""
     path = real_data / "jec" / "2022_Summer22_jet_jerc.json.gz"
@@ -340,79 +264,3 @@ def test_survives_pickling_without_its_file(tmp_path: Path) -> None:
 
 
 # --- wrong files and wrong wishes
-
-
-def test_sources_that_the_file_lacks(tmp_path: Path) -> None:
-    text = text_file(tmp_path, SOURCES)
-    path = json_file(tmp_path, [source("AbsoluteStat", STANDARD), source("Total", STANDARD)])
-    with pytest.raises(InputError, match=r"has no source Frist: nearest: First; it has First, Second, Total"):
-        read_uncertainties_text(text, ["Frist"])
-    with pytest.raises(InputError, match=r"toy.json.gz has no source AbsolutStat: nearest: AbsoluteStat; it has"):
-        read_uncertainties_json(path, TAG, ALGORITHM, ["Total", "AbsolutStat"])
-    with pytest.raises(InputError, match=r"has no source 'regrouped': it has AbsoluteStat, Total"):
-        read_uncertainties_json(path, TAG, ALGORITHM, "regrouped")
-    with pytest.raises(InputError, match=r"expected 'all', 'regrouped', 'total', or different names.*got \[\]"):
-        read_uncertainties_json(path, TAG, ALGORITHM, [])
-    with pytest.raises(InputError, match="or different names of sources"):
-        read_uncertainties_text(text, ["First", "First"])
-
-
-def test_a_tag_without_uncertainties_names_those_that_have(tmp_path: Path) -> None:
-    path = json_file(tmp_path, [source("L2Relative", STANDARD), source("Total", STANDARD)])
-    data = TAG.replace("MC", "DATA")
-    with pytest.raises(
-        PayloadError,
-        match=r"no uncertainties of tag 'Toy1_V1_DATA' and algorithm.*simulation, for data too\); the file has: "
-        "Toy1_V1_MC AK4PFchs$",
-    ):
-        read_uncertainties_json(path, data, ALGORITHM)
-
-
-@pytest.mark.parametrize(
-    ("lines", "message"),
-    [
-        ([], "is empty"),
-        (["[First]"], "ends after the name of First"),
-        (["[First]", HEADER], "ends after its header, line 2"),
-        (["[First]", HEADER, *ROWS, "[First]", HEADER, *ROWS], r"line 5: expected '\[Name\]', a name that comes once"),
-        (["[First", HEADER, *ROWS], r"line 1: expected '\[Name\]'"),
-        (["[First]", *ROWS], "line 2: no braces in the header"),
-        (["[First]", HEADER.replace('""', "[0]"), *ROWS], r"the formula '\[0\]', which an uncertainty does not have"),
-        (["[First]", HEADER.replace("Correction", "Resolution"), *ROWS], "'Resolution' instead of 'Correction'"),
-        (["[First]", HEADER.replace("1 JetEta", "2 JetEta Rho"), "-5.4 5.4 0 9 6 9 0 0 20 0 0"], "JetEta, Rho and"),
-        (["[First]", HEADER, "-5.4 5.4 5 10 0.02 0.01 20 0.04"], "5 numbers in source First, expected three"),
-        (["[First]", HEADER, "-5.4 5.4 3 10 0.02 0.01"], "3 numbers in source First, expected three .* two or more"),
-        (["[First]", HEADER, "-5.4 5.4 6 10 0.02 0.01 10 0.04 0.04"], "line 3: the pT of source First do not ascend"),
-        (["[First]", HEADER, "-5.4 5.4 6 10 0.02 x 20 0.04 0.04"], "line 3: 'x' is not a number"),
-        (["[First]", HEADER, "-5.4 5.4 6 10 0.02 0.01 20 0.04"], "5 numbers follow the bin, expected 6"),
-        (["[First]", HEADER, ROWS[0]], "the bins of JetEta end at 0 but begin at -5.4"),
-    ],
-)  # fmt: skip
-def test_damaged_text(tmp_path: Path, lines: list[str], message: str) -> None:
-    path = text_file(tmp_path, lines)
-    with pytest.raises(PayloadError, match=message) as caught:
-        read_uncertainties_text(path)
-    assert path.name in str(caught.value)
-    assert caught.value.__cause__ is None
-
-
-def test_text_that_was_cut_short(tmp_path: Path) -> None:
-    path = text_file(tmp_path, SOURCES)
-    path.write_text(path.read_text()[:-2])
-    with pytest.raises(PayloadError, match="the file ends in the middle of a line"):
-        read_uncertainties_text(path)
-    assert read_uncertainties_text(path, ["First"]).sources == ("First",)
-
-
-def test_files_of_something_else(tmp_path: Path) -> None:
-    with pytest.raises(PayloadError, match="no such JEC file"):
-        read_uncertainties_text(tmp_path / f"{TAG}_Uncertainty_{ALGORITHM}.junc.txt")
-    with pytest.raises(PayloadError, match=r"holds L2Relative, not an uncertainty: expected <tag>_UncertaintySources_"):
-        read_uncertainties_text(tmp_path / f"{TAG}_L2Relative_{ALGORITHM}.jec.txt")
-    with pytest.raises(PayloadError, match="a JEC file's name says what it is for"):
-        read_uncertainties_text(tmp_path / "junc.txt")
-    with pytest.raises(PayloadError, match="no such payload"):
-        read_uncertainties_json(tmp_path / "none.json.gz", TAG, ALGORITHM)
-    path = json_file(tmp_path, [source("First", binned([in_pt([piece(0.0, 0.1)])]))])
-    with pytest.raises(PayloadError, match="Toy1_V1_MC_First_AK4PFchs is damaged"):
-        read_uncertainties_json(path, TAG, ALGORITHM)

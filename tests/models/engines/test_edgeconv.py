@@ -29,7 +29,7 @@ from tests.models.running import log_correction
 
 pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
 
-from tests.training.networks.jets import COUNTS, batch_of, one_jet, settled
+from tests.training.networks.jets import COUNTS, SHAPES, batch_of, one_jet, settled
 from training.networks import ParticleNetArchitecture
 from training.networks.network import Network
 from training.onnx.graph import network_graph
@@ -96,21 +96,7 @@ def test_equals_onnxruntime_on_simulated_jets(tmp_path: Path, sample: Path, open
     assert differing.max() < 5e-2
 
 
-@pytest.mark.parametrize(
-    "counts",
-    [
-        pytest.param((), id="no jets"),
-        pytest.param((0,), id="one empty jet"),
-        pytest.param((1,), id="one constituent"),
-        pytest.param((2,), id="two constituents"),
-        pytest.param((0, 0, 0), id="no constituents at all"),
-        pytest.param((0, 0, 3, 2), id="empty jets first"),
-        pytest.param((3, 2, 0, 0), id="empty jets last"),
-        pytest.param((16, 17, 18), id="about k"),
-        pytest.param((150,), id="many in one"),
-        pytest.param(MANY * 3, id="many jets"),
-    ],
-)
+@pytest.mark.parametrize("counts", [*SHAPES, pytest.param(MANY * 3, id="many jets")])
 def test_every_shape_of_batch(lite: Path, counts: Sequence[int]) -> None:
     assert differences(lite, batch_of(PFNANO, counts, seed=7)).max(initial=0.0) < 1e-5
 

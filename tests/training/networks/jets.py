@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from coffea_mljec.features import FeatureSet
@@ -64,3 +65,19 @@ def one_jet(arrays: dict[str, Any], features: FeatureSet, j: int) -> dict[str, n
         first, last = arrays[f"{c}_offsets"][j : j + 2]
         alone |= {f"{c}_features": arrays[f"{c}_features"][first:last], f"{c}_offsets": offsets_of([last - first])}
     return alone
+
+
+SHAPES = [
+    pytest.param((), id="no jets"),
+    pytest.param((0,), id="one empty jet"),
+    pytest.param((1,), id="one constituent"),
+    pytest.param((2,), id="two constituents"),
+    pytest.param((0, 0, 0), id="no constituents at all"),
+    pytest.param((1, 1, 0, 1), id="never a neighbour"),
+    pytest.param((0, 0, 3, 2), id="empty jets first"),
+    pytest.param((3, 0, 0, 0, 2), id="empty jets inside"),
+    pytest.param((3, 2, 0, 0), id="empty jets last"),
+    pytest.param((16, 17, 18), id="about k"),
+    pytest.param((150,), id="many in one"),
+]
+"""Constituents of each jet of a batch, as far as shapes go; k is 16."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -101,11 +100,7 @@ def test_parameter_totals_are_those_of_the_thesis(name: str, total: int, trainab
     assert sum(p.numel() for p in network.parameters()) == trainable
 
 
-def test_architectures_are_those_of_the_reference_file() -> None:
-    path = Path(__file__).resolve().parents[4] / "shared" / "reference" / "architecture.json"
-    if not path.is_file():
-        pytest.skip(f"no {path}")
-    reference = json.loads(path.read_text())
+def test_architectures_are_those_of_the_reference_file(reference: Any) -> None:
     for ours, theirs in (("particlenet-r", "ParticleNet-r"), ("particlenet-r-lite", "ParticleNet-r Lite")):
         architecture = ARCHITECTURES[ours]
         assert isinstance(architecture, ParticleNetArchitecture)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,11 +37,7 @@ def test_parameter_totals_are_those_of_the_thesis(name: str, total: int, trainab
     assert sum(p.numel() for p in network.parameters()) == trainable
 
 
-def test_architectures_are_those_of_the_reference_file() -> None:
-    path = Path(__file__).resolve().parents[4] / "shared" / "reference" / "architecture.json"
-    if not path.is_file():
-        pytest.skip(f"no {path}")
-    reference = json.loads(path.read_text())
+def test_architectures_are_those_of_the_reference_file(reference: Any) -> None:
     for ours, theirs in (("pfn-r-lite", "PFN-r Lite"), ("pfn-r", "PFN-r")):
         layers = reference[theirs]
         assert (
@@ -68,20 +62,28 @@ def test_initial_weights_are_he_normal() -> None:
     assert abs(weights.mean()) < 1e-3
 
 
-def test_pooling_is_the_sum_over_each_jets_constituents(toy_jets: Callable[..., Any]) -> None:
-    """The network evaluated jet by jet, without any index, gives the same."""
-    network = neutral_network("pfn-r-lite", PFNANO).eval()
-    arrays = toy_jets(20).features
+def assert_jets_are_alone(
+    network: PFN, arrays: dict[str, np.ndarray], pool: Callable[[Any, str, np.ndarray], Any]
+) -> None:
+    """The network evaluated jet by jet, without any index, gives the same.
+
+    ``pool(out, collection, rows)``: the sums over one jet's rows that enter the head.
+    """
     with torch.no_grad():
         together = network(tensors(arrays)).numpy()
         for j in range(20):
             parts = []
             for c in network.collections:
                 rows = arrays[f"{c}_features"][slice(*arrays[f"{c}_offsets"][j : j + 2])]
-                parts.append(network.phi[c](network.standardise[c](torch.from_numpy(rows))).sum(dim=0, keepdim=True))
+                parts += pool(network.phi[c](network.standardise[c](torch.from_numpy(rows))), c, rows)
             jet = network.standardise["jet"](torch.from_numpy(arrays["jet_features"][j : j + 1]))
             alone = network.output(network.head(torch.cat([*parts, jet], dim=1))).numpy()
             np.testing.assert_allclose(together[j], alone[0, 0], rtol=0, atol=2e-5)
+
+
+def test_pooling_is_the_sum_over_each_jets_constituents(toy_jets: Callable[..., Any]) -> None:
+    network = neutral_network("pfn-r-lite", PFNANO).eval()
+    assert_jets_are_alone(network, toy_jets(20).features, lambda out, *_: [out.sum(dim=0, keepdim=True)])
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -108,20 +110,11 @@ def test_a_collection_may_be_absent(toy_jets: Callable[..., Any]) -> None:
 
 
 def test_pooling_by_pt_weighs_with_the_share_of_the_jet(toy_jets: Callable[..., Any]) -> None:
-    network = neutral_network("pfn-m", PFNANO).eval()
-    arrays = toy_jets(20).features
-    with torch.no_grad():
-        together = network(tensors(arrays)).numpy()
-        for j in range(20):
-            parts = []
-            for c in network.collections:
-                rows = arrays[f"{c}_features"][slice(*arrays[f"{c}_offsets"][j : j + 2])]
-                share = torch.from_numpy(rows[:, getattr(PFNANO, c).index("rel_pt"), None])
-                out = network.phi[c](network.standardise[c](torch.from_numpy(rows)))
-                parts += [out.sum(dim=0, keepdim=True), (share * out).sum(dim=0, keepdim=True)]
-            jet = network.standardise["jet"](torch.from_numpy(arrays["jet_features"][j : j + 1]))
-            alone = network.output(network.head(torch.cat([*parts, jet], dim=1))).numpy()
-            np.testing.assert_allclose(together[j], alone[0, 0], rtol=0, atol=2e-5)
+    def pool(out: Any, c: str, rows: np.ndarray) -> list[Any]:
+        share = torch.from_numpy(rows[:, getattr(PFNANO, c).index("rel_pt"), None])
+        return [out.sum(dim=0, keepdim=True), (share * out).sum(dim=0, keepdim=True)]
+
+    assert_jets_are_alone(neutral_network("pfn-m", PFNANO).eval(), toy_jets(20).features, pool)
     with pytest.raises(InputError, match="pooling by pt needs rel_pt among the features of neutral: add it"):
         neutral_network("pfn-m", FeatureSet(jet=("pt",), charged=("rel_pt",), neutral=("pt",)))
 

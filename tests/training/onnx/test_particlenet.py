@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: pip install
 pytest.importorskip("onnx", reason="onnx is not installed: pip install 'coffea-mljec[train]'")
 import onnxruntime  # noqa: E402
 
-from tests.training.networks.jets import COUNTS, batch_of, offsets_of, one_jet, settled, tensors  # noqa: E402
+from tests.training.networks.jets import COUNTS, SHAPES, batch_of, offsets_of, one_jet, settled, tensors  # noqa: E402
 from training.networks import ParticleNetArchitecture  # noqa: E402
 from training.networks.network import Network  # noqa: E402
 from training.onnx.graph import network_graph  # noqa: E402
@@ -61,22 +61,7 @@ def lite() -> tuple[Network, Any]:
     return network, session_of(network)
 
 
-@pytest.mark.parametrize(
-    "counts",
-    [
-        pytest.param((), id="no jets"),
-        pytest.param((0,), id="one empty jet"),
-        pytest.param((1,), id="one constituent"),
-        pytest.param((2,), id="two constituents"),
-        pytest.param((0, 0, 0), id="no constituents at all"),
-        pytest.param((1, 1, 0, 1), id="never a neighbour"),
-        pytest.param((0, 0, 3, 2), id="empty jets first"),
-        pytest.param((3, 0, 0, 0, 2), id="empty jets inside"),
-        pytest.param((3, 2, 0, 0), id="empty jets last"),
-        pytest.param((16, 17, 18), id="about k"),
-        pytest.param((150,), id="many in one"),
-    ],
-)
+@pytest.mark.parametrize("counts", SHAPES)
 def test_every_shape_of_batch(lite: tuple[Network, Any], counts: Sequence[int]) -> None:
     assert differences(lite[1], lite[0], batch_of(PFNANO, counts, seed=7)).max(initial=0.0) < 1e-5
 
