@@ -13,7 +13,7 @@ SOAK_ARGS ?=
 DOCS_ARGS ?=
 UV ?= uv
 
-.PHONY: help demo test lint bench soak fuzz docs notebooks train-env lock clean
+.PHONY: help demo test lint bench soak fuzz faults docs notebooks train-env lock clean
 
 help:
 	@echo "make demo       the main job on the bundled sample: a table, plots and corrected jets in demo-output/"
@@ -22,6 +22,7 @@ help:
 	@echo "make bench      the benchmarks of tests/benchmarks, tables: build/bench/report.md (BENCH_ARGS='--only features')"
 	@echo "make soak       two thousand chunks on two dask workers, a report of memory, sessions, speed: build/soak/report.md"
 	@echo "make fuzz       ten thousand broken inputs, a table of outcomes: build/fuzz/failures (FUZZ_ARGS='--cases 300 -j 1')"
+	@echo "make faults     workers, schedulers and commands that are killed in ways that take too long for make test"
 	@echo "make docs       the documentation, with executed notebooks: build/docs/index.html (DOCS_ARGS=--no-notebooks is faster)"
 	@echo "make notebooks  the notebooks of examples/notebooks run, with their figures: build/notebooks/"
 	@echo "make train-env  the environment to simulate and train in, .venv-train"
@@ -47,6 +48,9 @@ soak: .venv-test/.stamp
 
 fuzz: .venv-test/.stamp
 	OMP_NUM_THREADS=1 .venv-test/bin/python -m tests.fuzz -o build/fuzz $(FUZZ_ARGS)
+
+faults: .venv-test/.stamp
+	OMP_NUM_THREADS=1 .venv-test/bin/python -m pytest --faults tests
 
 docs: .venv-docs/.stamp
 	@.venv-docs/bin/python docs/build.py $(DOCS_ARGS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BATCH", "CHUNK_SIZE", "FACTORS", "IN_SITU_REPLICAS", "MODEL", "REPLICAS"]
+__all__ = ["BATCH", "CHUNK_SIZE", "FACTORS", "IN_SITU_REPLICAS", "MODEL", "REPLICAS", "WORKER_PATIENCE"]
 
 MODEL = "pfn-r-lite-3"
 """The bundled model that `coffea_mljec.apply` uses."""
@@ -21,3 +21,6 @@ REPLICAS = 30
 
 IN_SITU_REPLICAS = 20
 """Bootstrap replicas behind the errors of dijets and balance, whose histograms are larger."""
+
+WORKER_PATIENCE = 40.0
+"""Seconds to wait for workers that do nothing: none comes, all are gone or paused, or they were stopped."""

@@ -15,8 +15,16 @@ from coffea_mljec.payloads import correctionlib_json, resolution_files, uncertai
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--faults``: run the tests marked ``faults``, and no others."""
+    parser.addoption("--faults", action="store_true", help="run the tests marked faults, and no others")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Files with slow tests first, so that no worker of xdist waits at the end for another one's long file."""
+    wanted = [(item.get_closest_marker("faults") is not None) == config.getoption("--faults") for item in items]
+    config.hook.pytest_deselected(items=[item for item, so in zip(items, wanted, strict=True) if not so])
+    items[:] = [item for item, so in zip(items, wanted, strict=True) if so]
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 

@@ -24,7 +24,7 @@ NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 NEEDS = {
     "02_resonance_mass": ("pythia8mc", "fastjet"),
     "03_train_your_own": ("torch", "lightning", "onnx"),
-    "04_on_a_cluster": ("distributed",),
+    "04_on_a_cluster": ("distributed", "cryptography"),
 }
 FIGURES = {
     "01_first_steps": 3,

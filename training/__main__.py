@@ -7,6 +7,7 @@ import sys
 import typer
 
 from coffea_mljec.errors import MLJECError
+from coffea_mljec.support.ending import end_on_signals
 from training.cli import calibrate, derive, ensemble, evaluate, export, merge, realism, redraw, search, simulate, train
 
 __all__ = ["app", "main"]
@@ -22,6 +23,7 @@ for module in (simulate, derive, calibrate, merge, realism, train, search, expor
 
 def main() -> None:
     """Run a command; our errors end it with one line instead of a traceback."""
+    end_on_signals()
     try:
         app()
     except MLJECError as error:

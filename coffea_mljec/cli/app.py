@@ -23,6 +23,7 @@ from coffea_mljec.cli.validate import validate
 from coffea_mljec.cli.verify import verify
 from coffea_mljec.errors import MLJECError
 from coffea_mljec.nano import quiet_coffea
+from coffea_mljec.support.ending import end_on_signals
 
 __all__ = ["app", "main"]
 
@@ -59,6 +60,7 @@ for command in (apply, validate, report, inspect, models, import_weaver, demo, s
 
 def main() -> NoReturn:
     """Run ``mljec``. What the package refuses is one red message and exit status 2; all else keeps its traceback."""
+    end_on_signals()
     quiet_coffea()
     forget_no_width()
     with warnings.catch_warnings():

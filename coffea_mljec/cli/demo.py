@@ -38,8 +38,8 @@ def demo(
     """Correct the bundled sample with the bundled model and with the standard path, and compare the two.
 
     coffea's Runner fills the histograms of both corrections on the same jets, on a local dask cluster of two worker
-    processes. A small table is printed; a page with all tables and figures, the numbers and a ROOT file of corrected
-    jets are written.
+    processes, which nobody else can reach. A small table is printed; a page with all tables and figures, the numbers
+    and a ROOT file of corrected jets are written.
 
     [bold]Example[/]
 
@@ -80,7 +80,7 @@ def _material() -> Iterator[tuple[Path, list[Path]]]:
 
 
 def _kind() -> ExecutorKind:
-    if find_spec("distributed") is not None:
+    if all(find_spec(name) is not None for name in ("distributed", "cryptography")):
         return ExecutorKind.dask
     say_note("dask is not installed (pip install 'coffea-mljec[dask]'): the work runs on local processes instead.")
     return ExecutorKind.futures

@@ -103,7 +103,7 @@ class Running:
     workers: Workers = 1
     scheduler: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="A dask scheduler that is running, such as tcp://10.0.0.1:8786."),
+        typer.Option(metavar="ADDRESS", help="A dask scheduler that is running, such as tls://10.0.0.1:8786."),
     ] = None
     tree: Tree = "Events"
     chunk_size: Annotated[int, typer.Option(min=1, help="Events read at a time.")] = defaults.CHUNK_SIZE

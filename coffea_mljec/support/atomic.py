@@ -13,7 +13,10 @@ import numpy as np
 
 from coffea_mljec.errors import InputError
 
-__all__ = ["make_folder", "whole_file", "write_arrays", "write_bytes", "write_text"]
+__all__ = ["make_folder", "remove_unfinished", "whole_file", "write_arrays", "write_bytes", "write_text"]
+
+_UNFINISHED: set[Path] = set()
+"""The temporary files of this process."""
 
 
 @contextmanager
@@ -46,6 +49,7 @@ def whole_file(target: str | os.PathLike[str], suffix: str = ".part") -> Iterato
     try:
         # Not tempfile's mkstemp, whose files are their owner's alone; what people share has the rights of the umask.
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o666))
+        _UNFINISHED.add(temporary)
         try:
             yield temporary
             temporary.replace(target)
@@ -53,6 +57,8 @@ def whole_file(target: str | os.PathLike[str], suffix: str = ".part") -> Iterato
             with suppress(OSError):
                 temporary.unlink()
             raise
+        finally:
+            _UNFINISHED.discard(temporary)
     except OSError as error:
         raise InputError(
             f"cannot write {target}: {error.strerror or error}. Free some space, or give another folder."
@@ -73,6 +79,16 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     except OSError as error:
         raise InputError(f"cannot make the folder {folder}: {error.strerror}. Give another.") from None
     return folder
+
+
+def remove_unfinished() -> None:
+    """Remove the temporary files of this process, for one that ends without coming back to the blocks that made them.
+
+    Who goes on writing to one fails when it is to be moved into place.
+    """
+    for temporary in tuple(_UNFINISHED):
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def write_text(target: str | os.PathLike[str], text: str) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from coffea_mljec.workers.checkpoints import Checkpoints, DamagedCheckpointsWarning
-from coffea_mljec.workers.cluster import ClusterExecutor, WorkerVersionWarning, check_workers
+from coffea_mljec.workers.cluster import ClusterExecutor
+from coffea_mljec.workers.environment import WorkerVersionWarning, check_workers
 from coffea_mljec.workers.executors import ExecutorKind, executor
 from coffea_mljec.workers.files import Plan, plan_of
 from coffea_mljec.workers.guard import Failure, as_failure
+from coffea_mljec.workers.local_cluster import OpenClusterWarning, local_cluster
 from coffea_mljec.workers.parcel import spread
 from coffea_mljec.workers.run import Outcome, process, run
 
@@ -21,6 +23,7 @@ __all__ = [
     "DamagedCheckpointsWarning",
     "ExecutorKind",
     "Failure",
+    "OpenClusterWarning",
     "Outcome",
     "Plan",
     "StopProfiler",
@@ -29,6 +32,7 @@ __all__ = [
     "as_failure",
     "check_workers",
     "executor",
+    "local_cluster",
     "plan_of",
     "process",
     "run",

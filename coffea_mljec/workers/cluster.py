@@ -1,48 +1,51 @@
-"""Any dask cluster: its workers looked at before the work, the work done again when the connection is lost."""
+"""Any dask cluster: its workers looked at before the work and during it, the work done again when its scheduler is."""
 
 from __future__ import annotations
 
-import os
-import sys
 import time
-import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from itertools import repeat
 from typing import Any
 
-from coffea.processor import DaskExecutor
+from coffea.processor import DaskExecutor, accumulate
+from coffea.processor.executor import _compression_wrapper, _decompress, _reduce
 
+from coffea_mljec import defaults
 from coffea_mljec.errors import InputError, WorkerError
-from coffea_mljec.workers.guard import PACKAGE, part_of
+from coffea_mljec.support.progress import Bar, progress
+from coffea_mljec.workers.environment import address_of, check_workers
+from coffea_mljec.workers.guard import part_of
+from coffea_mljec.workers.local_cluster import warn_if_open
+from coffea_mljec.workers.watch import Watch, states_of, within
 
-__all__ = ["ClusterExecutor", "WorkerVersionWarning", "check_workers", "packages"]
+__all__ = ["ClusterExecutor"]
 
-_PACKAGES = ("coffea", "awkward", "uproot", "numpy", "numba", "onnxruntime", "correctionlib")
 _RECONNECTIONS = 3
-
-
-class WorkerVersionWarning(UserWarning):
-    """A worker has another version of a package than the process that sends the work."""
 
 
 @dataclass
 class ClusterExecutor(DaskExecutor):
-    """coffea's DaskExecutor, which checks the workers first and survives the loss of its scheduler.
+    """coffea's DaskExecutor, which checks the workers first, notices a hang and survives the loss of its scheduler.
 
     A worker that dies is dask's own business: its tasks go to another one. When the client loses the scheduler, all
     that was done in this call is lost; the executor waits until the client is connected again and has workers, and
     starts the call afresh.
 
+    It works as coffea's does, with its `heavy_input`, `treereduction`, `compression`, `priority` and `retries`. The
+    waiting is its own: coffea's ends with the result or never, and its progress bar needs a client that stays open.
+
     Parameters
     ----------
     client : distributed.Client
-    wait : float
-        Seconds to wait for a first worker, and for a lost connection.
+    wait : float, optional
+        Seconds to wait for a first worker, for a lost connection, and for workers that do nothing though there is
+        work; `coffea_mljec.defaults.WORKER_PATIENCE` by default. A batch system whose queue is long takes more.
     """
 
-    wait: float = 60.0
+    wait: float | None = None
 
     def __call__(self, items: Iterable[Any], function: Callable[[Any], Any], accumulator: Any) -> tuple[Any, int]:
         """As every executor of coffea: the accumulated results, and 0.
@@ -52,133 +55,132 @@ class ClusterExecutor(DaskExecutor):
         InputError
             If there is no client.
         WorkerError
-            If no worker comes, a worker has another coffea-mljec, a chunk kills its workers, or the scheduler is gone.
+            If no worker comes, a worker has another coffea-mljec, a chunk kills its workers, the workers that there are
+            do nothing, or the scheduler is gone.
+
+        Warns
+        -----
+        OpenClusterWarning
+            If the scheduler takes work from everybody who can reach it.
         """
         if self.client is None:
             raise InputError(
                 "there is no dask client: give ClusterExecutor(client=Client(...)), or run on local processes."
             )
         items = list(items)
-        address = _address(self.client)  # a client that has lost its scheduler no longer knows it
+        if not items:
+            return accumulator, 0
+        address = address_of(self.client)  # a client that has lost its scheduler no longer knows it
+        warn_if_open(address)
         for _ in range(_RECONNECTIONS):
             try:
-                check_workers(self.client, self.wait)
-                result: tuple[Any, int] = super().__call__(items, function, accumulator)
-                return result
+                check_workers(self.client, self.patience)
+                return accumulate([self._result(items, function)], accumulator), 0
             except (CancelledError, OSError):
                 # A closed connection is an OSError here; those of the work itself come back as results.
                 self._await_connection(address)
-            except Exception as error:
-                killed = _killed_worker(error)
-                if killed is None:
-                    raise
-                raise WorkerError(_deaths(killed, str(error), items)) from None
         raise WorkerError(
             f"the connection to the scheduler {address} was lost {_RECONNECTIONS} times while the work "
             f"was going on ({len(items)} {self.unit}s, the first {part_of(items[0])}): look at the scheduler's log, "
             "then run again with --resume."
         )
 
+    @property
+    def patience(self) -> float:
+        """Seconds to wait where nothing moves."""
+        return defaults.WORKER_PATIENCE if self.wait is None else self.wait
+
+    def _result(self, items: list[Any], function: Callable[[Any], Any]) -> Any:
+        """Send the items, wait and fetch what all of them add up to."""
+        from distributed.scheduler import KilledWorker
+
+        work, item_of = self._sent(items, function)
+        with progress(self.desc, len(items), f"{self.unit}s", shown=self.status) as bar:
+            done = _Done(bar)
+            for future in work:
+                future.add_done_callback(done)
+            last = self._added_up(work)
+            # From here on only the last future is held: a chunk's result leaves its worker once it is added up.
+            del work, future
+            watch = Watch(self.client, self.patience)
+
+            def look() -> None:
+                watch.look(f"{done.number} of {len(items)} {self.unit}s are done", last.status == "finished")
+
+            try:
+                return _decompress(within(watch.interval, last.result, look))
+            except KilledWorker as killed:
+                raise WorkerError(_deaths(killed, item_of.get(killed.task))) from None
+            except BaseException:
+                # What waits for the result still holds it: without this, workers would go on.
+                with suppress(Exception):
+                    within(watch.interval, last.cancel)
+                raise
+
+    def _sent(self, items: list[Any], function: Callable[[Any], Any]) -> tuple[list[Any], dict[Any, Any]]:
+        """The futures of all items, and which key is which item."""
+        client: Any = self.client
+        whole = _compression_wrapper(self.compression, function, name=self.function_name)
+        given: Iterable[Any] = items
+        if self.heavy_input is not None:
+            # Not by client.scatter, which a worker that comes later knows nothing of (coffea issue 465).
+            given = zip(items, repeat(client.submit(_same, self.heavy_input)), strict=False)
+        pure = self.heavy_input is not None
+        work = client.map(whole, list(given), pure=pure, priority=self.priority, retries=self.retries)
+        return work, {future.key: item for future, item in zip(work, items, strict=True)}
+
+    def _added_up(self, work: list[Any]) -> Any:
+        """The future of the sum, which workers make in a tree."""
+        client: Any = self.client
+        step = self.treereduction
+        while len(work) > 1:
+            parts = [work[first : first + step] for first in range(0, len(work), step)]
+            work = client.map(_reduce(self.compression), parts, pure=True, priority=self.priority, retries=self.retries)
+        return work[0]
+
     def _await_connection(self, address: str) -> None:
-        give_up = time.monotonic() + self.wait
-        while self.client.status != "running":
-            if self.client.status in ("closing", "closed") or time.monotonic() > give_up:
+        client: Any = self.client
+        give_up = time.monotonic() + self.patience
+        while not self._answers():
+            if client.status in ("closing", "closed") or time.monotonic() > give_up:
                 raise WorkerError(
-                    f"the scheduler {address} is gone: the connection was lost while the work was going "
-                    "on, and it does not answer. Start a cluster and run again with --resume."
+                    f"the scheduler {address} is gone: the connection was lost while the work was going on, and it "
+                    "does not answer, or the client was closed. Start a cluster and run again with --resume."
                 )
             time.sleep(0.1)
 
-
-def packages() -> dict[str, str]:
-    """Name -> version of what a correction's numbers depend on, in this process; "" for what cannot be imported."""
-    found = {"python": ".".join(map(str, sys.version_info[:2]))}
-    for name in (PACKAGE, *_PACKAGES):
+    def _answers(self) -> bool:
+        # A client may think for a moment that it is still connected.
+        if getattr(self.client, "status", "") != "running":
+            return False
         try:
-            found[name] = "" if sys.modules.get(name, name) is None else version(name)
-        except PackageNotFoundError:
-            found[name] = ""
-    return found
+            states_of(self.client, self.patience / 2)
+        except (OSError, AttributeError):
+            return False
+        return True
 
 
-def check_workers(client: Any, wait: float = 60.0) -> None:
-    """Compare the packages of all workers with those of this process.
-
-    Parameters
-    ----------
-    client : distributed.Client
-    wait : float
-        Seconds to wait for a first worker.
-
-    Raises
-    ------
-    WorkerError
-        If there are no workers, or one lacks a package or has another coffea-mljec; the message names it.
-
-    Warns
-    -----
-    WorkerVersionWarning
-        For other versions of other packages: numbers may differ in their last digits.
-    """
-    try:
-        client.wait_for_workers(1, timeout=wait)
-    except (TimeoutError, OSError):
-        raise WorkerError(
-            f"the cluster at {_address(client)} has no workers after {wait:g} s: scale it (cluster.scale(2)), or look "
-            "at the queue of the batch system."
-        ) from None
-    here = packages()
-    others: set[str] = set()
-    wrong: list[str] = []
-    for worker, found in sorted(client.run(packages, on_error="return").items()):
-        if isinstance(found, OSError):
-            continue  # it went away meanwhile
-        if isinstance(found, BaseException):
-            wrong.append(f"worker {worker} cannot load {PACKAGE} ({type(found).__name__}: {found})")
-            continue
-        lacking = [name for name, number in here.items() if number and not found.get(name)]
-        if lacking:
-            wrong.append(f"worker {worker} has no {', '.join(lacking)}")
-        elif found[PACKAGE] != here[PACKAGE]:
-            wrong.append(f"worker {worker} has {PACKAGE} {found[PACKAGE]}, this process {here[PACKAGE]}")
-        for name, number in here.items():
-            if found.get(name, "") not in ("", number):
-                others.add(f"{name} {found[name]} on {worker} ({number} here)")
-    if wrong:
-        raise WorkerError(
-            "; ".join(wrong) + ". Give workers the environment of this process: the same container or conda "
-            "environment, or client.register_plugin(distributed.PipInstall([...]))."
-        )
-    if others:
-        warnings.warn(
-            f"workers have other versions: {', '.join(sorted(others))}. Numbers may differ in their last digits.",
-            WorkerVersionWarning,
-            stacklevel=2,
-        )
+def _same(thing: Any) -> Any:
+    return thing
 
 
-def _killed_worker(error: BaseException | None) -> Any:
-    """dask's KilledWorker behind what coffea makes of it."""
-    from distributed.scheduler import KilledWorker
+class _Done:
+    """Counts the futures that have ended well."""
 
-    while error is not None:
-        if isinstance(error, KilledWorker):
-            return error
-        error = error.__cause__ or error.__context__
-    return None
+    def __init__(self, bar: Bar) -> None:
+        self.bar = bar
+        self.number = 0
+
+    def __call__(self, future: Any) -> None:
+        if future.status == "finished":
+            self.number += 1
+            self.bar.advance()
 
 
-def _deaths(killed: Any, said: str, items: list[Any]) -> str:
-    # dask knows a key only; coffea's message has the item as text.
-    guilty = (item for item in items if str(item[0] if isinstance(item, tuple) else item) in said)
-    what = next((part_of(item) for item in guilty), "a task")
+def _deaths(killed: Any, item: Any) -> str:
+    what = "a sum of results" if item is None else part_of(item)
     return (
         f"{what}: {killed.allowed_failures + 1} workers died while they had it in work, the last one "
         f"{killed.last_worker.address}. It takes more memory than a worker has (give fewer events at a time with "
         "--chunk-size) or crashes while the file is read; the worker's log says which."
     )
-
-
-def _address(client: Any) -> str:
-    scheduler = getattr(client, "scheduler", None)
-    return os.fspath(scheduler.address) if scheduler is not None else "unknown address"

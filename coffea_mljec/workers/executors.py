@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -11,8 +10,8 @@ from typing import Any
 from coffea import processor
 
 from coffea_mljec.errors import InputError, WorkerError
-from coffea_mljec.nano import quiet_coffea
 from coffea_mljec.workers.cluster import ClusterExecutor
+from coffea_mljec.workers.local_cluster import local_cluster
 from coffea_mljec.workers.processes import processes
 
 __all__ = ["ExecutorKind", "executor"]
@@ -79,33 +78,24 @@ def executor(
 def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
     """A client of a scheduler, or of a new cluster of worker processes on this machine."""
     try:
-        from distributed import Client, LocalCluster
+        from distributed import Client
 
-        from coffea_mljec.workers.nanny import PatientNanny
         from coffea_mljec.workers.plugin import StopProfiler
     except ImportError:
         raise InputError(
             "--executor dask needs dask's distributed: pip install 'coffea-mljec[dask]', or use --executor futures."
         ) from None
-    if scheduler is not None:
-        try:
-            client = Client(scheduler)
-        except (OSError, ValueError) as error:
-            raise WorkerError(
-                f"no dask scheduler answers at {scheduler} ({error}): give the address that your cluster shows, such "
-                "as tcp://10.0.0.1:8786."
-            ) from None
-        with client:
+    if scheduler is None:
+        with local_cluster(workers) as client:
+            client.register_plugin(StopProfiler())
             yield client
         return
-    cluster = LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        worker_class=PatientNanny,
-        dashboard_address=":0",
-        silence_logs=logging.ERROR,
-    )
-    with cluster, Client(cluster) as client:
-        client.register_plugin(StopProfiler())
-        client.run(quiet_coffea)
+    try:
+        client = Client(scheduler)
+    except (OSError, TypeError, ValueError) as error:  # TypeError: TLS without a certificate
+        raise WorkerError(
+            f"no dask scheduler answers at {scheduler} ({error}): give the address that your cluster shows, such "
+            "as tls://10.0.0.1:8786, and its certificates in dask's configuration."
+        ) from None
+    with client:
         yield client

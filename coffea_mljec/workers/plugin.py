@@ -11,8 +11,9 @@ from distributed.diagnostics.plugin import WorkerPlugin
 
 from coffea_mljec.errors import MLJECError
 from coffea_mljec.nano import open_nano, quiet_coffea
+from coffea_mljec.support.ending import serve_parent
 
-__all__ = ["StopProfiler", "WarmUp"]
+__all__ = ["StopProfiler", "Tidy", "WarmUp"]
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,18 @@ class WarmUp(WorkerPlugin):
                         provider.apply(nano.events(0, min(2, nano.entries)))
                 except MLJECError as error:
                     logger.warning("not warmed up: %s", error)
+
+
+class Tidy(WorkerPlugin):
+    """Silences what coffea says about every file; a worker process that is told to end leaves no unfinished file."""
+
+    name = "coffea-mljec-tidy"
+
+    def setup(self, worker: Any) -> None:
+        """Called by dask when the worker gets the plugin."""
+        quiet_coffea()
+        if worker.nanny is not None:  # a process of its own
+            serve_parent()
 
 
 class StopProfiler(WorkerPlugin):

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from itertools import islice
 from typing import Any, TypeVar
 
 import loky
 
 from coffea_mljec.errors import InputError, WorkerError
+from coffea_mljec.support.ending import serve_parent
 
-__all__ = ["cause_of", "in_order"]
+__all__ = ["cause_of", "end", "in_order"]
+
+_GRACE = 5.0
+"""Seconds in which a process that was told to end removes its unfinished files."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -49,7 +56,7 @@ def in_order(function: Callable[[Item], Result], items: Sequence[Item], workers:
         yield from map(function, items)
         return
     # loky starts fresh processes: a forked one hangs once its parent has read a file by uproot's threads.
-    pool = loky.get_reusable_executor(workers, initializer=_ignore_interrupts, env={"OMP_NUM_THREADS": "1"})
+    pool = loky.get_reusable_executor(workers, initializer=serve_parent, env={"OMP_NUM_THREADS": "1"})
     waiting = iter(items)
     running: deque[tuple[Item, Future[Result]]] = deque()
     try:
@@ -61,14 +68,24 @@ def in_order(function: Callable[[Item], Result], items: Sequence[Item], workers:
             running.popleft()
     except BrokenProcessPool as error:
         raise WorkerError(_killed([item for item, _ in running], workers, error)) from None
+    except (KeyboardInterrupt, SystemExit):
+        end(pool)  # without this, Python waits for what is under way
+        raise
     finally:
         for _, future in running:
             future.cancel()
 
 
-def _ignore_interrupts() -> None:
-    # Ctrl-C goes to the whole group of processes: only the parent acts on it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def end(pool: Any) -> None:
+    """End the processes of a loky pool within seconds: they are told to, and killed if they do not."""
+    processes = list(pool._processes.values())
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGTERM)
+    deadline = time.monotonic() + _GRACE
+    for process in processes:
+        process.join(max(0.0, deadline - time.monotonic()))
+    pool.shutdown(wait=True, kill_workers=True)
 
 
 def cause_of(error: BaseException) -> str:

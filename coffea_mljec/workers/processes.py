@@ -14,9 +14,11 @@ from coffea.processor import FuturesExecutor, accumulate
 
 from coffea_mljec.errors import WorkerError
 from coffea_mljec.nano import quiet_coffea
+from coffea_mljec.support.ending import serve_parent
 from coffea_mljec.support.progress import progress
 from coffea_mljec.workers.guard import part_of
-from coffea_mljec.workers.pool import cause_of
+from coffea_mljec.workers.pool import cause_of, end
+from coffea_mljec.workers.stopped import stopped_ones_killed
 
 __all__ = ["ProcessesExecutor", "processes"]
 
@@ -31,14 +33,25 @@ class Processes:
     def alive(self) -> Any:
         """A pool that works."""
         if self._pool is None or self._pool._flags.broken is not None:
-            self._pool = loky.ProcessPoolExecutor(self.number, initializer=quiet_coffea)
+            self._pool = loky.ProcessPoolExecutor(self.number, initializer=_start)
         return self._pool
 
-    def close(self, kill: bool) -> None:
+    def numbers(self) -> list[int]:
+        """The processes, by number."""
+        return [] if self._pool is None else list(self._pool._processes)
+
+    def close(self, at_once: bool) -> None:
         """End the processes, after their work or at once."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, kill_workers=kill)
-            self._pool = None
+        pool, self._pool = self._pool, None
+        if pool is not None and at_once:
+            end(pool)
+        elif pool is not None:
+            pool.shutdown(wait=True)
+
+
+def _start() -> None:
+    quiet_coffea()
+    serve_parent()
 
 
 @dataclass
@@ -46,7 +59,8 @@ class ProcessesExecutor(FuturesExecutor):
     """coffea's FuturesExecutor on processes of this machine that are replaced when one of them dies.
 
     What was in work when a process died is done again, one item at a time: the result is that of an undisturbed run, or
-    an error that names the item which kills its process each time. `processes` makes one.
+    an error that names the item which kills its process each time. A process that stays stopped counts as dead after
+    `coffea_mljec.defaults.WORKER_PATIENCE`. `processes` makes one.
     """
 
     processes: Processes = field(default_factory=lambda: Processes(1))
@@ -90,11 +104,12 @@ def processes(number: int, **options: Any) -> Iterator[ProcessesExecutor]:
     """An executor on so many processes, which end with the context."""
     own = Processes(number)
     try:
-        yield ProcessesExecutor(workers=number, processes=own, **options)
+        with stopped_ones_killed(own.numbers):
+            yield ProcessesExecutor(workers=number, processes=own, **options)
     except BaseException:
-        own.close(kill=True)
+        own.close(at_once=True)
         raise
-    own.close(kill=False)
+    own.close(at_once=False)
 
 
 def _killed(item: Any, error: BaseException) -> str:

@@ -31,6 +31,9 @@ def batch_cluster(system: str, queue: str | None, environment: str | None) -> An
 
     # One process a job with one thread: what a network needs is a core; the memory is for the chunk's columns.
     options: dict[str, Any] = {"cores": 1, "processes": 1, "memory": "2GB"}
+    # Jobs and scheduler know each other by a certificate, which this folder hands to the jobs: a scheduler without one
+    # takes work from everybody in the network, and runs it as you.
+    options |= {"security": True, "shared_temp_directory": str(Path.cwd())}
     if system == "htcondor":
         return dask_jobqueue.HTCondorCluster(**options, disk="2GB", job_extra_directives={"+JobFlavour": '"longlunch"'})
     # How a job finds the package: the same environment as here, on the shared file system or in a container.

@@ -11,8 +11,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from distributed import Client, LocalCluster
-
 import coffea_mljec as mljec
 from coffea_mljec import workers
 from coffea_mljec.validation import ResponseProcessor
@@ -53,9 +51,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1, help="threads a worker; sessions and kernels are shared")
     arguments = parser.parse_args()
-    options = {"n_workers": arguments.workers, "threads_per_worker": arguments.threads, "dashboard_address": ":0"}
-    with LocalCluster(**options) as cluster, Client(cluster) as client:
-        print(f"tried: a cluster of {arguments.workers} processes on this machine, at {cluster.scheduler_address}")
+    # It takes work from nobody else on this machine; LocalCluster() of dask would take it from everybody.
+    with workers.local_cluster(arguments.workers, arguments.threads) as client:
+        print(f"tried: a cluster of {arguments.workers} processes on this machine, at {client.scheduler.address}")
         report(judge(client, arguments.files))
 
 

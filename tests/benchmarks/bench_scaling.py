@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 import warnings
@@ -28,15 +27,10 @@ __all__ = ["local_workers", "overhead", "scaling"]
 @contextmanager
 def local_workers(*counts: int) -> Iterator[dict[int, workers.ClusterExecutor]]:
     """An executor on a local cluster for each number of workers, of one thread each; all warmed up."""
-    from distributed import Client, LocalCluster
-
-    options: dict[str, Any] = {"threads_per_worker": 1, "processes": True, "dashboard_address": None}
     with ExitStack() as stack:
         found = {}
         for count in counts:
-            cluster = stack.enter_context(LocalCluster(n_workers=count, silence_logs=logging.ERROR, **options))
-            client = stack.enter_context(Client(cluster))
-            client.run(quiet_coffea)
+            client = stack.enter_context(workers.local_cluster(count))
             client.register_plugin(workers.WarmUp(mljec.MLJEC("pfn-r-lite")))
             client.register_plugin(workers.StopProfiler())
             found[count] = workers.ClusterExecutor(client=client, status=False, retries=0)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import platform
 import shutil
@@ -30,7 +29,6 @@ from coffea import processor
 
 import coffea_mljec as mljec
 from coffea_mljec import workers
-from coffea_mljec.nano import quiet_coffea
 from tests.benchmarks.places import ROOT, SAMPLE
 from tests.benchmarks.watched import Watched, read_notes
 
@@ -211,14 +209,9 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=100, help="events a chunk, about")
     parser.add_argument("--profiler", action="store_true", help="leave dask's profile of the workers on: memory grows")
     arguments = parser.parse_args()
-    from distributed import Client, LocalCluster
-
     warnings.simplefilter("ignore")
     output = arguments.output
-    options: dict[str, Any] = {"threads_per_worker": 1, "processes": True, "dashboard_address": None}
-    local = LocalCluster(n_workers=arguments.workers, silence_logs=logging.ERROR, **options)
-    with local as cluster, Client(cluster) as client:
-        client.run(quiet_coffea)
+    with workers.local_cluster(arguments.workers) as client:
         verdict, exact = run(client, output, arguments.chunks, arguments.events, arguments.profiler)
     page = report(verdict, exact, arguments.chunks)
     (output / "report.md").write_text(page)

@@ -53,6 +53,9 @@ def test_a_model_folder_with_the_standard_path_as_its_fallback(mljec, nano, jec_
 
 @pytest.mark.parametrize("kind", ["futures", "dask"])
 def test_processes_write_what_one_process_writes(mljec, jec_text, tmp_path, kind):
+    if kind == "dask":
+        pytest.importorskip("distributed")
+        pytest.importorskip("cryptography")
     inputs = [write(two_jets(n_events=10 * n), tmp_path / f"nano_{n}.root") for n in (1, 2)]
     options = ("--jec", jec_text, "--chunk-size", 7)
     assert mljec("apply", *inputs, "-o", tmp_path / "one", *options)[0] == 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,10 @@ from typing import Any
 import pytest
 from coffea import processor
 
-from coffea_mljec import workers
+from coffea_mljec import defaults, workers
 from tests.factories import two_jets, write
-from tests.patience import PATIENCE
-from tests.workers.toys import Spectrum
+from tests.patience import PATIENCE, wait_until
+from tests.workers.toys import Spectrum, done, release
 
 SIZES = {"a.root": 40, "b.root": 60, "c.root": 20}
 
@@ -36,52 +37,80 @@ def alone(files: dict[str, list[str]], notes: Path, **options: Any) -> workers.O
     return workers.run(executor, files, Spectrum(notes), chunk_size=20, **options)
 
 
+def run(client: Any, files: dict[str, list[str]], judge: Any) -> workers.Outcome:
+    """What a cluster makes of the files, in chunks of 20."""
+    return workers.run(workers.ClusterExecutor(client=client, status=False), files, judge, chunk_size=20)
+
+
 @contextmanager
-def worker_processes(number: int = 2) -> Iterator[Any]:
-    """Give a client with so many worker processes, each looked after by a nanny."""
-    distributed = pytest.importorskip("distributed", reason="dask workers need distributed ([dask])")
-    from coffea_mljec.workers.nanny import PatientNanny
+def meanwhile(notes: Path, fault: Callable[[], Any], begun: int = 2) -> Iterator[None]:
+    """Do something once so many chunks were begun: `Spectrum` with ``hold_after=2`` goes on afterwards."""
 
-    options = {"n_workers": number, "threads_per_worker": 1, "worker_class": PatientNanny, "dashboard_address": ":0"}
-    with (
-        distributed.LocalCluster(**options, silence_logs=50) as local,
-        distributed.Client(local, timeout=PATIENCE) as client,
-    ):
-        from coffea_mljec.nano import quiet_coffea
+    def act() -> None:
+        wait_until(lambda: len(done(notes)) >= begun)
+        fault()
+        release(notes)
 
+    other = threading.Thread(target=act)
+    other.start()
+    try:
+        yield
+    finally:
+        release(notes)
+        other.join()
+
+
+def allow_failures(number: int, dask_scheduler: Any) -> None:
+    """How often a chunk may lose its worker before it counts as guilty."""
+    dask_scheduler.allowed_failures = number
+
+
+@contextmanager
+def local_cluster(number: int, threads: int = 1, **options: Any) -> Iterator[Any]:
+    """The package's own local cluster, once all of its workers are there."""
+    pytest.importorskip("distributed", reason="dask workers need distributed ([dask])")
+    pytest.importorskip("cryptography", reason="a local cluster's certificate needs cryptography ([dask])")
+    with workers.local_cluster(number, threads, **options) as client:
         client.wait_for_workers(number, timeout=PATIENCE)
-        client.run(quiet_coffea)
         yield client
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Any]:
     """A client with two worker processes; shared, so whoever changes a worker mends it."""
-    with worker_processes() as client:
+    with local_cluster(2) as client:
         yield client
 
 
 @pytest.fixture
 def mortal() -> Iterator[Any]:
     """The same for a test that kills workers: a nanny does not always get one going again."""
-    with worker_processes() as client:
-        yield client
-
-
-@pytest.fixture
-def last_one() -> Iterator[Any]:
-    """A client with one worker process, for a test that kills it."""
-    with worker_processes(1) as client:
+    with local_cluster(2) as client:
         yield client
 
 
 @pytest.fixture
 def threads() -> Iterator[Any]:
-    """A client with one worker of four threads in this process, reached by TCP."""
+    """A client with one worker of four threads in this process, reached by TLS."""
     distributed = pytest.importorskip("distributed", reason="dask workers need distributed ([dask])")
-    options = {"n_workers": 1, "threads_per_worker": 4, "processes": False, "dashboard_address": ":0"}
-    with (
-        distributed.LocalCluster(**options, protocol="tcp", silence_logs=50) as local,
-        distributed.Client(local, timeout=PATIENCE) as client,
-    ):
+    with local_cluster(1, 4, processes=False, worker_class=distributed.Worker) as client:
         yield client
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> Iterator[None]:
+    """A busy machine is no fault."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(defaults, "WORKER_PATIENCE", PATIENCE)
+        yield
+
+
+@pytest.fixture
+def facility(threads: Any) -> Iterator[Any]:
+    """The same cluster as a facility gives it: its certificates are in the configuration of dask."""
+    import dask
+
+    given = threads.security
+    tls = {"ca-file": given.tls_ca_file, "client.key": given.tls_client_key, "client.cert": given.tls_client_cert}
+    with dask.config.set({f"distributed.comm.tls.{name}": value for name, value in tls.items()}):
+        yield threads

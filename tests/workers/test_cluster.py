@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
+import ssl
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -24,11 +28,12 @@ from coffea_mljec.errors import InputError, WorkerError
 from coffea_mljec.models import folder, sessions
 from coffea_mljec.validation import ResponseProcessor
 from coffea_mljec.workers import cluster as cluster_module
-from coffea_mljec.workers import guard
+from coffea_mljec.workers import environment, guard
+from coffea_mljec.workers.local_cluster import warn_if_open
 from tests.models import toy
 from tests.patience import PATIENCE, wait_until
-from tests.workers.conftest import alone
-from tests.workers.toys import Spectrum, done, release, same
+from tests.workers.conftest import alone, meanwhile
+from tests.workers.toys import Spectrum, done, same
 
 pytestmark = [
     pytest.mark.slow,
@@ -66,20 +71,29 @@ def show_onnxruntime() -> None:
     del sys.modules["onnxruntime"]
 
 
+def hide_package() -> None:
+    sys.modules["hidden"] = sys.modules.pop("coffea_mljec.workers.environment")
+    sys.modules["coffea_mljec.workers.environment"] = None  # type: ignore[assignment]
+
+
+def show_package() -> None:
+    sys.modules["coffea_mljec.workers.environment"] = sys.modules.pop("hidden")
+
+
 def other_version(number: str) -> None:
     from importlib import metadata
 
-    from coffea_mljec.workers import cluster, guard
+    from coffea_mljec.workers import environment, guard
 
-    cluster.version = guard.version = lambda name: number if name == guard.PACKAGE else metadata.version(name)
+    environment.version = guard.version = lambda name: number if name == guard.PACKAGE else metadata.version(name)
 
 
 def own_version() -> None:
     from importlib import metadata
 
-    from coffea_mljec.workers import cluster, guard
+    from coffea_mljec.workers import environment, guard
 
-    cluster.version = guard.version = metadata.version
+    environment.version = guard.version = metadata.version
 
 
 def arrived() -> int:
@@ -117,14 +131,6 @@ def test_a_model_travels_once_to_each_worker_without_its_folder(cluster, travell
     assert max(moved.values()) <= 1
 
 
-def test_a_worker_that_is_killed(mortal, files, notes, tmp_path):
-    outcome = workers.run(mortal, files, Spectrum(notes, kill="once"), chunk_size=20)
-    assert (notes / "killed").exists()
-    assert len({line.split()[1] for line in done(notes)}) > 1
-    assert same(outcome.result, alone(files, tmp_path).result)
-    assert outcome.skipped == ()
-
-
 def test_a_worker_without_onnxruntime(cluster, files, notes, travelling, sample, monkeypatch):
     judge = ResponseProcessor({"network": travelling}, replicas=0)
     with patched(cluster, hide_onnxruntime, show_onnxruntime) as victim:
@@ -137,6 +143,14 @@ def test_a_worker_without_onnxruntime(cluster, files, notes, travelling, sample,
     assert "mljec_sample.root, entries" in str(refused.value)
     assert "needs onnxruntime on this worker: pip install onnxruntime" in str(refused.value)
     assert f"(on worker {victim}" in str(refused.value)
+
+
+def test_a_worker_without_the_package(cluster, files, notes):
+    with (
+        patched(cluster, hide_package, show_package) as victim,
+        pytest.raises(WorkerError, match=rf"worker {victim} cannot load coffea-mljec .*Give workers the environment"),
+    ):
+        workers.run(cluster, files, Spectrum(notes), chunk_size=20)
 
 
 def test_a_worker_with_another_version(cluster, files, notes, monkeypatch):
@@ -154,7 +168,7 @@ def _several_times(number: int, function: Callable[[], Any]) -> None:
         function()
 
 
-def test_other_versions_of_other_packages_are_told():
+def test_other_versions_of_other_packages_are_told(monkeypatch):
     class Client:
         """Two workers, one with an older numba."""
 
@@ -162,11 +176,76 @@ def test_other_versions_of_other_packages_are_told():
             pass
 
         def run(self, *_: Any, **__: Any) -> dict[str, Any]:
-            here = cluster_module.packages()
+            here = environment.packages()
             return {"tcp://node7:1": here | {"numba": "0.1"}, "tcp://node8:1": here}
 
+    monkeypatch.setattr(environment, "states_of", lambda *_: {})
     with pytest.warns(workers.WorkerVersionWarning, match=r"numba 0\.1 on tcp://node7:1 \(.* here\)\. Numbers may"):
         workers.check_workers(Client())
+
+
+def listening(process: Any) -> set[tuple[str, int]]:
+    """Where a process and its children wait for connections."""
+    family = (process, *process.children(recursive=True))
+    return {tuple(c.laddr) for one in family for c in one.net_connections("tcp") if c.status == "LISTEN"}
+
+
+def test_nothing_listens_beyond_this_machine(cluster):
+    psutil = pytest.importorskip("psutil")
+    ours = {urlsplit(address).netloc for address in (cluster.scheduler.address, *cluster.nthreads())}
+    found = listening(psutil.Process())
+    assert {f"{host}:{port}" for host, port in found} >= ours
+    assert {host for host, _ in found} == {"127.0.0.1"}
+    # dask's pages of tasks and metrics: scheduler and workers have none.
+    services = [cluster.scheduler_info(), *cluster.scheduler_info()["workers"].values()]
+    for port in {service["services"]["dashboard"] for service in services}:
+        for page in ("status", "health", "metrics", "info/main/workers.html", "json/counts.json"):
+            with pytest.raises(HTTPError, match="404"):
+                urlopen(f"http://127.0.0.1:{port}/{page}")
+
+
+@pytest.mark.parametrize("certificate", ["none", "its own", "no TLS"])
+def test_who_has_not_the_certificate_stays_outside(cluster, certificate):
+    from distributed import Client, Security
+
+    for address in (cluster.scheduler.address, *cluster.nthreads()):
+        with socket.create_connection((urlsplit(address).hostname, urlsplit(address).port)) as plain:
+            assert answered(plain, certificate, Security) == b""
+    # Who has it is let in: what stands in the way above is the certificate.
+    with Client(cluster.scheduler.address, security=cluster.security, set_as_default=False) as other:
+        assert other.submit(len, "let in").result() == 6
+
+
+def answered(plain: socket.socket, certificate: str, security: Any) -> bytes:
+    """What a server says to somebody who knocks; nothing if it refuses."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if certificate == "its own":
+        context = security.temporary().get_connection_args("client")["ssl_context"]
+        context.verify_mode = ssl.CERT_NONE
+    try:
+        with plain if certificate == "no TLS" else context.wrap_socket(plain) as door:
+            door.sendall(b"let me in, please")
+            return door.recv(1)
+    except (ssl.SSLError, ConnectionError):
+        return b""
+
+
+def test_a_cluster_without_certificates_is_told():
+    with pytest.warns(workers.OpenClusterWarning, match=r"tcp://10\.0\.0\.1:8786 takes work from everybody who"):
+        warn_if_open("tcp://10.0.0.1:8786")
+    for closed in ("tls://10.0.0.1:8786", "inproc://10.0.0.1/3/1", "gateway://facility.org:8786/x"):
+        warn_if_open(closed)
+
+
+def test_without_cryptography(monkeypatch):
+    pytest.importorskip("distributed", reason="dask workers need distributed ([dask])")
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    with (
+        pytest.raises(InputError, match=r"for its certificate, cryptography .*pip install 'coffea-mljec\[dask\]'"),
+        workers.executor(workers.ExecutorKind.dask),
+    ):
+        pass
 
 
 def test_warm_up(cluster, tmp_path):
@@ -240,9 +319,9 @@ def count_arrivals() -> None:
     folder._true_from_pickle = true  # type: ignore[attr-defined]
     folder._arrivals = 0  # type: ignore[attr-defined]
 
-    def counted(card: models.ModelCard, graph: bytes) -> models.ModelFolder:
+    def counted(*parts: Any) -> models.ModelFolder:
         folder._arrivals += 1  # type: ignore[attr-defined]
-        return true(card, graph)
+        return true(*parts)
 
     counted.__qualname__ = "_from_pickle"  # a worker that hands the provider on pickles it by this name
     folder._from_pickle = counted
@@ -250,16 +329,6 @@ def count_arrivals() -> None:
 
 def arrivals() -> int:
     return int(folder._arrivals)  # type: ignore[attr-defined]
-
-
-def test_a_chunk_that_kills_every_worker_is_named(last_one, files, notes):
-    last_one.run_on_scheduler(allow_failures, 0)
-    with pytest.raises(WorkerError, match=r"\.root, entries \d+ to \d+: 1 workers died .* tcp://"):
-        workers.run(last_one, files, Spectrum(notes, kill="always"), chunk_size=20)
-
-
-def allow_failures(number: int, dask_scheduler: Any) -> None:
-    dask_scheduler.allowed_failures = number
 
 
 def test_several_threads_a_worker(threads, travelling, sample):
@@ -272,30 +341,22 @@ def test_several_threads_a_worker(threads, travelling, sample):
     assert shared["counts"] == here["counts"]
 
 
-@contextmanager
-def meanwhile(notes: Path, client: Any, action: Callable[[], Any]) -> Iterator[None]:
-    """Do something once three chunks were begun; the others wait until the client has lost its connection."""
+def losing(client: Any, action: Callable[[], Any]) -> Callable[[], None]:
+    """The action, until the client has lost its connection."""
     connection = client.scheduler_comm
 
-    def act() -> None:
-        wait_until(lambda: len(done(notes)) >= 3)
+    def lose() -> None:
         action()
         wait_until(lambda: client.scheduler_comm is not connection)
-        release(notes)
 
-    other = threading.Thread(target=act)
-    other.start()
-    try:
-        yield
-    finally:
-        release(notes)
-        other.join()
+    return lose
 
 
 def test_a_connection_that_is_lost_and_comes_back(threads, files, notes, tmp_path):
     executor = workers.ClusterExecutor(client=threads, status=False, wait=PATIENCE)
     plan = workers.plan_of(executor, files, chunk_size=5)
-    with meanwhile(notes, threads, lambda: threads.loop.add_callback(threads.scheduler_comm.comm.abort)):
+    lose = losing(threads, lambda: threads.loop.add_callback(threads.scheduler_comm.comm.abort))
+    with meanwhile(notes, lose, begun=3):
         outcome = workers.process(executor, plan, Spectrum(notes, hold_after=3))
     assert len(done(notes)) > outcome.chunks == 24  # some were begun twice, and counted once
     assert same(outcome.result, alone(files, tmp_path).result)
@@ -307,10 +368,11 @@ def test_a_scheduler_that_is_gone(threads, files, notes):
     address = threads.scheduler.address
     threads._timeout = 1  # for connecting again: it is connected
     with (
-        meanwhile(notes, threads, lambda: threads.loop.add_callback(threads.cluster.scheduler.close)),
+        meanwhile(notes, losing(threads, lambda: threads.loop.add_callback(threads.cluster.scheduler.close)), begun=3),
         pytest.raises(WorkerError, match=rf"the scheduler {address} is gone: .*run again with --resume"),
     ):
         workers.process(executor, plan, Spectrum(notes, hold_after=3))
+    threads.cluster.shutdown_scheduler = False  # it would look for the scheduler for 30 s, to end it
 
 
 def test_a_nanny_waits_for_the_process_that_it_killed(monkeypatch):
@@ -328,7 +390,7 @@ def test_a_nanny_waits_for_the_process_that_it_killed(monkeypatch):
 
     monkeypatch.setattr(distributed.Nanny, "kill", late)
     nanny, process = object.__new__(PatientNanny), Process()
-    nanny.process = SimpleNamespace(process=process)
+    nanny.process = SimpleNamespace(process=process, status=None)
     asyncio.run(nanny.kill())
     assert process.ended
     nanny.process = None
@@ -342,7 +404,7 @@ def test_no_client_and_no_workers(files, notes):
     with (
         distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=":0", silence_logs=50) as empty,
         distributed.Client(empty) as client,
-        pytest.raises(WorkerError, match=r"has no workers after 0\.2 s: scale it"),
+        pytest.raises(WorkerError, match=r"has no workers that work after 0\.2 s: none has come\. Scale it"),
     ):
         workers.run(workers.ClusterExecutor(client=client, status=False, wait=0.2), files, Spectrum(notes))
 
@@ -355,6 +417,15 @@ def test_no_scheduler_answers():
         dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
         pytest.raises(WorkerError, match=r"no dask scheduler answers at tcp://127\.0\.0\.1:9"),
         workers.executor(scheduler="tcp://127.0.0.1:9"),
+    ):
+        pass
+
+
+def test_a_scheduler_whose_certificate_is_not_here(threads):
+    address = threads.scheduler.address
+    with (
+        pytest.raises(WorkerError, match=rf"no dask scheduler answers at {address} .*certificates in dask's config"),
+        workers.executor(scheduler=address),
     ):
         pass
 

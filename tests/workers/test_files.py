@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import uproot
 from coffea import processor
 
 import coffea_mljec as mljec
 from coffea_mljec import workers
-from coffea_mljec.errors import DamagedFileError, InputError
+from coffea_mljec.errors import DamagedFileError, InputError, ModelError
 from coffea_mljec.nano import open_nano
 from coffea_mljec.validation import ResponseProcessor
 from tests.factories import response_events, two_jets, write
+from tests.models import toy
 from tests.workers.conftest import alone
 from tests.workers.faults import FILE_FAULTS
 from tests.workers.toys import Broken, Meddling, Spectrum, done, same
@@ -88,6 +91,22 @@ def test_a_file_that_is_written_while_it_is_opened_here(tmp_path):
         FILE_FAULTS["written over"](path)
 
 
+@pytest.mark.parametrize("how", ["removed", "changed"])
+def test_a_model_that_changes_on_disk(sample, tmp_path, how):
+    folder = toy.write(tmp_path / "toy")
+    judge = ResponseProcessor({"network": mljec.MLJEC(folder)}, replicas=0)
+    before = workers.run(HERE, {"sample": [str(sample)]}, judge, chunk_size=500)
+    if how == "removed":
+        shutil.rmtree(folder)
+    else:
+        shutil.copy(toy.write(tmp_path / "other", nan_above=50.0) / "model.onnx", folder)
+    after = workers.run(HERE, {"sample": [str(sample)]}, judge, chunk_size=2000)
+    views = [outcome.result["sample"]["response"].view(flow=True) for outcome in (before, after)]
+    np.testing.assert_array_equal(*views)
+    with pytest.raises(ModelError):
+        mljec.MLJEC(folder)
+
+
 @pytest.mark.parametrize("where", ["here", "threads"])
 def test_a_file_that_vanishes_while_the_run_goes_on(files, notes, request, where):
     executor: Any = HERE
@@ -95,7 +114,7 @@ def test_a_file_that_vanishes_while_the_run_goes_on(files, notes, request, where
         executor = workers.ClusterExecutor(client=request.getfixturevalue("threads"), status=False)
     plan = workers.plan_of(executor, files, chunk_size=20)
     Path(files["toy"][1]).unlink()
-    with pytest.raises(InputError, match=r"b\.root, entries 0 to 20: FileNotFoundError: .* \(on (worker tcp|process)"):
+    with pytest.raises(InputError, match=r"b\.root, entries 0 to 20: FileNotFoundError: .* \(on (worker tls|process)"):
         workers.process(executor, plan, Spectrum(notes))
     outcome = workers.process(executor, plan, Spectrum(notes), skip_bad=True)
     assert [(Path(failure.file).name, failure.start, failure.stop) for failure in outcome.skipped] == [

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import stat
+import tempfile
+import threading
+
 import pytest
 
-from coffea_mljec import workers
+from coffea_mljec import defaults, workers
 from coffea_mljec.errors import InputError, WorkerError
+from coffea_mljec.workers.parcel import _OPENED, packed, parcelled
 from coffea_mljec.workers.processes import processes
+from tests.patience import wait_until
 from tests.workers.conftest import alone
-from tests.workers.toys import Locked, Spectrum, same, unpickled
+from tests.workers.toys import Locked, Spectrum, done, release, same, unpickled
 
 
 @pytest.mark.slow
@@ -21,6 +29,25 @@ def test_a_process_that_is_killed_is_replaced(files, notes, tmp_path):
         assert same(outcome.result, expected)
         # The processor arrived once at each process, whatever the number of chunks: two, and those that replaced them.
         assert set(unpickled(notes).values()) == {1}
+
+
+@pytest.mark.slow
+def test_a_process_that_is_stopped_is_replaced(files, notes, tmp_path, monkeypatch):
+    monkeypatch.setattr(defaults, "WORKER_PATIENCE", 0.2)
+    (tmp_path / "alone").mkdir()
+    with processes(1, status=False, retries=0) as executor:
+
+        def stop() -> None:
+            wait_until(lambda: len(done(notes)) >= 2)
+            os.kill(int(done(notes)[1].split()[1]), signal.SIGSTOP)
+            release(notes)
+
+        other = threading.Thread(target=stop)
+        other.start()
+        outcome = workers.run(executor, files, Spectrum(notes, hold_after=2), chunk_size=20)
+        other.join()
+    assert len({line.split()[1] for line in done(notes)}) == 2
+    assert same(outcome.result, alone(files, tmp_path / "alone").result)
 
 
 @pytest.mark.slow
@@ -38,6 +65,20 @@ def test_what_cannot_be_pickled_is_refused_before_anything_is_sent(files, notes)
         with pytest.raises(InputError, match=r"Locked cannot be sent to workers, because it cannot be pickled"):
             workers.process(executor, plan, Locked(notes))
         assert executor.processes._pool is None
+
+
+def test_what_travels_is_for_its_owner_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with parcelled(packed(len, "len")) as sent:
+        (file,) = tmp_path.iterdir()
+        assert str(file) == sent.parcel.path
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert sent.parcel.opened()([1, 2]) == 2
+        _OPENED.clear()
+        file.write_bytes(packed(max, "max"))
+        with pytest.raises(WorkerError, match="was changed while the run went on: run again"):
+            sent.parcel.opened()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import runpy
 import shutil
 import sys
@@ -32,15 +33,15 @@ def recipe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.Captu
 @pytest.mark.slow
 def test_local(recipe):
     printed = recipe("local", "--workers", "1")
-    assert "tried: a cluster of 1 processes on this machine, at tcp://" in printed
+    assert "tried: a cluster of 1 processes on this machine, at tls://" in printed
     assert "jets judged in" in printed
 
 
-def test_a_scheduler_that_is_there(recipe, threads, tmp_path):
+def test_a_scheduler_that_is_there(recipe, facility, tmp_path):
     (tmp_path / "bad.root").write_bytes(b"")
     sample = Path(RECIPES).parents[1] / "coffea_mljec" / "data" / "mljec_sample.root"
-    printed = recipe("facility", str(sample), str(tmp_path / "bad.root"), "--address", threads.scheduler.address)
-    assert f"tried: the scheduler at {threads.scheduler.address}" in printed
+    printed = recipe("facility", str(sample), str(tmp_path / "bad.root"), "--address", facility.scheduler.address)
+    assert f"tried: the scheduler at {facility.scheduler.address}" in printed
     assert "jets judged in" in printed
     assert "left out: " in printed
     assert "bad.root" in printed
@@ -55,7 +56,7 @@ def test_a_facility_that_is_not_there(recipe, monkeypatch):
     assert "no facility from here: nothing was run" in printed
 
 
-def test_a_gateway(recipe, monkeypatch, threads):
+def test_a_gateway(recipe, monkeypatch, facility):
     """dask-gateway's own words, answered by a stand-in whose cluster is the one at hand."""
 
     class Cluster:
@@ -67,7 +68,7 @@ def test_a_gateway(recipe, monkeypatch, threads):
         def get_client(self) -> Any:
             from distributed import Client
 
-            return Client(threads.scheduler.address)
+            return Client(facility.scheduler.address)
 
         def __enter__(self) -> Cluster:
             return self
@@ -105,10 +106,11 @@ def test_a_batch_system_that_is_not_there(recipe, system):
 
 
 @pytest.mark.slow
-# dask-jobqueue leaves its local job's process and pipes to the garbage collector.
+# dask-jobqueue leaves its local job's process, pipes and certificates to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_rehearsal_of_a_batch_system(recipe):
     pytest.importorskip("dask_jobqueue", reason="the rehearsal needs dask-jobqueue")
     printed = recipe("batch", "--system", "local", "--jobs", "1")
     assert "tried: 1 jobs by bash" in printed
     assert "jets judged in" in printed
+    gc.collect()

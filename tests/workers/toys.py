@@ -24,8 +24,8 @@ class Spectrum(processor.ProcessorABC):
     ----------
     notes : path
         A folder that all processes see.
-    kill : "once" or "always", optional
-        The second chunk of the file that ends in ``kill_file`` kills its process.
+    kill : "once", "each" or "always", optional
+        The second chunk of the file that ends in ``kill_file`` kills its process; "each": every later one does, once.
     stop_after : int, optional
         Chunks after which the run is interrupted, as by Ctrl-C.
     slow : float
@@ -59,7 +59,7 @@ class Spectrum(processor.ProcessorABC):
             raise KeyboardInterrupt
         note(self.notes, f"{chunk} {os.getpid()}")
         if self.kill and where["filename"].endswith(self.kill_file) and where["entrystart"] > 0:
-            flag = Path(self.notes) / "killed"
+            flag = Path(self.notes) / (f"killed-{chunk}" if self.kill == "each" else "killed")
             if self.kill == "always" or not flag.exists():
                 flag.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
