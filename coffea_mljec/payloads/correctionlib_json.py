@@ -6,7 +6,6 @@ ten times faster than correctionlib's own tree); anything else is left to correc
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from coffea_mljec.errors import InputError, PayloadError
 from coffea_mljec.payloads.bounds import is_possible, odd_factor
 from coffea_mljec.payloads.formula import parse
 from coffea_mljec.payloads.library_level import LibraryLevel
-from coffea_mljec.payloads.payload import CANONICAL, Level, Payload, payload_path
+from coffea_mljec.payloads.payload import CANONICAL, Level, Payload, payload_content, payload_path
 from coffea_mljec.payloads.table import Axis, FormulaTable
 from coffea_mljec.support.suggestions import nearest
 
@@ -98,17 +97,11 @@ def _level_name(name: str, tag: str, algorithm: str) -> str:
 def load(path: Path) -> dict[str, Any]:
     """Return the content of a correctionlib file, plain or gzipped."""
     what = "expected a correctionlib file (jet_jerc.json.gz from the POG's JME folder)"
+    data = payload_content(path, f"{what}: copy the whole file again")
     try:
-        data = path.read_bytes()
-        content = json.loads(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
-    except FileNotFoundError:
-        raise PayloadError(f"no such payload: {path}") from None
-    except EOFError:
-        raise PayloadError(f"{path.name}: the gzip stream is cut short; copy the whole file again") from None
+        content = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise PayloadError(f"{path.name} is not JSON ({error}): {what}") from None
-    except Exception as error:  # zlib.error, OSError: none of them may reach coffea, whose skipbadfiles drops the chunk
-        raise PayloadError(f"cannot read {path}: {type(error).__name__}: {error}: {what}") from None
     try:
         known = content["schema_version"] == 2
         entries = [*content["corrections"], *(content.get("compound_corrections") or ())]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +12,11 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from coffea_mljec.errors import PayloadError
 from coffea_mljec.numerics.columns import flat_columns
 from coffea_mljec.support.paths import checked_path
 
-__all__ = ["CANONICAL", "ROUNDING", "Level", "Payload", "payload_path"]
+__all__ = ["CANONICAL", "ROUNDING", "Level", "Payload", "payload_content", "payload_path"]
 
 CANONICAL = {
     "JetPt": "pt_raw", "JetEta": "eta", "JetPhi": "phi", "JetA": "area", "Rho": "rho", "run": "run",
@@ -26,6 +29,9 @@ ROUNDING = 1e-3
 PHI_ROUNDING = 1e-3
 """NanoAOD keeps 12 bits of phi: a jet just below pi is stored as 3.1416016, beyond payloads' last edge (3.1416)."""
 
+LARGEST = 1 << 28
+"""Bytes of a payload, unpacked; the largest published one has 32 MB."""
+
 BLOCK = 8192
 """Jets treated at a time: the temporaries of a formula then stay in the processor's cache."""
 
@@ -33,6 +39,39 @@ BLOCK = 8192
 def payload_path(path: str | Path) -> Path:
     """The path of a payload; raises InputError for what is no path."""
     return checked_path(path, "the path of a payload")
+
+
+def payload_content(path: Path, remedy: str) -> bytes:
+    """The content of a payload, unpacked where it is gzipped.
+
+    Parameters
+    ----------
+    path : Path
+    remedy : str
+        Ends each message: what was expected, and where to get it.
+
+    Raises
+    ------
+    PayloadError
+        There is none, it is no plain file, cut short, not readable, or has more than `LARGEST` bytes.
+    """
+    if not path.exists():
+        raise PayloadError(f"no such payload: {path}")
+    if not path.is_file():
+        raise PayloadError(f"{path} is no plain file: {remedy}")
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+        if data[:2] == b"\x1f\x8b":
+            with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
+                data = packed.read(LARGEST + 1)
+    except EOFError:
+        raise PayloadError(f"{path.name}: the gzip stream is cut short: {remedy}") from None
+    except Exception as error:  # zlib.error, OSError: none of them may reach coffea, whose skipbadfiles drops the chunk
+        raise PayloadError(f"cannot read {path}: {type(error).__name__}: {error}: {remedy}") from None
+    if len(data) > LARGEST:
+        raise PayloadError(f"{path.name} has more than {LARGEST:,} bytes, unpacked: {remedy}")
+    return data
 
 
 class Level(Protocol):

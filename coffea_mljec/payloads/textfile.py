@@ -6,7 +6,6 @@ parameters of the formula. Uncertainties and scale factors have no formula: plai
 
 from __future__ import annotations
 
-import gzip
 import math
 import re
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ import numpy.typing as npt
 from coffea_mljec.errors import PayloadError
 from coffea_mljec.payloads.bounds import is_possible, odd_factor, reaches
 from coffea_mljec.payloads.formula import Formula, parse
-from coffea_mljec.payloads.payload import CANONICAL, ROUNDING
+from coffea_mljec.payloads.payload import CANONICAL, ROUNDING, payload_content
 from coffea_mljec.payloads.table import Axis, FormulaTable
 
 __all__ = [
@@ -120,18 +119,9 @@ def read_lines(path: Path) -> tuple[Lines, bool]:
 
 def _content(path: Path) -> str:
     try:
-        data = path.read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-        return data.decode("ascii")
-    except FileNotFoundError:
-        raise PayloadError(f"no such JEC file: {path}") from None
+        return payload_content(path, WHOLE_FILE).decode("ascii")
     except UnicodeDecodeError as error:
         raise PayloadError(f"{path.name} is not a text file (byte {error.start}): expected a JEC text file") from None
-    except EOFError:
-        raise PayloadError(f"{path.name}: the gzip stream is cut short; {WHOLE_FILE}") from None
-    except Exception as error:  # zlib.error, OSError: none of them may reach coffea, whose skipbadfiles drops the chunk
-        raise PayloadError(f"cannot read {path}: {type(error).__name__}: {error}; {WHOLE_FILE}") from None
 
 
 def read_header(path: Path, number: int, line: str, kind: str) -> Header:

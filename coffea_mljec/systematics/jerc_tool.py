@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from coffea_mljec.errors import InputError, PayloadError
 from coffea_mljec.numerics.columns import flat_columns
+from coffea_mljec.payloads.payload import payload_content
 from coffea_mljec.systematics.smearing import MIN_ENERGY, N_SIGMA, NO_MATCH
 
 __all__ = ["JERSmear"]
@@ -122,12 +122,8 @@ class JERSmear:
 
 
 def _read(path: Path) -> str:
+    remedy = "expected jer_smear.json.gz; copy it again"
     try:
-        data = path.read_bytes()
-        return (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode()
-    except FileNotFoundError:
-        raise PayloadError(f"no such payload: {path}") from None
-    except Exception as error:  # zlib.error, OSError: none of them may reach coffea, whose skipbadfiles drops the chunk
-        raise PayloadError(
-            f"cannot read {path}: {type(error).__name__}: {error}: expected jer_smear.json.gz; copy it again"
-        ) from None
+        return payload_content(path, remedy).decode()
+    except UnicodeDecodeError:
+        raise PayloadError(f"{path.name} is not a text file: {remedy}") from None

@@ -265,7 +265,7 @@ def test_constructors_refuse_what_they_cannot_read(tmp_path: Path) -> None:
         FactorizedJEC.from_txt("one.txt")
     with pytest.raises(InputError, match="expected a sequence of JEC text files"):
         FactorizedJEC.from_txt([])
-    with pytest.raises(PayloadError, match="no such JEC file"):
+    with pytest.raises(PayloadError, match="no such payload"):
         FactorizedJEC.from_txt([tmp_path / "Toy1_V1_MC_L2Relative_AK4PFchs.txt"])
     with pytest.raises(PayloadError, match="no such payload"):
         FactorizedJEC.from_json(tmp_path / "jet_jerc.json.gz", UL17, "AK4PFchs")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from coffea_mljec.errors import InputError
+from coffea_mljec.errors import InputError, PayloadError
 from coffea_mljec.payloads import Payload, read_text
-from coffea_mljec.payloads.payload import BLOCK
+from coffea_mljec.payloads import payload as payload_module
+from coffea_mljec.payloads.payload import BLOCK, payload_content
 
 TAG = "Toy1_V1_MC"
 
@@ -126,3 +129,17 @@ def test_refuses_columns_of_other_shapes(payload: Payload) -> None:
         payload.evaluate(columns(3) | {"eta": np.zeros((1, 3))})
     with pytest.raises(InputError, match="'eta' is not a flat array of numbers: flatten"):
         payload.evaluate(columns(2) | {"eta": [[1.0], [1.0, 2.0]]})
+
+
+def test_files_without_end_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device, a pipe that nobody writes to, a small file that unpacks to a large one."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/zero")
+    for name in ("pipe", "link"):
+        with pytest.raises(PayloadError, match=rf"{name} is no plain file: copy it again"):
+            payload_content(tmp_path / name, "copy it again")
+    (tmp_path / "bomb.gz").write_bytes(gzip.compress(bytes(1 << 20)))
+    assert len(payload_content(tmp_path / "bomb.gz", "")) == 1 << 20
+    monkeypatch.setattr(payload_module, "LARGEST", 10_000)
+    with pytest.raises(PayloadError, match=r"bomb\.gz has more than 10,000 bytes, unpacked"):
+        payload_content(tmp_path / "bomb.gz", "copy it again")

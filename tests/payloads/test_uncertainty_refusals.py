@@ -87,7 +87,7 @@ def test_text_that_was_cut_short(tmp_path: Path) -> None:
 
 
 def test_files_of_something_else(tmp_path: Path) -> None:
-    with pytest.raises(PayloadError, match="no such JEC file"):
+    with pytest.raises(PayloadError, match="no such payload"):
         read_uncertainties_text(tmp_path / f"{TAG}_Uncertainty_{ALGORITHM}.junc.txt")
     with pytest.raises(PayloadError, match=r"holds L2Relative, not an uncertainty: expected <tag>_UncertaintySources_"):
         read_uncertainties_text(tmp_path / f"{TAG}_L2Relative_{ALGORITHM}.jec.txt")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import sys
 from functools import cache
@@ -62,6 +63,8 @@ ARGUMENTS = (
     "root",
     "folder",
     "null device",
+    "zero device",
+    "pipe",
     "list",
     "surrogate",
     "object",
@@ -295,10 +298,20 @@ def _dumps(tree: Any) -> str:
         sys.set_int_max_str_digits(before)
 
 
+def _pipe(folder: Path) -> Path:
+    """A pipe that nobody writes to."""
+    path = folder / "pipe"
+    if not path.exists():
+        os.mkfifo(path)
+    return path
+
+
 def argument_of(kind: str, folder: Path) -> Any:
     """What may be given for a path."""
+    if kind == "pipe":
+        return _pipe(folder)
     return {
-        "none": None, "number": 5, "bytes": b"x.txt", "empty": "", "nul": "a\0b", "long": "x" * 5000, "root": "/",
+        "none": None, "number": 5, "zero device": "/dev/zero", "bytes": b"x.txt", "empty": "", "nul": "a\0b", "long": "x" * 5000, "root": "/",
         "folder": folder, "null device": "/dev/null", "list": [], "surrogate": "\udc80.txt", "object": object(),
     }[kind]  # fmt: skip
 
