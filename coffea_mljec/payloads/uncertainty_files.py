@@ -83,7 +83,7 @@ def read_uncertainties_text(path: str | Path, sources: str | Sequence[str] = "al
     for name in chosen:
         section = sections[name]
         header = read_header(path, *section[0], "JECSource")
-        if len(header.binned) != 1 or len(header.variables) != 1:
+        if (header.binned, header.variables) != (("JetEta",), ("JetPt",)):
             raise PayloadError(
                 f"{path.name}, line {section[0][0]}: a source in bins of {', '.join(header.binned)} and points of "
                 f"{', '.join(header.variables)}, expected JetEta and JetPt"
@@ -194,6 +194,11 @@ def read_uncertainties_json(
     table: dict[str, Source] = {}
     for name in _choose(path, sources, groups, known):
         level = read_level(path, entries[f"{tag}_{name}_{algorithm}"], name, content)
+        if other := sorted(set(level.inputs) - {"eta", "pt_raw"}):
+            raise PayloadError(
+                f"{path.name}: the uncertainty {name} reads {', '.join(other)}, expected JetEta and JetPt alone: copy "
+                "the whole file again"
+            )
         if isinstance(level, FormulaTable):
             table[name] = _from_formula(level, axes)
         else:

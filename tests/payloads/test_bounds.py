@@ -115,3 +115,11 @@ def test_a_resolution_beyond_its_bounds_is_not_valid(write: Write) -> None:
 
 def test_bounds_exclude_the_lower_end_and_nan() -> None:
     assert within("scale factor", [0.0, 1e-9, 10.0, 10.1, np.nan, np.inf]).tolist() == [False, True, True, *[False] * 3]
+
+
+def test_an_uncertainty_in_bins_of_something_else(write: Write) -> None:
+    header = SOURCE.replace("JetEta", "JetPhi")
+    with pytest.raises(
+        PayloadError, match=r"a source in bins of JetPhi and points of JetPt, expected JetEta and JetPt"
+    ):
+        read_uncertainties_text(write("Uncertainty", header, "-3 3 6 10 0.03 0.03 100 0.02 0.02"))

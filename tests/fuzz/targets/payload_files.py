@@ -311,7 +311,8 @@ def argument_of(kind: str, folder: Path) -> Any:
     if kind == "pipe":
         return _pipe(folder)
     return {
-        "none": None, "number": 5, "zero device": "/dev/zero", "bytes": b"x.txt", "empty": "", "nul": "a\0b", "long": "x" * 5000, "root": "/",
+        "none": None, "number": 5, "zero device": "/dev/zero", "bytes": b"x.txt", "empty": "", "nul": "a\0b",
+        "long": "x" * 5000, "root": "/",
         "folder": folder, "null device": "/dev/null", "list": [], "surrogate": "\udc80.txt", "object": object(),
     }[kind]  # fmt: skip
 
