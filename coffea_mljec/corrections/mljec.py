@@ -75,12 +75,7 @@ class MLJEC(Provider):
         **systematics: Unpack[SystematicOptions],
     ) -> None:
         check_options(MLJEC, systematics)
-        if isinstance(model, models.ModelFolder):
-            if public_key is not None:
-                raise InputError("a model that is open has no signature: give its folder's path with public_key.")
-            self.model = model
-        else:
-            self.model = models.open_model(model, public_key)
+        self.model = models.given_model(model, public_key)
         self._network = NetworkCorrection(self.model, threads, dispensable=fallback is not None)
         if neutrinos is None and selection is not None:
             raise InputError(f"selection={selection!r} says which jets get their neutrinos; say neutrinos= as well.")

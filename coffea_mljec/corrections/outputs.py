@@ -36,6 +36,8 @@ class Network:
         The name of a bundled model, the path of a model folder, or one that is open.
     threads : int
         Batches that run side by side. Each session keeps one thread; on a shared worker leave this at 1.
+    public_key : path, optional
+        As for `MLJEC`: refuse the model unless its folder was signed with the private key of this one.
 
     Attributes
     ----------
@@ -47,8 +49,14 @@ class Network:
         If there is no such model, or its folder cannot be trusted.
     """
 
-    def __init__(self, model: str | os.PathLike[str] | models.ModelFolder, *, threads: int = 1) -> None:
-        self.model = model if isinstance(model, models.ModelFolder) else models.open_model(model)
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | models.ModelFolder,
+        *,
+        threads: int = 1,
+        public_key: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.model = models.given_model(model, public_key)
         self._network = Evaluation(self.model, threads)
 
     @classmethod

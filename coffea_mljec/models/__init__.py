@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coffea_mljec.models.card import Cloud, Domain, Features, ModelCard, Training
-from coffea_mljec.models.folder import ModelFolder, bundled, open_folder, open_model, write_folder
+from coffea_mljec.models.folder import ModelFolder, bundled, given_model, open_folder, open_model, write_folder
 from coffea_mljec.models.sessions import run, session
 from coffea_mljec.models.signatures import sign_folder
 
@@ -15,6 +15,7 @@ __all__ = [
     "ModelFolder",
     "Training",
     "bundled",
+    "given_model",
     "open_folder",
     "open_model",
     "run",

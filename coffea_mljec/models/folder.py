@@ -10,7 +10,7 @@ from typing import Any
 
 import pydantic
 
-from coffea_mljec.errors import ModelError
+from coffea_mljec.errors import InputError, ModelError
 from coffea_mljec.features import Feature, register, registered
 from coffea_mljec.models.card import SCHEMA_VERSION, ModelCard
 from coffea_mljec.models.onnx_guard import check_graph
@@ -21,7 +21,16 @@ from coffea_mljec.support.paths import checked_path
 from coffea_mljec.support.suggestions import did_you_mean
 from coffea_mljec.support.validation import problems
 
-__all__ = ["ModelFolder", "bundled", "model_of", "open_folder", "open_model", "read_graph", "write_folder"]
+__all__ = [
+    "ModelFolder",
+    "bundled",
+    "given_model",
+    "model_of",
+    "open_folder",
+    "open_model",
+    "read_graph",
+    "write_folder",
+]
 
 _BUNDLED = Path(__file__).parent / "bundled"
 _GRAPH, _CARD = "model.onnx", "card.json"
@@ -185,7 +194,7 @@ def model_of(graph: bytes, fields: Mapping[str, Any], members: Sequence[bytes] =
 
 def read_graph(path: str | os.PathLike[str]) -> bytes:
     """Read an ONNX file that stands alone; ModelError if there is none, it is too large, or keeps data elsewhere."""
-    file = Path(path)
+    file = checked_path(path, "the path of a graph")
     if not file.is_file():
         raise ModelError(f"no graph at {file}: give the path of an .onnx file.")
     graph = _bytes_of(file, _LARGEST_GRAPH)
@@ -220,3 +229,20 @@ def open_model(name_or_path: str | os.PathLike[str], public_key: str | os.PathLi
         f"no model {text!r}: neither a bundled model ({', '.join(names) or 'none'}) nor a model folder. "
         f"{did_you_mean(text, names)}Run mljec models for what they are."
     )
+
+
+def given_model(
+    model: str | os.PathLike[str] | ModelFolder, public_key: str | os.PathLike[str] | None = None
+) -> ModelFolder:
+    """A model as it is given to a correction: by `open_model`, or one that is open.
+
+    Raises
+    ------
+    InputError
+        If one that is open comes with a public key: it has no signature.
+    """
+    if not isinstance(model, ModelFolder):
+        return open_model(model, public_key)
+    if public_key is not None:
+        raise InputError("a model that is open has no signature: give its folder's path with public_key.")
+    return model

@@ -7,6 +7,7 @@ ten times faster than correctionlib's own tree); anything else is left to correc
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,9 @@ def read_json(path: str | Path, tag: str, algorithm: str, levels: str | Sequence
     for wanted in names:
         name = f"{tag}_{wanted}_{algorithm}"
         if name in compounds:
-            stack.extend(_stack(path, compounds[name], singles))
+            found = _stack(path, compounds[name], singles)
+            _check_steps(path, wanted, algorithm, [_level_name(level, tag, algorithm) for level in found])
+            stack.extend(found)
         elif name in singles:
             stack.append(name)
         else:
@@ -149,6 +152,22 @@ def _stack(path: Path, compound: Mapping[str, Any], singles: Mapping[str, Any]) 
     if missing:
         raise PayloadError(f"{path.name}: {name} stacks {', '.join(missing)}, which the file lacks: take it again")
     return list(stack)
+
+
+def _check_steps(path: Path, compound: str, algorithm: str, levels: Sequence[str]) -> None:
+    """Refuse a compound that lacks a step of its name, or has them in another order: L1L2L3Res has four.
+
+    Jets of PUPPI have no offset, so that their L1, which is 1, may be left out.
+    """
+    if re.fullmatch(r"(L\d)+(Res)?", compound) is None:
+        return
+    steps = re.findall(r"L\d|Res", compound)
+    got = ["Res" if level.endswith("Residual") else level[:2] for level in levels]
+    if got != steps and not ("puppi" in algorithm.lower() and got == steps[1:]):
+        raise PayloadError(
+            f"{path.name}: {compound} of {algorithm} stacks {', '.join(levels)}, expected one level each for "
+            f"{', '.join(steps)}: copy the whole file again"
+        )
 
 
 def read_level(path: Path, entry: Mapping[str, Any], level: str, content: Mapping[str, Any]) -> Level:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from coffea_mljec import MLJEC
+from coffea_mljec import MLJEC, Network
 from coffea_mljec.errors import InputError, ModelError
 from coffea_mljec.models import open_folder, open_model, sign_folder
 from coffea_mljec.models.signatures import SIGNATURE
@@ -150,3 +150,10 @@ def test_only_sound_folders_are_signed(folder: Path, keys: Any) -> None:
     with pytest.raises(ModelError, match="is not the graph that its card describes"):
         sign_folder(folder, keys("mine")[0])
     assert not (folder / SIGNATURE).exists()
+
+
+def test_networks_too(folder: Path, any_key: Path) -> None:
+    with pytest.raises(ModelError, match="model is not signed"):
+        Network(folder, public_key=any_key)
+    with pytest.raises(InputError, match="give its folder's path with public_key"):
+        Network(open_model(folder), public_key=any_key)

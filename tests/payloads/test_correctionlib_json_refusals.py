@@ -134,3 +134,9 @@ def test_levels_are_given_once(toy: Path) -> None:
             read_json(toy, TAG, ALGORITHM, levels)
     with pytest.raises(InputError, match=r"apply a level of toy.json.gz twice"):
         read_json(toy, TAG, ALGORITHM, ["L1L2L3Res", "L2Relative"])
+
+
+@pytest.mark.parametrize("stack", [LEVELS[:-1], LEVELS[1:], [LEVELS[0], *LEVELS[2:]], LEVELS[::-1]])
+def test_compounds_without_a_step_of_their_name(tmp_path: Path, stack: list[str]) -> None:
+    path = write(tmp_path / "odd.json.gz", [FIRST, SECOND, THIRD, RESIDUAL], [compound(stack, ALL)])
+    refused(path, "L1L2L3Res of AK4PFchs stacks .*, expected one level each for L1, L2, L3, Res")

@@ -98,3 +98,10 @@ def test_files_of_something_else(tmp_path: Path) -> None:
     path = json_file(tmp_path, [source("First", binned([in_pt([piece(0.0, 0.1)])]))])
     with pytest.raises(PayloadError, match="Toy1_V1_MC_First_AK4PFchs is damaged"):
         read_uncertainties_json(path, TAG, ALGORITHM)
+
+
+def test_a_source_that_reads_something_else(tmp_path: Path) -> None:
+    data = binned([0.01, 0.02]) | {"input": "JetPhi", "edges": [-3.2, 0.0, 3.2]}
+    odd = source("First", data) | {"inputs": [{"name": "JetPhi", "type": "real"}, {"name": "JetPt", "type": "real"}]}
+    with pytest.raises(PayloadError, match="the uncertainty First reads phi, expected JetEta and JetPt alone"):
+        read_uncertainties_json(json_file(tmp_path, [odd]), TAG, ALGORITHM, ["First"])

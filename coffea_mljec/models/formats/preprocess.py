@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from coffea_mljec.errors import ModelError
+from coffea_mljec.support.paths import checked_path
 from coffea_mljec.support.suggestions import did_you_mean
 from coffea_mljec.support.validation import problems
 
@@ -92,7 +92,9 @@ def read_preprocess(path: str | os.PathLike[str]) -> Preprocess:
     ModelError
         If there is no such file, it is no JSON, or a group, key or number of it is missing, unknown or impossible.
     """
-    file = Path(path)
+    file = checked_path(path, "the path of a preprocess.json")
+    if not file.is_file():
+        raise ModelError(f"no preprocess.json at {file}: give the file that belongs to the graph.")
     try:
         if file.stat().st_size > _LARGEST:
             raise ModelError(f"{file} has more than {_LARGEST:,} bytes: is it a preprocess.json of weaver?")
