@@ -73,12 +73,12 @@ def report(
 
     path = standard.provider()
     providers = comparison.providers(path)
-    simulation, clouds = _first_events(inputs[0], running.tree, providers, comparison)
+    simulation, given, clouds = _first_events(inputs[0], running.tree, providers, comparison)
     chosen: dict[str, Any] = {
         "dijets": {} if dijets else None,
         "balance": None if balance is None else {"reference": balance.value, "met": met},
     }
-    judges = _judges(providers, comparison, simulation, chosen)
+    judges = _judges(providers, comparison, simulation, given, chosen)
     formats = figure_formats(plots)
     folder, results, skipped = _measured(inputs, output, judges, running)
     against = AsStored.name if path is None else path.name
@@ -99,18 +99,26 @@ def report(
     say_written(written, folder, skipped)
 
 
-def _first_events(file: str, tree: str, providers: Mapping[str, Any], comparison: Comparison) -> tuple[bool, list[Any]]:
-    """Whether the first file is simulation, and some of its jets to display."""
+def _first_events(
+    file: str, tree: str, providers: Mapping[str, Any], comparison: Comparison
+) -> tuple[bool, set[str], list[Any]]:
+    """Whether the first file is simulation, which fields corrected jets have, and some jets to display."""
     from coffea_mljec.report import find_clouds
 
     with open_nano(file, tree) as nano:
         events = nano.events(0, min(_EVENTS_FOR_DISPLAY, nano.entries))
         simulation = comparison.gen_collection in events.fields
-        return simulation, find_clouds(events, providers, comparison.collection, comparison.gen_collection)
+        given = {field for one in providers.values() for field in one.apply(events, comparison.collection).fields}
+        clouds = find_clouds(events, providers, comparison.collection, comparison.gen_collection)
+        return simulation, given, clouds
 
 
 def _judges(
-    providers: Mapping[str, Any], comparison: Comparison, simulation: bool, chosen: Mapping[str, dict[str, Any] | None]
+    providers: Mapping[str, Any],
+    comparison: Comparison,
+    simulation: bool,
+    given: set[str],
+    chosen: Mapping[str, dict[str, Any] | None],
 ) -> dict[str, Any]:
     """The processors of what is to be measured: all that there are, but for those whose options are None."""
     from coffea_mljec.validation.registry import MEASUREMENTS
@@ -119,7 +127,8 @@ def _judges(
     judges: dict[str, Any] = {}
     for name, measurement in MEASUREMENTS.items():
         own = chosen.get(name, {})
-        if own is not None and (simulation or not measurement.needs_generator):
+        possible = (simulation or not measurement.needs_generator) and measurement.needs_field in (None, *given)
+        if own is not None and possible:
             judges[name] = measurement.processor(providers, **jets, **own, **comparison.statistics())
     return judges
 

@@ -183,4 +183,4 @@ def _about(results: Mapping[str, MeasurementSummary]) -> str:
     """A few sentences at the head of the page: what was compared, on how much."""
     providers = next(iter(results.values())).providers
     about = (measurement.about(results[name]) for name, measurement in MEASUREMENTS.items() if name in results)
-    return " ".join([f"Compared: {', '.join(providers)}.", *about])
+    return " ".join([f"Compared: {', '.join(providers)}.", *filter(None, about)])

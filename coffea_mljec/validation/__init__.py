@@ -1,8 +1,10 @@
 """Validation: what providers make of jets, from events to histograms to numbers.
 
-Three measurements judge any number of providers side by side, on the same events (`registry.MEASUREMENTS`):
+Four measurements judge any number of providers side by side, on the same events (`registry.MEASUREMENTS`):
 
 - ``response``: response to generator jets by flavour, |eta|, pT, rho and npv: `ResponseProcessor` -> `Summary`;
+- ``widths``: whether jets spread as much as their correction says (``pt_resolution``): `WidthProcessor` ->
+  `WidthSummary`;
 - ``dijets``: resolution from the asymmetry of two jets, on data or simulation: `DijetProcessor` -> `DijetSummary`;
 - ``balance``: pT balance and MPF against Z(ll) or a photon, on data or simulation: `BalanceProcessor` ->
   `BalanceSummary`.
@@ -16,7 +18,7 @@ coffea's ``accumulate``, in any order: unweighted counts are exact integers, wei
 replicas and whatever is drawn at random belong to the event's identity, so any chunking gives the same.
 
 ``processor.summary(accumulated, ...)`` turns the accumulated result into a frozen dataclass. It holds dataclasses,
-lists, strings, ints, floats and None only, and ``to_dict()`` gives what JSON can hold. The conventions of all three:
+lists, strings, ints, floats and None only, and ``to_dict()`` gives what JSON can hold. The conventions of all:
 
 - a number with its error is a `Measured`: ``value`` and ``error`` (one standard deviation, from the replicas), both
   None where there is nothing to say, and ``note`` then says why (``"too few"``);
@@ -35,6 +37,8 @@ from coffea_mljec.validation.dijet.summary import DijetSummary, summarise_dijets
 from coffea_mljec.validation.response.processor import ResponseProcessor
 from coffea_mljec.validation.response.summary import Summary, summarise
 from coffea_mljec.validation.response.table import markdown, rich_table, short_table
+from coffea_mljec.validation.width.processor import WidthProcessor
+from coffea_mljec.validation.width.summary import WidthSummary, summarise_widths
 
 __all__ = [
     "BalanceProcessor",
@@ -44,10 +48,13 @@ __all__ = [
     "ResponseProcessor",
     "Summary",
     "Uncorrected",
+    "WidthProcessor",
+    "WidthSummary",
     "markdown",
     "rich_table",
     "short_table",
     "summarise",
     "summarise_balance",
     "summarise_dijets",
+    "summarise_widths",
 ]

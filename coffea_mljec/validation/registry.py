@@ -6,8 +6,11 @@ from coffea_mljec.validation.balance.measurement import BALANCE
 from coffea_mljec.validation.common.measurement import Measurement
 from coffea_mljec.validation.dijet.measurement import DIJETS
 from coffea_mljec.validation.response.measurement import RESPONSE
+from coffea_mljec.validation.width.measurement import WIDTHS
 
 __all__ = ["MEASUREMENTS"]
 
-MEASUREMENTS: dict[str, Measurement] = {measurement.name: measurement for measurement in (RESPONSE, DIJETS, BALANCE)}
+MEASUREMENTS: dict[str, Measurement] = {
+    measurement.name: measurement for measurement in (RESPONSE, WIDTHS, DIJETS, BALANCE)
+}
 """Name -> measurement, in the order of the page."""

@@ -1,6 +1,6 @@
 """What a measurement is made of: a processor that fills histograms, a summary of numbers, figures, sections of a page.
 
-Each measurement has a folder (`response`, `dijet`, `balance`) whose ``measurement.py`` gathers these four;
+Each measurement has a folder (`response`, `width`, `dijet`, `balance`) whose ``measurement.py`` gathers these four;
 `coffea_mljec.validation.registry` lists them. A new one implements the abstract methods of `MeasurementProcessor` and
 derives its summary from `MeasurementSummary`; nothing else of these classes is overridden.
 """
@@ -197,6 +197,8 @@ class Measurement:
         What a report hands to the processor's ``summary``, from the name of the standard.
     markdown : callable of summary, optional
         Its tables for ``table.md``.
+    needs_field : str, optional
+        A field of corrected jets without which it measures nothing.
     """
 
     name: str
@@ -207,3 +209,4 @@ class Measurement:
     needs_generator: bool
     summary_options: Callable[[str], dict[str, Any]]
     markdown: Callable[[Any], str] | None = None
+    needs_field: str | None = None
