@@ -71,14 +71,13 @@ class ClusterExecutor(DaskExecutor):
         if not items:
             return accumulator, 0
         address = address_of(self.client)  # a client that has lost its scheduler no longer knows it
-        warn_if_open(address)
         for _ in range(_RECONNECTIONS):
-            try:
+            self._await_connection(address)
+            warn_if_open(address)
+            # A closed connection is an OSError here; those of the work itself come back as results.
+            with suppress(CancelledError, OSError):
                 check_workers(self.client, self.patience)
                 return accumulate([self._result(items, function)], accumulator), 0
-            except (CancelledError, OSError):
-                # A closed connection is an OSError here; those of the work itself come back as results.
-                self._await_connection(address)
         raise WorkerError(
             f"the connection to the scheduler {address} was lost {_RECONNECTIONS} times while the work "
             f"was going on ({len(items)} {self.unit}s, the first {part_of(items[0])}): look at the scheduler's log, "
@@ -155,7 +154,7 @@ class ClusterExecutor(DaskExecutor):
             return False
         try:
             states_of(self.client, self.patience / 2)
-        except (OSError, AttributeError):
+        except OSError:
             return False
         return True
 

@@ -62,11 +62,16 @@ class Parcel:
         Raises
         ------
         WorkerError
-            If the file is not the one that was written.
+            If the file is not the one that was written, or gone.
         """
         with _LOCK:
             if self.digest not in _OPENED:
-                content = Path(self.path).read_bytes()
+                try:
+                    content = Path(self.path).read_bytes()
+                except OSError as error:
+                    raise WorkerError(
+                        f"{self.path}, which holds what the workers run, is gone ({error.strerror}): run again."
+                    ) from None
                 if digest(content) != self.digest:
                     raise WorkerError(f"{self.path} was changed while the run went on: run again.")
                 _OPENED.clear()  # what an earlier run of this process left
@@ -151,10 +156,23 @@ def spread(executor: Any, items: Iterable[Any], function: Callable[[Any, Any], A
 
 @contextmanager
 def _written(content: bytes) -> Iterator[Parcel]:
-    handle, path = tempfile.mkstemp(prefix="mljec-", suffix=".parcel")  # readable by its owner alone
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
+        handle, path = tempfile.mkstemp(prefix="mljec-", suffix=".parcel")  # readable by its owner alone
+    except OSError as error:
+        raise _no_room(error) from None
+    try:
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+        except OSError as error:
+            raise _no_room(error) from None
         yield Parcel(path, digest(content))
     finally:
-        os.unlink(path)
+        Path(path).unlink(missing_ok=True)
+
+
+def _no_room(error: OSError) -> InputError:
+    return InputError(
+        f"cannot write what workers are to run to {tempfile.gettempdir()}: {error.strerror}. Free some space, or set "
+        "TMPDIR to another folder."
+    )

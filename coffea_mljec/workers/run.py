@@ -22,6 +22,7 @@ from coffea_mljec.workers.guard import PACKAGE, Failure, Kind, guarded, part_of
 from coffea_mljec.workers.parcel import packed, parcelled
 from coffea_mljec.workers.planned import check_same_file
 from coffea_mljec.workers.processes import ProcessesExecutor
+from coffea_mljec.workers.watch import states_of
 
 __all__ = ["Outcome", "process", "run"]
 
@@ -244,5 +245,8 @@ def _width(executor: Any) -> int:
     """How many chunks are worked on at a time."""
     client = getattr(executor, "client", None)
     if client is not None:
-        return max(1, sum(client.nthreads().values()))
+        try:
+            return max(1, sum(state["nthreads"] for state in states_of(client, defaults.WORKER_PATIENCE).values()))
+        except OSError:
+            return 1  # the executor says what is the matter with its cluster
     return max(1, int(getattr(executor, "workers", 1)))

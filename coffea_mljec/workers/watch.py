@@ -69,10 +69,13 @@ def states_of(client: Any, timeout: float) -> dict[str, dict[str, Any]]:
 
     Raises
     ------
-    TimeoutError, OSError
+    OSError
         If the scheduler does not answer.
     """
-    found: dict[str, dict[str, Any]] = client.sync(client.scheduler.identity, callback_timeout=timeout)["workers"]
+    scheduler = client.scheduler
+    if scheduler is None:  # the client is closed, or about to connect again
+        raise ConnectionError(_NO_ANSWER)
+    found: dict[str, dict[str, Any]] = client.sync(scheduler.identity, callback_timeout=timeout)["workers"]
     return found
 
 
@@ -89,7 +92,7 @@ def words_of(client: Any, timeout: float, before: dict[str, dict[str, Any]] | No
     """
     try:
         states = states_of(client, timeout)
-    except (OSError, AttributeError):
+    except OSError:
         return _NO_ANSWER
     last = {name: state["last_seen"] for name, state in (before or {}).items()}
     return "; ".join(
@@ -142,7 +145,7 @@ class Watch:
         self._looked = now
         try:
             states = states_of(self.client, self.patience / 2)
-        except (OSError, AttributeError):  # a client that is about to connect again has no scheduler
+        except OSError:
             found = [_NO_ANSWER]
             moves = False
         else:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
-import resource
+import os
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import hist
 import numpy as np
@@ -18,9 +18,10 @@ from coffea import processor
 
 from coffea_mljec import workers
 from coffea_mljec.errors import InputError
+from coffea_mljec.support import atomic
 from coffea_mljec.workers import store
 from coffea_mljec.workers.checkpoints import Progress
-from tests.workers.conftest import alone
+from tests.workers.conftest import alone, full_disk
 from tests.workers.toys import Spectrum, done, same
 
 HERE = processor.IterativeExecutor(status=False, retries=0)
@@ -149,17 +150,6 @@ def test_a_folder_that_is_gone_is_made_again(files, notes, tmp_path):
     assert workers.Checkpoints(tmp_path / "there", resume=True).start({"a": "b"}).result == {"n": 1}
 
 
-@contextmanager
-def full_disk(n_bytes: int) -> Iterator[None]:
-    """No file can grow beyond some bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_a_disk_that_is_full_later(tmp_path):
     checkpoints = workers.Checkpoints(tmp_path)
     checkpoints.start({"a": "b"})
@@ -178,6 +168,19 @@ def test_a_disk_that_is_full_at_the_start(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot make the folder"):
         workers.Checkpoints(tmp_path / "file").start({"a": "b"})
+
+
+def test_a_read_only_disk(tmp_path, monkeypatch):
+    checkpoints = workers.Checkpoints(tmp_path)
+
+    def refuse(*_: Any) -> int:  # root, who may run the tests, is refused by such a disk alone
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(atomic.os, "open", refuse)
+    with pytest.raises(InputError, match=r"cannot write .*configuration.json: Read-only file system"):
+        checkpoints.start({"a": "b"})
+    with pytest.raises(InputError, match=r"no checkpoint after 1 chunks: cannot write .*Read-only file system"):
+        checkpoints.save(Progress({"n": 1}, {("x.root", 0, 5)}))
 
 
 @pytest.mark.parametrize(

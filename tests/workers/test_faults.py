@@ -147,3 +147,5 @@ def test_a_client_that_is_closed(threads, files, notes, shown):
         pytest.raises(WorkerError, match=r"the scheduler tls://\S+ is gone: .* or the client was closed\. Start a"),
     ):
         workers.process(executor, plan, Spectrum(notes, hold_after=2))
+    with pytest.raises(WorkerError, match=r"the scheduler unknown address is gone: .* or the client was closed"):
+        workers.process(executor, plan, Spectrum(notes), checkpoints=workers.Checkpoints(notes / "checkpoints"))

@@ -15,7 +15,7 @@ from coffea_mljec.errors import InputError, WorkerError
 from coffea_mljec.workers.parcel import _OPENED, packed, parcelled
 from coffea_mljec.workers.processes import processes
 from tests.patience import wait_until
-from tests.workers.conftest import alone
+from tests.workers.conftest import alone, full_disk
 from tests.workers.toys import Locked, Spectrum, done, release, same, unpickled
 
 
@@ -78,7 +78,22 @@ def test_what_travels_is_for_its_owner_alone(tmp_path, monkeypatch):
         file.write_bytes(packed(max, "max"))
         with pytest.raises(WorkerError, match="was changed while the run went on: run again"):
             sent.parcel.opened()
+        file.unlink()
+        with pytest.raises(
+            WorkerError, match=r"what the workers run, is gone \(No such file or directory\): run again"
+        ):
+            sent.parcel.opened()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_room_for_what_travels(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with full_disk(10), pytest.raises(InputError, match=r"cannot write what workers are to run to .*TMPDIR"):
+        parcelled(packed(list(range(100)), "list")).__enter__()
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(InputError, match=r"cannot write what workers are to run to .*TMPDIR"):
+        parcelled(b"").__enter__()
 
 
 @pytest.mark.parametrize(
