@@ -77,7 +77,8 @@ def compute(
         if collection in features.constituents:
             out = np.empty((last - first, plan.width), np.float32)
             kernels.fill_rows(values, offsets, jets, plan.columns, plan.flags, out)
-            _call(plan, values, flat, np.repeat(np.arange(start, stop), np.diff(offsets)), out)
+            if plan.functions:
+                _call(plan, values, flat, np.repeat(np.arange(start, stop), np.diff(offsets)), out)
             arrays[f"{collection}_features"] = out
             arrays[f"{collection}_offsets"] = offsets
     if shapes:

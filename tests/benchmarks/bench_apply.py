@@ -46,7 +46,7 @@ def apply(files: Mapping[str, Path], rounds: int) -> list[Topic]:
     n = int(ak.sum(ak.num(jets)))
 
     def layout() -> Any:
-        return corrector.pipeline.correction.flat(JetChunk.of(events))
+        return corrector.pipeline.correction.network.flat(JetChunk.of(events))
 
     flat = layout()
     starts = range(0, n, size)
@@ -54,7 +54,7 @@ def apply(files: Mapping[str, Path], rounds: int) -> list[Topic]:
     factor, kept = ak.flatten(jets.jet_energy_correction).to_numpy().astype(float), np.zeros(n, bool)
 
     def record() -> Any:
-        return with_columns(events.Jet, correction_columns(JetChunk.of(events), factor, kept, flat.flags))
+        return with_columns(events.Jet, correction_columns(JetChunk.of(events), factor, kept, flat.flags, {}))
 
     def read(path: Path) -> Any:
         with uproot.open(path) as file:

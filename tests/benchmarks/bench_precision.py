@@ -87,7 +87,7 @@ def precision(file: Path, rounds: int, model: str = "pfn-r-lite") -> list[Topic]
     corrector = mljec.MLJEC(model)
     graph, size = corrector.model.graph, corrector.card.batch_size
     events = events_of(file)
-    flat = corrector.pipeline.correction.flat(JetChunk.of(events))
+    flat = corrector.pipeline.correction.network.flat(JetChunk.of(events))
     starts = range(0, len(flat), size)
     batches = [compute(flat, corrector.card.feature_set, at, min(at + size, len(flat))) for at in starts]
     makers: dict[str, Callable[[bytes], bytes]] = {
@@ -107,7 +107,8 @@ def precision(file: Path, rounds: int, model: str = "pfn-r-lite") -> list[Topic]
             notes.append(f"{name} cannot be made or run ({type(error).__name__})")
         else:
             sessions[name] = made
-    ways = {"float32, our kernels": Way(lambda: [models.run(corrector.model, batch) for batch in batches], len(flat))}
+    ours = Way(lambda: [models.run(corrector.model, batch)[output] for batch in batches], len(flat))
+    ways = {"float32, our kernels": ours}
     ways |= {
         name: Way(lambda session=session: [session.run([output], batch)[0] for batch in batches], len(flat))
         for name, session in sessions.items()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from coffea_mljec.features import PFNANO, compute, kernels
-from coffea_mljec.features.compute import _jet_features, _plan, _range
+from coffea_mljec.features.compute import _jet_features, _plan
 from coffea_mljec.models.engines.edgeconv import _TILE, EdgeConvNetwork
 from coffea_mljec.models.kernels.edges import convolve
 from coffea_mljec.models.kernels.neighbours import nearest_neighbours
@@ -74,11 +74,11 @@ def _features(flat: Any, file: Path, rounds: int) -> Topic:
     def gather() -> None:
         for start in starts:
             for c in CANDIDATES.constituents:
-                index, _ = _range(flat.collections[c], start, min(start + size, n))
-                quantities = _plan(CANDIDATES, c).quantities
-                values = np.empty((len(quantities), len(index)), np.float32)
+                constituents, quantities = flat.collections[c], _plan(CANDIDATES, c).quantities
+                rows = slice(*constituents.offsets[[start, min(start + size, n)]])
+                values = np.empty((len(quantities), rows.stop - rows.start), np.float32)
                 for quantity, row in zip(quantities, values, strict=True):
-                    kernels.gather(flat.collections[c].columns[quantity], index, row)
+                    kernels.gather(constituents.columns[quantity], constituents.rows(quantity)[rows], row)
 
     ways = {"whole": whole, "jets' own features": jets, "candidates gathered": gather}
     note = f"what is left is filling the rows and the jets' shapes; {n} jets of {file.name} in batches of {size}."

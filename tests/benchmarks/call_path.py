@@ -46,7 +46,7 @@ def flat(network: Any, events: Any) -> Any:
     if hasattr(network, "pipeline"):
         from coffea_mljec.nano import JetChunk
 
-        return network.pipeline.correction.flat(JetChunk.of(events))
+        return network.pipeline.correction.network.flat(JetChunk.of(events))
     from coffea_mljec.layouts import flatten  # type: ignore[import-not-found]
 
     return flatten(events, jet=network._jet_quantities, constituents=network.card.feature_set.constituent_quantities)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 
 from tests.benchmarks.cost import cost_model, facility
@@ -68,3 +70,9 @@ def test_a_facility_on_paper():
 @pytest.mark.parametrize("missing", [APPLY, OVERHEAD, SCALING, START])
 def test_without_a_measurement_nothing_is_estimated(missing):
     assert facility([topic for topic in (APPLY, OVERHEAD, SCALING, START) if topic is not missing]) == ""
+
+
+def test_what_is_measured_is_there() -> None:
+    """The benchmarks are run by hand; what they take from the package is looked for here."""
+    pytest.importorskip("torch")
+    assert importlib.import_module("tests.benchmarks.__main__").MODELS
