@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from coffea_mljec import models
 from tests.factories import write
 from tests.fuzz.case import Case, Mutation, Outcome, Target
 from tests.fuzz.judging import outcome_of
@@ -31,7 +32,11 @@ BASES: dict[str, list[str]] = {
     "validate": ["validate", "nano.root", "-o", "out", "--jec", "L2.jec.txt", "--executor", "iterative"],
     "report": ["report", "out"],
     "models": ["models"],
-    "demo": ["demo", "-o", "/dev/null/x"],
+    # Where the folder is replaced by one that can be made, all of the demonstration runs: in this process.
+    "demo": ["demo", "-o", "/dev/null/x", "--executor", "iterative", "--workers", "1"],
+    "sign": ["sign", "model", "--key", "key.pem"],
+    "verify": ["verify", "model", "--key", "key.pem"],
+    "apply signed": ["apply", "nano.root", "-o", "out", "--model", "model", "--public-key", "key.pem"],
     "nothing": [],
 }  # fmt: skip
 TEXT = (
@@ -102,6 +107,8 @@ def _files() -> Path:
     (folder / "text.root").write_text("no ROOT file")
     (folder / "x.parquet").write_text("PAR1")
     (folder / "zip.zip").write_text("PK")
+    shutil.copytree(Path(models.__file__).parent / "bundled" / "pfn-r-lite", folder / "model")
+    (folder / "key.pem").write_text("no key")
     (folder / "folder.root").mkdir()
     for name in ("[b]x.root", "a b.root", "a:b.root"):
         shutil.copyfile(folder / "nano.root", folder / name)
