@@ -9,6 +9,7 @@ import typer
 
 from coffea_mljec.cli.terminal import out
 from coffea_mljec.errors import InputError
+from coffea_mljec.support.paths import checked_path
 
 __all__ = ["import_weaver"]
 
@@ -64,7 +65,7 @@ def import_weaver(
     from coffea_mljec import Network
 
     graphs, described = _files(files, preprocess)
-    if (folder / "card.json").exists() and not force:
+    if (checked_path(folder, "a model folder to write") / "card.json").exists() and not force:
         raise InputError(f"{folder} holds a model already; give --force to replace it, or another folder.")
     network = Network.from_weaver(
         graphs,

@@ -10,7 +10,7 @@ from tests.fuzz.case import Target
 @cache
 def targets() -> dict[str, Target]:
     """All of them; imported on demand, since a child process needs one at a time."""
-    from tests.fuzz.targets import checkpoints, commands, events, met, models, payloads
+    from tests.fuzz.targets import checkpoints, commands, events, met, models, payloads, weaver
 
-    modules = (events, models, payloads, checkpoints, commands, met)
+    modules = (events, models, payloads, checkpoints, commands, met, weaver)
     return {module.__name__.rpartition(".")[2]: module.TARGET for module in modules}

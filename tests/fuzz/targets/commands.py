@@ -32,6 +32,7 @@ BASES: dict[str, list[str]] = {
     "validate": ["validate", "nano.root", "-o", "out", "--jec", "L2.jec.txt", "--executor", "iterative"],
     "report": ["report", "out"],
     "models": ["models"],
+    "import": ["import-weaver", "model/model.onnx", "preprocess.json", "-o", "network"],
     # Where the folder is replaced by one that can be made, all of the demonstration runs: in this process.
     "demo": ["demo", "-o", "/dev/null/x", "--executor", "iterative", "--workers", "1"],
     "sign": ["sign", "model", "--key", "key.pem"],
@@ -109,6 +110,7 @@ def _files() -> Path:
     (folder / "zip.zip").write_text("PK")
     shutil.copytree(Path(models.__file__).parent / "bundled" / "pfn-r-lite", folder / "model")
     (folder / "key.pem").write_text("no key")
+    shutil.copyfile(folder / "model" / "card.json", folder / "preprocess.json")
     (folder / "folder.root").mkdir()
     for name in ("[b]x.root", "a b.root", "a:b.root"):
         shutil.copyfile(folder / "nano.root", folder / name)
