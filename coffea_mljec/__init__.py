@@ -22,6 +22,7 @@ from coffea_mljec.corrections import (
 )
 from coffea_mljec.features import register_feature
 from coffea_mljec.met import Type1MET
+from coffea_mljec.models.backends import TritonServer
 from coffea_mljec.nano.assignment import allow_assignment
 from coffea_mljec.status import Status
 
@@ -36,6 +37,7 @@ __all__ = [
     "Provider",
     "StandardJetsWarning",
     "Status",
+    "TritonServer",
     "Type1MET",
     "apply",
     "register_feature",

@@ -15,6 +15,7 @@ from coffea_mljec import models
 from coffea_mljec.errors import InputError, MissingBranchError
 from coffea_mljec.features import compute, select
 from coffea_mljec.models import node_names
+from coffea_mljec.models.backends import LOCAL, Backend
 from coffea_mljec.models.outputs import Values, named_outputs
 from coffea_mljec.nano import Branch, FlatJets, JetChunk, Layout
 from coffea_mljec.nano.requirements import required_branches
@@ -68,14 +69,17 @@ class Evaluation:
     model : ModelFolder
     threads : int
         Batches that run side by side.
+    backend : Backend
+        Where the graph is evaluated.
     """
 
-    def __init__(self, model: models.ModelFolder, threads: int = 1) -> None:
+    def __init__(self, model: models.ModelFolder, threads: int = 1, backend: Backend = LOCAL) -> None:
         if threads < 1:
             raise InputError(f"threads must be at least 1; got {threads}.")
         self.model = model
         self.card = model.card
         self.threads = threads
+        self.backend = backend
 
     @property
     def asker(self) -> str:
@@ -147,7 +151,7 @@ class Evaluation:
 
         def batch(start: int) -> None:
             stop = min(start + card.batch_size, n_jets)
-            given = models.run(self.model, compute(flat, card.feature_set, start, stop))
+            given = models.run(self.model, compute(flat, card.feature_set, start, stop), self.backend)
             for name, value in named_outputs(card.outputs, given, lambda name: raw[name][start:stop]).items():
                 values[name][start:stop] = value
             if node_names.REPLACED in given:

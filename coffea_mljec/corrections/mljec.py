@@ -13,6 +13,7 @@ from coffea_mljec.corrections.neutrinos import WithNeutrinos
 from coffea_mljec.corrections.provider import Provider, check_options
 from coffea_mljec.corrections.stored_regression import Selection
 from coffea_mljec.errors import InputError
+from coffea_mljec.models.backends import LOCAL, TritonServer, backend_of
 from coffea_mljec.payloads import Payload
 from coffea_mljec.systematics.shifts import SystematicOptions
 
@@ -39,6 +40,11 @@ class MLJEC(Provider):
         `coffea_mljec.models.sign_folder`. The bundled models are not signed.
     threads : int
         Batches that run side by side. Each session keeps one thread; on a shared worker leave this at 1.
+    device : {"cpu", "cuda"}
+        Where this process evaluates the network. ``"cuda"`` needs onnxruntime's CUDA provider; the graph is run by it
+        then, not by the card's engine, whose kernels are for CPUs.
+    server : TritonServer, optional
+        A server that evaluates the network instead of this process; see `TritonServer`.
     neutrinos : {"PNet", "UParT", "UParTV1"}, optional
         Multiply by the factor for neutrinos, relative to visible pT, that the file stores of this regression. bReg and
         cReg are refused: they are defined on standard jets only (`NanoRegression`).
@@ -68,6 +74,8 @@ class MLJEC(Provider):
         name: str | None = None,
         public_key: str | os.PathLike[str] | None = None,
         threads: int = 1,
+        device: str = LOCAL.device,
+        server: TritonServer | None = None,
         neutrinos: str | None = None,
         selection: Selection | None = None,
         closure: Payload | None = None,
@@ -76,7 +84,9 @@ class MLJEC(Provider):
     ) -> None:
         check_options(MLJEC, systematics)
         self.model = models.given_model(model, public_key)
-        self._network = NetworkCorrection(self.model, threads, dispensable=fallback is not None)
+        self._network = NetworkCorrection(
+            self.model, threads, backend_of(device, server), dispensable=fallback is not None
+        )
         if neutrinos is None and selection is not None:
             raise InputError(f"selection={selection!r} says which jets get their neutrinos; say neutrinos= as well.")
         correction = self._network if neutrinos is None else WithNeutrinos(self._network, neutrinos, selection)

@@ -12,6 +12,7 @@ from coffea_mljec import models
 from coffea_mljec.corrections.correction import Correction, Factors
 from coffea_mljec.corrections.evaluation import Evaluated, Evaluation
 from coffea_mljec.errors import MissingBranchError, ModelError
+from coffea_mljec.models.backends import LOCAL, Backend
 from coffea_mljec.nano import Branch, JetChunk, Layout
 from coffea_mljec.payloads.suitability import Made
 from coffea_mljec.status import STATUS_TYPE, Status, mark
@@ -36,6 +37,8 @@ class NetworkCorrection(Correction):
     model : ModelFolder
     threads : int
         Batches that run side by side.
+    backend : Backend
+        Where its graph is evaluated.
     dispensable : bool
         Whether files that cannot feed the network at all are left to a fallback, instead of being an error.
 
@@ -45,8 +48,10 @@ class NetworkCorrection(Correction):
         If no output of the model is the pT or the mass of a jet.
     """
 
-    def __init__(self, model: models.ModelFolder, threads: int = 1, *, dispensable: bool = False) -> None:
-        self.network = Evaluation(model, threads)
+    def __init__(
+        self, model: models.ModelFolder, threads: int = 1, backend: Backend = LOCAL, *, dispensable: bool = False
+    ) -> None:
+        self.network = Evaluation(model, threads, backend)
         self.card = model.card
         self.dispensable = dispensable
         self._outputs = {output.quantity: output for output in self.card.outputs}
@@ -58,9 +63,9 @@ class NetworkCorrection(Correction):
 
     @property
     def summary(self) -> str:
-        """Model, engine and jets."""
-        card = self.card
-        return f"model {card.name}, engine {card.engine}, {card.algorithm}"
+        """Model, where it runs, and jets."""
+        card, backend = self.card, self.network.backend
+        return f"model {card.name}, {f'engine {card.engine}' if backend == LOCAL else backend}, {card.algorithm}"
 
     @property
     def asker(self) -> str:

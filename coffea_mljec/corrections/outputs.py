@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from coffea_mljec import models
 from coffea_mljec.corrections.evaluation import Evaluation
+from coffea_mljec.models.backends import LOCAL, TritonServer, backend_of
 from coffea_mljec.models.formats.weaver import OutputChoice, PathLike, read_weaver
 from coffea_mljec.models.outputs import STATUS_FIELD
 from coffea_mljec.nano import COLUMNS, JetChunk
@@ -38,6 +39,11 @@ class Network:
         Batches that run side by side. Each session keeps one thread; on a shared worker leave this at 1.
     public_key : path, optional
         As for `MLJEC`: refuse the model unless its folder was signed with the private key of this one.
+    device : {"cpu", "cuda"}
+        Where this process evaluates the network. ``"cuda"`` needs onnxruntime's CUDA provider; the graph is run by it
+        then, not by the card's engine, whose kernels are for CPUs.
+    server : TritonServer, optional
+        A server that evaluates the network instead of this process; see `TritonServer`.
 
     Attributes
     ----------
@@ -55,9 +61,11 @@ class Network:
         *,
         threads: int = 1,
         public_key: str | os.PathLike[str] | None = None,
+        device: str = LOCAL.device,
+        server: TritonServer | None = None,
     ) -> None:
         self.model = models.given_model(model, public_key)
-        self._network = Evaluation(self.model, threads)
+        self._network = Evaluation(self.model, threads, backend_of(device, server))
 
     @classmethod
     def from_weaver(
@@ -74,6 +82,8 @@ class Network:
         order_by: str | None = None,
         domain: Mapping[str, tuple[float, float]] | None = None,
         threads: int = 1,
+        device: str = LOCAL.device,
+        server: TritonServer | None = None,
     ) -> Network:
         """Read a network that weaver trained, as CMSSW ships and runs it.
 
@@ -104,8 +114,8 @@ class Network:
             The quantity that orders candidates.
         domain : mapping of str to (float, float), optional
             Where the network may be applied: ``pt_raw`` (GeV), ``abs_eta``, ``rho``, ``n_pv``. Everywhere by default.
-        threads : int
-            Batches that run side by side.
+        threads, device, server
+            As for `Network` itself.
 
         Raises
         ------
@@ -118,7 +128,7 @@ class Network:
             onnx, preprocess, collection=collection, name=name, description=description, algorithm=algorithm,
             outputs=outputs, variables=variables, order_by=order_by, domain=domain,
         )  # fmt: skip
-        return cls(model, threads=threads)
+        return cls(model, threads=threads, device=device, server=server)
 
     def __repr__(self) -> str:
         given = ", ".join(f"{output.name} ({output.quantity})" for output in self.card.outputs[:4])

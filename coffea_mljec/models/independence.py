@@ -1,4 +1,5 @@
 """Whether a graph gives each jet a number of its own: asked once, of a few made-up jets, when its runner is made.
+And whether one that is evaluated elsewhere is the card's graph at all.
 
 A graph may mix the jets of a batch: by a mean over the batch, a running sum, a wrong axis. Such a number depends on the
 chunk, and nobody would see it. No proof is possible; a graph that means harm can pass.
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from coffea_mljec.models.card import ModelCard
     from coffea_mljec.models.engines import Outputs, Runner
 
-__all__ = ["check_independence"]
+__all__ = ["check_independence", "check_same_network"]
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -30,6 +31,8 @@ _COUNTS = (9, 3, 17, 5)
 """Constituents of each kind of the made-up jets, so many jets: of different sizes, in no order."""
 _TOLERANCE = 1e-4
 """Of the largest output: sums of float32 depend on the size of a batch by less."""
+_TOLERANCE_OF_BACKENDS = 1e-2
+"""The same between two backends: one with 16-bit numbers passes, a network that was trained anew does not."""
 
 _IDS = {"charged": (211, -211, 13, 11), "neutral": (22, 130, 22, 1), "candidates": (211, 22, -211, 130)}
 _VALUES = {
@@ -76,10 +79,37 @@ def check_independence(runner: Runner, card: ModelCard) -> None:
                 )
 
 
-def _other(expected: npt.NDArray[Any], found: npt.NDArray[Any]) -> int | None:
+def check_same_network(runner: Runner, reference: Runner, card: ModelCard, called: str) -> None:
+    """Compare a network elsewhere with the card's own graph on a few jets.
+
+    Parameters
+    ----------
+    runner, reference : Runner
+    card : ModelCard
+        Says what the network reads.
+    called : str
+        What messages call the one elsewhere.
+
+    Raises
+    ------
+    ModelError
+        If a jet's numbers differ.
+    """
+    arrays = compute(_jets(card), card.feature_set)
+    expected, found = reference.run(arrays), runner.run(arrays)
+    for name, values in expected.items():
+        if (jet := _other(values, found[name], _TOLERANCE_OF_BACKENDS)) is not None:
+            wanted, got = (np.ravel(part[jet])[0] for part in (values, found[name]))
+            raise ModelError(
+                f"{called} is not the network of model {card.name!r}: it gives a jet {got:.6g} where the model's own "
+                f"graph gives {wanted:.6g} ({name}). Load the model.onnx of this model there."
+            )
+
+
+def _other(expected: npt.NDArray[Any], found: npt.NDArray[Any], tolerance: float = _TOLERANCE) -> int | None:
     """The first jet whose numbers differ by more than rounding."""
     finite = np.abs(expected[np.isfinite(expected)])
-    limit = _TOLERANCE * (float(finite.max()) if finite.size else 0.0)
+    limit = tolerance * (float(finite.max()) if finite.size else 0.0)
     same = np.isclose(found, expected, rtol=0.0, atol=limit, equal_nan=True).reshape(len(expected), -1).all(axis=1)
     return None if same.all() else int(np.argmin(same))
 

@@ -1,4 +1,4 @@
-"""The graphs of a model in onnxruntime."""
+"""The graphs of a model, on a backend."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.errors import ModelError
+from coffea_mljec.models.backends import LOCAL, Backend
+from coffea_mljec.models.backends.backend import GraphSession
 from coffea_mljec.models.engines.engine import Outputs
 
 if TYPE_CHECKING:
@@ -20,51 +22,53 @@ __all__ = ["Graphs"]
 class Graphs:
     """A session for each graph of a model, whose outputs are averaged.
 
-    One intra-op and one inter-op thread: with two, a graph's scatter-add races and gives wrong sums; and a default
-    session takes every core of a shared worker node. The memory arena is off: batches are small, and it would only
-    grow.
-
     Parameters
     ----------
     model : ModelFolder
+    backend : Backend
+        Where they are evaluated; the CPU of this process by default.
 
     Attributes
     ----------
-    sessions : list of onnxruntime.InferenceSession
+    sessions : list of GraphSession
+    called : str
+        What messages call the graph.
 
     Raises
     ------
     ModelError
-        If onnxruntime is missing, refuses a graph, or a graph lacks an output that the card names.
+        If the backend refuses a graph, or a graph lacks an output that the card names.
     """
 
-    def __init__(self, model: ModelFolder) -> None:
+    def __init__(self, model: ModelFolder, backend: Backend = LOCAL) -> None:
         card = model.card
         self._name = card.name
+        self.called = backend.graph_of(card.name)
         widths: dict[str, int | None] = {}
         for output in card.outputs:
             known = widths.get(output.source)
             widths[output.source] = output.column if known is None else max(known, output.column or 0)
         self._widths = widths
-        self.sessions = [_session(graph, card.name) for graph in (model.graph, *model.members)]
+        self.sessions = backend.open((model.graph, *model.members), card.name)
         for session in self.sessions:
             self._check(session)
 
     @staticmethod
     def outputs_of(graph: bytes, model: str) -> dict[str, list[Any]]:
         """The outputs of a graph and their shapes: numbers where they are fixed."""
-        return {item.name: list(item.shape) for item in _session(graph, model).get_outputs()}
+        (session,) = LOCAL.open([graph], model)
+        return {item.name: list(item.shape) for item in session.get_outputs()}
 
-    def _check(self, session: Any) -> None:
+    def _check(self, session: GraphSession) -> None:
         try:
             found = {item.name: item for item in (*session.get_inputs(), *session.get_outputs())}
         except UnicodeDecodeError:
-            raise ModelError(f"the graph of model {self._name!r} has names that are no text (UTF-8).") from None
+            raise ModelError(f"{self.called} has names that are no text (UTF-8).") from None
         outputs = [item.name for item in session.get_outputs()]
         for name, column in self._widths.items():
             if name not in outputs:
                 raise ModelError(
-                    f"the graph of model {self._name!r} has no output {name!r}, which its card names; it has "
+                    f"{self.called} has no output {name!r}, which its card names; it has "
                     f"{', '.join(map(repr, outputs))}."
                 )
             shape = found[name].shape
@@ -97,11 +101,13 @@ class Graphs:
             for name, column in self._widths.items()
         }
 
-    def _of(self, session: Any, inputs: Mapping[str, npt.NDArray[Any]], n_jets: int) -> Outputs:
+    def _of(self, session: GraphSession, inputs: Mapping[str, npt.NDArray[Any]], n_jets: int) -> Outputs:
         try:
             values = session.run(list(self._widths), dict(inputs))
+        except ModelError:
+            raise
         except Exception as error:  # onnxruntime's exceptions have no common public base
-            raise ModelError(f"the graph of model {self._name!r} cannot be run on {n_jets} jets: {error}") from None
+            raise ModelError(f"{self.called} cannot be run on {n_jets} jets: {error}") from None
         for (name, column), value in zip(self._widths.items(), values, strict=True):
             right = isinstance(value, np.ndarray) and value.dtype == np.float32 and value.shape[:1] == (n_jets,)
             if (
@@ -116,21 +122,3 @@ class Graphs:
                     "Export it with one value for each jet."
                 )
         return dict(zip(self._widths, values, strict=True))
-
-
-def _session(graph: bytes, name: str) -> Any:
-    try:
-        import onnxruntime
-    except ImportError:
-        raise ModelError("applying a network needs onnxruntime on this worker: pip install onnxruntime.") from None
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions have no common public base
-        raise ModelError(
-            f"onnxruntime {onnxruntime.__version__} refuses the graph of model {name!r}: {error}"
-        ) from None

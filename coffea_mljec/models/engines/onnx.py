@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from coffea_mljec.errors import ModelError
 from coffea_mljec.models import node_names
+from coffea_mljec.models.backends import LOCAL, Backend
+from coffea_mljec.models.backends.backend import GraphSession
 from coffea_mljec.models.engines.engine import Engine, Outputs, clouds_problem, tensors_problem
 from coffea_mljec.models.engines.graphs import Graphs
 
@@ -35,7 +37,7 @@ class OnnxEngine(Engine):
 
 
 class OnnxSession:
-    """Sessions of onnxruntime, one for each graph of the model; several are averaged.
+    """Sessions of a backend, one for each graph of the model; several are averaged.
 
     Attributes
     ----------
@@ -47,25 +49,23 @@ class OnnxSession:
         If onnxruntime is missing, refuses a graph, or a graph's inputs and outputs are not what the card says.
     """
 
-    def __init__(self, model: ModelFolder) -> None:
-        self.graphs = Graphs(model)
+    def __init__(self, model: ModelFolder, backend: Backend = LOCAL) -> None:
+        self.graphs = Graphs(model, backend)
         for session in self.graphs.sessions:
-            _check(session, model.card)
+            _check(session, self.graphs.called, model.card)
 
     def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Outputs:
         return self.graphs.run(inputs, len(inputs[node_names.features("jet")]))
 
 
-def _check(session: Any, card: ModelCard) -> None:
+def _check(session: GraphSession, called: str, card: ModelCard) -> None:
     """Compare the graph's inputs with what the card says."""
     names = {"jet": ()} | card.feature_set.names()
     expected = {node_names.features(c): ("tensor(float)", len(features)) for c, features in names.items()}
     expected |= {node_names.offsets(c): ("tensor(int64)", 0) for c in card.feature_set.constituents}
     got = {item.name: item for item in session.get_inputs()}
     if set(got) != set(expected):
-        raise ModelError(
-            f"the graph of model {card.name!r} has inputs {sorted(got)}, its card describes {sorted(expected)}."
-        )
+        raise ModelError(f"{called} has inputs {sorted(got)}, its card describes {sorted(expected)}.")
     for key, (dtype, width) in expected.items():
         item = got[key]
         if item.type != dtype or isinstance(item.shape[0], int) or (width and item.shape[1:] != [width]):

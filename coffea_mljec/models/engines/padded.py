@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 from coffea_mljec.errors import ModelError
 from coffea_mljec.models import node_names
+from coffea_mljec.models.backends import LOCAL, Backend
+from coffea_mljec.models.backends.backend import GraphSession
 from coffea_mljec.models.engines.engine import Engine, Outputs, clouds_problem
 from coffea_mljec.models.engines.graphs import Graphs
 from coffea_mljec.models.kernels.padding import pad_rows
@@ -33,9 +35,6 @@ Index = npt.NDArray[np.int64]
 
 _HUGE = 1e32
 """Inputs of this size count as infinite, as in CMSSW."""
-
-_ROWS = 1024
-"""Rows of the longest tensor, padding included, that are evaluated at a time: the activations stay in the cache."""
 
 _STEP = 1.125
 """Padded lengths grow by this factor from one to the next: an eighth is padding at most."""
@@ -70,7 +69,7 @@ class PaddedEngine(Engine):
 
 
 class PaddedNetwork:
-    """Graphs with padded inputs, ready to run.
+    """Graphs with padded inputs, ready to run on a backend.
 
     Raises
     ------
@@ -78,14 +77,15 @@ class PaddedNetwork:
         If onnxruntime refuses a graph, or its inputs are not the card's tensors.
     """
 
-    def __init__(self, model: ModelFolder) -> None:
-        self._graphs = Graphs(model)
+    def __init__(self, model: ModelFolder, backend: Backend = LOCAL) -> None:
+        self._graphs = Graphs(model, backend)
+        self._rows = backend.rows
         tensors = model.card.tensors
         names = model.card.feature_set.names()
         longest = max(tensor.max_length for tensor in tensors)
         self._parts = [_Part(tensor, names[tensor.collection], tensor.max_length == longest) for tensor in tensors]
         for session in self._graphs.sessions:
-            _check(session, model.card)
+            _check(session, self._graphs.called, model.card)
         self._ranks = {item.name: len(item.shape) for item in self._graphs.sessions[0].get_inputs()}
 
     def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Outputs:
@@ -106,7 +106,7 @@ class PaddedNetwork:
         rows = [part.standardised(inputs[node_names.features(part.collection)]) for part in self._parts]
         lengths = np.stack([part.lengths(np.diff(offsets[part.collection])) for part in self._parts], axis=1)
         outputs = self._graphs.empty(n_jets)
-        for jets in _buckets(lengths):
+        for jets in _buckets(lengths, self._rows):
             tensors = {}
             for part, values, length in zip(self._parts, rows, lengths[jets[0]], strict=True):
                 padded = pad_rows(values, offsets[part.collection], jets, part.pad, int(length))
@@ -158,27 +158,25 @@ def _not_finite(features: Array, offsets: Index) -> Index:
     return np.asarray(sums[offsets[1:]] - sums[offsets[:-1]])
 
 
-def _buckets(lengths: Index) -> Iterator[Index]:
-    """Jets of the same padded lengths, some at a time; ``lengths`` is [n_jets, tensors]."""
+def _buckets(lengths: Index, rows: int) -> Iterator[Index]:
+    """Jets of the same padded lengths, as many at a time as make so many rows; ``lengths`` is [n_jets, tensors]."""
     order = np.lexsort(lengths.T)
     ordered = lengths[order]
     ends = [*(np.flatnonzero((ordered[1:] != ordered[:-1]).any(axis=1)) + 1), len(order)] if len(order) else []
     start = 0
     for end in ends:
-        size = max(1, _ROWS // int(ordered[start].max()))
+        size = max(1, rows // int(ordered[start].max()))
         for first in range(start, end, size):
             yield order[first : min(first + size, end)]
         start = end
 
 
-def _check(session: Any, card: ModelCard) -> None:
+def _check(session: GraphSession, called: str, card: ModelCard) -> None:
     """Compare the graph's inputs with the card's tensors."""
     got = {item.name: item for item in session.get_inputs()}
     expected = {tensor.name: tensor for tensor in card.tensors}
     if set(got) != set(expected):
-        raise ModelError(
-            f"the graph of model {card.name!r} has inputs {sorted(got)}, its card describes {sorted(expected)}."
-        )
+        raise ModelError(f"{called} has inputs {sorted(got)}, its card describes {sorted(expected)}.")
     for name, tensor in expected.items():
         item, width = got[name], len(tensor.variables)
         rank = (2, 3) if tensor.collection == "jet" else (3,)
