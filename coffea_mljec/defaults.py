@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BATCH", "CHUNK_SIZE", "FACTORS", "IN_SITU_REPLICAS", "MODEL", "REPLICAS", "WORKER_PATIENCE"]
+__all__ = ["BATCH", "CHUNK_SIZE", "DEVICE", "FACTORS", "IN_SITU_REPLICAS", "MODEL", "REPLICAS", "WORKER_PATIENCE"]
 
 MODEL = "pfn-r-lite-3"
 """The bundled model that `coffea_mljec.apply` uses."""
@@ -12,6 +12,9 @@ BATCH = 1024
 
 CHUNK_SIZE = 50_000
 """Events that are read at a time."""
+
+DEVICE = "cpu"
+"""Where this process evaluates networks."""
 
 FACTORS = (0.05, 20.0)
 """Corrected / raw pT beyond this is no correction: such a jet is marked, and falls back or keeps the pT of the file."""

@@ -10,7 +10,16 @@ from typing import Annotated, Any
 import typer
 from coffea.processor import IterativeExecutor
 
-from coffea_mljec.cli.options import Collection, Inputs, Output, PublicKey, Running, StandardPath, stored_regression
+from coffea_mljec.cli.options import (
+    Collection,
+    Inputs,
+    Output,
+    PublicKey,
+    Running,
+    StandardPath,
+    Where,
+    stored_regression,
+)
 from coffea_mljec.cli.terminal import err, out, say_skipped
 from coffea_mljec.errors import InputError
 from coffea_mljec.nano import FriendSummary, check_friend, friend_paths, write_friend
@@ -36,6 +45,7 @@ def apply(
         str | None, typer.Option(metavar="NAME", help="A regression that the files store, such as PNet+neutrino.")
     ] = None,
     standard: StandardPath,
+    where: Where,
     collection: Collection = "Jet",
     force: Annotated[bool, typer.Option("--force", help="Overwrite friend files that exist.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Keep friend files that exist, write the others.")] = False,
@@ -56,7 +66,7 @@ def apply(
 
     mljec apply nano.root -o friends --model pfn-r-lite --jec L1FastJet.txt --jec L2Relative.txt
     """
-    provider = _provider(model, public_key, regression, standard.provider())
+    provider = _provider(model, public_key, regression, standard.provider(), where)
     folder = make_folder(output)
     jobs = _jobs(friend_paths(inputs, folder), provider, collection, force, resume)
     if not jobs:
@@ -71,25 +81,27 @@ def apply(
     _report(results, running.skip_bad, folder)
 
 
-def _provider(model: str | None, public_key: str | None, regression: str | None, standard: Any) -> Any:
+def _provider(model: str | None, public_key: str | None, regression: str | None, standard: Any, where: Where) -> Any:
     from coffea_mljec import MLJEC, Network, defaults
     from coffea_mljec.models import open_model
 
+    if regression is not None and model is not None:
+        raise InputError("--model and --regression both correct the jets; give one of them.")
+    by_network = regression is None and (model is not None or standard is None)
+    options = where.options(by_network)
     if regression is not None:
-        if model is not None:
-            raise InputError("--model and --regression both correct the jets; give one of them.")
         return stored_regression(regression, fallback=standard)
-    if model is None and standard is not None:
+    if not by_network:
         return standard
     opened = open_model(model or defaults.MODEL, public_key)
     if opened.card.corrects:
-        return MLJEC(opened, fallback=standard)
+        return MLJEC(opened, fallback=standard, **options)
     if standard is not None:
         raise InputError(
             f"model {opened.card.name!r} gives neither pT nor mass: it corrects no jets, so the standard path cannot "
             "stand in for it. Leave it out to write the network's outputs."
         )
-    return Network(opened)
+    return Network(opened, **options)
 
 
 def _jobs(paths: dict[str, Path], provider: Any, collection: str, force: bool, resume: bool) -> list[Job]:

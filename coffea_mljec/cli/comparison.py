@@ -12,7 +12,7 @@ import awkward as ak
 import typer
 
 from coffea_mljec import defaults
-from coffea_mljec.cli.options import Collection, PublicKey, stored_regression
+from coffea_mljec.cli.options import Collection, PublicKey, Where, stored_regression
 from coffea_mljec.cli.terminal import err, out, say_note, say_skipped
 from coffea_mljec.errors import InputError
 from coffea_mljec.status import STATUS_TYPE
@@ -51,13 +51,15 @@ class Comparison:
     ] = None
     replicas: Annotated[int, typer.Option(min=0, help="Bootstrap replicas behind the errors.")] = defaults.REPLICAS
 
-    def providers(self, standard: Any) -> dict[str, Any]:
+    def providers(self, standard: Any, where: Where) -> dict[str, Any]:
         """The stored jets, the standard path if there is one, and the corrections that the options name.
 
         Parameters
         ----------
         standard : provider or None
             Fallback of the others, too.
+        where : Where
+            Of the networks.
 
         Returns
         -------
@@ -67,7 +69,7 @@ class Comparison:
         Raises
         ------
         InputError
-            If two of them have the same name.
+            If two of them have the same name, or a place for networks is given and there are none.
         """
         from coffea_mljec import MLJEC
 
@@ -75,7 +77,8 @@ class Comparison:
         if not models and not regressions and standard is None:
             models = [defaults.MODEL]
         found: list[Any] = [AsStored()] if standard is None else [AsStored(), standard]
-        found += [MLJEC(model, fallback=standard, public_key=self.public_key) for model in models]
+        options = where.options(networks=bool(models)) | {"public_key": self.public_key}
+        found += [MLJEC(model, fallback=standard, **options) for model in models]
         found += [stored_regression(text, fallback=standard) for text in regressions]
         names = [provider.name for provider in found]
         twice = sorted({name for name in names if names.count(name) > 1})

@@ -25,6 +25,7 @@ __all__ = [
     "Running",
     "StandardPath",
     "Tree",
+    "Where",
     "Workers",
     "flattened",
     "stored_regression",
@@ -90,6 +91,33 @@ class StandardPath:
         if not self.jec:
             return None
         return FactorizedJEC.from_txt([level for path in self.jec for level in _levels(path)])
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where networks are evaluated."""
+
+    device: Annotated[
+        str, typer.Option(metavar="cpu|cuda", help="Where networks run; cuda needs onnxruntime-gpu on every worker.")
+    ] = defaults.DEVICE
+    server: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="A Triton server (http://host:8000) that runs them, each under its name."),
+    ] = None
+
+    def options(self, networks: bool) -> dict[str, Any]:
+        """The same, as `coffea_mljec.MLJEC` takes it.
+
+        Raises
+        ------
+        InputError
+            If the server's address is none, or something is said and there is no network.
+        """
+        from coffea_mljec import TritonServer
+
+        if not networks and (self.server is not None or self.device != defaults.DEVICE):
+            raise InputError("--device and --server say where networks run, and no --model is among the corrections.")
+        return {"device": self.device, "server": None if self.server is None else TritonServer(self.server)}
 
 
 @dataclass(frozen=True)

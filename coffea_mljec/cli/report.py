@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from coffea_mljec.cli.comparison import AsStored, Comparison, figure_formats, print_tables, say_written
-from coffea_mljec.cli.options import Inputs, Output, Running, StandardPath
+from coffea_mljec.cli.options import Inputs, Output, Running, StandardPath, Where
 from coffea_mljec.nano import open_nano
 from coffea_mljec.support.atomic import make_folder
 from coffea_mljec.workers import plan_of, process
@@ -38,6 +38,7 @@ def report(
     *,
     comparison: Comparison,
     standard: StandardPath,
+    where: Where,
     dijets: Annotated[bool, typer.Option(help="Measure the resolution from dijets too.")] = True,
     balance: Annotated[
         BalanceReference | None, typer.Option(help="Measure the balance against Z bosons or photons too.")
@@ -72,7 +73,7 @@ def report(
     from coffea_mljec.validation.registry import MEASUREMENTS
 
     path = standard.provider()
-    providers = comparison.providers(path)
+    providers = comparison.providers(path, where)
     simulation, given, clouds = _first_events(inputs[0], running.tree, providers, comparison)
     chosen: dict[str, Any] = {
         "dijets": {} if dijets else None,

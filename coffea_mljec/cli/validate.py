@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from coffea_mljec.cli.comparison import AsStored, Comparison, figure_formats, print_tables, say_written
-from coffea_mljec.cli.options import Inputs, Output, Running, StandardPath
+from coffea_mljec.cli.options import Inputs, Output, Running, StandardPath, Where
 from coffea_mljec.cli.terminal import out
 from coffea_mljec.support.atomic import make_folder
 from coffea_mljec.workers import Checkpoints, plan_of, process
@@ -21,6 +21,7 @@ def validate(
     *,
     comparison: Comparison,
     standard: StandardPath,
+    where: Where,
     plots: Annotated[bool, typer.Option(help="Draw the figures (needs matplotlib and mplhep).")] = True,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a validation that was interrupted.")] = False,
     running: Running,
@@ -45,7 +46,7 @@ def validate(
 
     path = standard.provider()
     judge = ResponseProcessor(
-        comparison.providers(path), comparison.collection, comparison.gen_collection, **comparison.statistics()
+        comparison.providers(path, where), comparison.collection, comparison.gen_collection, **comparison.statistics()
     )
     formats = figure_formats(plots)
     with running.executor("chunk", "Validating") as run:

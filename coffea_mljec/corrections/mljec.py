@@ -13,7 +13,7 @@ from coffea_mljec.corrections.neutrinos import WithNeutrinos
 from coffea_mljec.corrections.provider import Provider, check_options
 from coffea_mljec.corrections.stored_regression import Selection
 from coffea_mljec.errors import InputError
-from coffea_mljec.models.backends import LOCAL, TritonServer, backend_of
+from coffea_mljec.models.backends import TritonServer, backend_of
 from coffea_mljec.payloads import Payload
 from coffea_mljec.systematics.shifts import SystematicOptions
 
@@ -74,7 +74,7 @@ class MLJEC(Provider):
         name: str | None = None,
         public_key: str | os.PathLike[str] | None = None,
         threads: int = 1,
-        device: str = LOCAL.device,
+        device: str = defaults.DEVICE,
         server: TritonServer | None = None,
         neutrinos: str | None = None,
         selection: Selection | None = None,

@@ -11,9 +11,9 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from coffea_mljec import models
+from coffea_mljec import defaults, models
 from coffea_mljec.corrections.evaluation import Evaluation
-from coffea_mljec.models.backends import LOCAL, TritonServer, backend_of
+from coffea_mljec.models.backends import TritonServer, backend_of
 from coffea_mljec.models.formats.weaver import OutputChoice, PathLike, read_weaver
 from coffea_mljec.models.outputs import STATUS_FIELD
 from coffea_mljec.nano import COLUMNS, JetChunk
@@ -61,7 +61,7 @@ class Network:
         *,
         threads: int = 1,
         public_key: str | os.PathLike[str] | None = None,
-        device: str = LOCAL.device,
+        device: str = defaults.DEVICE,
         server: TritonServer | None = None,
     ) -> None:
         self.model = models.given_model(model, public_key)
@@ -82,7 +82,7 @@ class Network:
         order_by: str | None = None,
         domain: Mapping[str, tuple[float, float]] | None = None,
         threads: int = 1,
-        device: str = LOCAL.device,
+        device: str = defaults.DEVICE,
         server: TritonServer | None = None,
     ) -> Network:
         """Read a network that weaver trained, as CMSSW ships and runs it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from coffea_mljec import defaults
 from coffea_mljec.errors import InputError
 from coffea_mljec.models.backends.backend import Backend
 from coffea_mljec.models.backends.runtime import LOCAL, OnnxRuntime
@@ -10,7 +11,7 @@ from coffea_mljec.models.backends.triton import TritonServer
 __all__ = ["LOCAL", "Backend", "OnnxRuntime", "TritonServer", "backend_of"]
 
 
-def backend_of(device: str = LOCAL.device, server: TritonServer | None = None) -> Backend:
+def backend_of(device: str = defaults.DEVICE, server: TritonServer | None = None) -> Backend:
     """The backend that a provider's options name.
 
     Raises
@@ -25,6 +26,6 @@ def backend_of(device: str = LOCAL.device, server: TritonServer | None = None) -
             "server must be a coffea_mljec.TritonServer, such as TritonServer('http://localhost:8000'); got "
             f"{server!r}."
         )
-    if device != LOCAL.device:
+    if device != defaults.DEVICE:
         raise InputError(f"device={device!r} and server= both say where the network runs; give one of them.")
     return server

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from coffea_mljec import defaults
 from coffea_mljec.errors import InputError, ModelError
 from coffea_mljec.models.backends.backend import Backend, GraphSession
 
@@ -37,7 +38,7 @@ class OnnxRuntime(Backend):
         may send its corrections to workers that have one.
     """
 
-    device: str = "cpu"
+    device: str = defaults.DEVICE
 
     def __post_init__(self) -> None:
         if self.device not in DEVICES:
