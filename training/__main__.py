@@ -8,7 +8,20 @@ import typer
 
 from coffea_mljec.errors import MLJECError
 from coffea_mljec.support.ending import end_on_signals
-from training.cli import calibrate, derive, ensemble, evaluate, export, merge, realism, redraw, search, simulate, train
+from training.cli import (
+    calibrate,
+    derive,
+    ensemble,
+    evaluate,
+    export,
+    export_weaver,
+    merge,
+    realism,
+    redraw,
+    search,
+    simulate,
+    train,
+)
 
 __all__ = ["app", "main"]
 
@@ -17,8 +30,21 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-for module in (simulate, derive, calibrate, merge, realism, train, search, export, ensemble, evaluate, redraw):
-    app.command(module.__name__.rpartition(".")[2])(module.command)
+for module in (
+    simulate,
+    derive,
+    calibrate,
+    merge,
+    realism,
+    train,
+    search,
+    export,
+    export_weaver,
+    ensemble,
+    evaluate,
+    redraw,
+):
+    app.command(module.__name__.rpartition(".")[2].replace("_", "-"))(module.command)
 
 
 def main() -> None:

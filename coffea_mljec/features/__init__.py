@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coffea_mljec.features.catalogue import CATALOGUE, COLLECTIONS, Feature, feature_of_alias
+from coffea_mljec.features.catalogue import CATALOGUE, COLLECTIONS, Feature, alias_of, feature_of_alias
 from coffea_mljec.features.compute import compute
 from coffea_mljec.features.registry import register, register_feature, registered
 from coffea_mljec.features.schema import FEATURE_SETS, JETS, PFNANO, THESIS, FeatureSet
@@ -17,6 +17,7 @@ __all__ = [
     "THESIS",
     "Feature",
     "FeatureSet",
+    "alias_of",
     "compute",
     "feature_of_alias",
     "register",

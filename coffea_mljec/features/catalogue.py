@@ -13,7 +13,7 @@ from coffea_mljec.features.feature import Feature
 from coffea_mljec.nano.quantities import CONSTITUENTS
 from coffea_mljec.support.suggestions import nearest
 
-__all__ = ["CATALOGUE", "COLLECTIONS", "Feature", "feature_of_alias"]
+__all__ = ["CATALOGUE", "COLLECTIONS", "Feature", "alias_of", "feature_of_alias"]
 
 COLLECTIONS = ("jet", *CONSTITUENTS)
 
@@ -120,8 +120,14 @@ _ALIASES: Mapping[str, tuple[str, str]] = cmssw.SHARED | {
 }
 
 
+def alias_of(collection: str, name: str) -> str:
+    """Return what weaver's and CMSSW's files call a feature; ``collection.name`` where they have no name for it."""
+    own = (alias for alias, place in _ALIASES.items() if place == (collection, name))
+    return next(own, f"{collection}.{name}")
+
+
 def feature_of_alias(name: str) -> tuple[str, str]:
-    """Return collection and feature of a variable of weaver's and CMSSW's files.
+    """Return collection and feature of a variable of weaver's and CMSSW's files, or of one named by `alias_of`.
 
     Raises
     ------
@@ -130,6 +136,9 @@ def feature_of_alias(name: str) -> tuple[str, str]:
     """
     if name in _ALIASES:
         return _ALIASES[name]
+    collection, _, feature = name.partition(".")
+    if feature in CATALOGUE.get(collection, {}):
+        return collection, feature
     close = ", ".join(nearest(name, _ALIASES, most=3))
     raise InputError(
         f"no feature for the variable {name!r}: no NanoAOD flavour holds it{f' (nearest: {close})' if close else ''}. "

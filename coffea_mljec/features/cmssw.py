@@ -46,6 +46,10 @@ def _is(name: str, ids: int, alias: str) -> Feature:
     )  # fmt: skip
 
 
+def _mask(collection: str, *aliases: str) -> Feature:
+    return _made(collection, "mask", "1", "1 for every constituent", functions.one, ("eta",), (), *aliases)
+
+
 def _relative(collection: str, prefix: str) -> tuple[Feature, ...]:
     """The angles to the jet, which our own networks read too."""
     return (
@@ -64,7 +68,7 @@ def _relative(collection: str, prefix: str) -> tuple[Feature, ...]:
               f"jet_{prefix}_deta"),
         _made(collection, "jet_minus_phi", "rad", "phi_jet - phi_i in [-pi, pi)", functions.jet_minus_phi, ("phi",),
               ("phi",), f"jet_{prefix}_dphi"),
-        _made(collection, "mask", "1", "1 for every constituent", functions.one, ("eta",), (), f"{prefix}_mask"),
+        _mask(collection, f"{prefix}_mask"),
     )  # fmt: skip
 
 
@@ -155,7 +159,7 @@ _VERTICES = (
     _stored("sv", "cos_pointing_angle", "1", "cosine of the angle between momentum and flight", "sv_costhetasvpv"),
 )  # fmt: skip
 
-FEATURES: tuple[Feature, ...] = (*_CANDIDATES, *_VERTICES)
+FEATURES: tuple[Feature, ...] = (*_CANDIDATES, *_VERTICES, _mask("charged"), _mask("neutral"))
 
 SHARED: dict[str, tuple[str, str]] = {
     "sv_etarel": ("sv", "rel_eta"),
