@@ -31,7 +31,7 @@ class MissingBranchError(MLJECError, LookupError):
 
 
 class JetsChangedError(MLJECError, ValueError):
-    """Jets cut, sorted or masked upstream, so that they no longer line up with the link table."""
+    """Jets, or their constituents, cut, sorted or masked upstream, so that they no longer line up with the links."""
 
 
 class ModelError(MLJECError, ValueError):

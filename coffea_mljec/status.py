@@ -33,11 +33,12 @@ class Status(IntFlag):
     NO_CONSTITUENTS = 8
     """The file links no constituent to this jet."""
     INCOMPLETE_CONSTITUENTS = 16
-    """The linked constituents do not add up to the raw jet: the file kept only a part of them."""
+    """The linked constituents do not add up to the raw jet, or are not as many as it says: the file kept only a part
+    of them; or links that lead nowhere, or to a vertex that is not the jet's."""
     NON_FINITE = 32
     """The provider's output was NaN or infinite."""
     BAD_INPUT = 64
-    """Raw pT not positive, or a quantity of the jet that is NaN or infinite."""
+    """Raw pT not positive, or a quantity of the jet or of its constituents that is NaN, infinite or impossible."""
     FOREIGN_SAMPLE = 128
     """The model was trained on parametrised simulation and the jet is not from it."""
     IMPLAUSIBLE = 256

@@ -147,6 +147,18 @@ def _providers_table(report: dict[str, Any]) -> Any:
         if not answer["runs"]:
             table.add_row(name, Text(f"no: {answer['why']}", style="yellow"))
             continue
-        reads = f"yes, reading {len(answer['branches'])} branches" if "branches" in answer else "yes"
-        table.add_row(name, Text("; but ".join([reads, *answer["notes"]]), "yellow" if answer["notes"] else "green"))
+        table.add_row(name, _answer(answer, report["jets"]))
     return table
+
+
+def _answer(answer: dict[str, Any], jets: int) -> Any:
+    """Which jets a provider corrects that runs: one that finds no jet complete runs as well."""
+    from rich.text import Text
+
+    if "branches" not in answer:
+        return Text("yes", "green")
+    share = f"{answer['corrected']} of {jets} jets"
+    reads = f"reading {len(answer['branches'])} branches"
+    none = jets > 0 and answer["corrected"] == 0
+    said = f"no: it corrects {share}, {reads}" if none else f"yes, {share}, {reads}"
+    return Text("; but ".join([said, *answer["notes"]]), "yellow" if none or answer["notes"] else "green")

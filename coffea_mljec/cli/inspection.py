@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
 
 from coffea_mljec.errors import MissingBranchError, MLJECError
 from coffea_mljec.nano import Branch, JetChunk, Layout, NanoFile, detect
@@ -14,6 +18,7 @@ from coffea_mljec.nano.layout import Linkage
 from coffea_mljec.nano.quantities import CONSTITUENTS, QUANTITIES, REGRESSIONS
 from coffea_mljec.nano.requirements import missing_branches
 from coffea_mljec.nano.survey import survey
+from coffea_mljec.status import Status, carries
 
 if TYPE_CHECKING:
     from coffea_mljec import Network
@@ -76,10 +81,11 @@ def collection_report(sample: Any, collection: str, networks: Sequence[Network] 
         "weighting": WEIGHTING[layout.puppi_weighting] if layout.charged.links else None,
         "quantities": _quantities(layout),
         "stored_regressions": stored,
+        "jets": len(chunk),
         "constituents": _constituents(chunk),
         "events_looked_at": len(sample),
-        "models": _models(sample, layout, networks),
-        "other_providers": _others(sample, layout),
+        "models": _models(chunk, networks),
+        "other_providers": _others(chunk),
     }
 
 
@@ -126,15 +132,17 @@ def _constituents(chunk: JetChunk) -> dict[str, Any] | str:
         return f"not usable: {error}"
 
 
-def _models(sample: Any, layout: Layout, networks: Sequence[Network]) -> dict[str, dict[str, Any]]:
+def _models(chunk: JetChunk, networks: Sequence[Network]) -> dict[str, dict[str, Any]]:
     from coffea_mljec import MLJEC, Network
+    from coffea_mljec.corrections.evaluation import Evaluation
     from coffea_mljec.models import bundled
 
+    layout = chunk.layout
     found = {}
     for network in (*networks, *(Network(name) for name in bundled())):
         name, needed = network.name, network.card.feature_set
         asked = MLJEC(network.model) if network.card.corrects else network
-        answer = _runs(asked, sample, layout.collection)
+        answer = _runs(asked, chunk, Evaluation(network.model).treatable)
         meant = layout.collection in network.card.collections
         if meant and not _without_tables(layout, needed.constituent_quantities):
             lacking = missing_branches(layout, needed.jet_quantities, needed.constituent_quantities, needed.feature_of)
@@ -153,10 +161,11 @@ def _without_tables(layout: Layout, constituents: dict[str, tuple[str, ...]]) ->
     return False
 
 
-def _others(sample: Any, layout: Layout) -> dict[str, dict[str, Any]]:
+def _others(chunk: JetChunk) -> dict[str, dict[str, Any]]:
     """The standard path, and the regressions that the file stores."""
     from coffea_mljec import NanoRegression
 
+    layout = chunk.layout
     lacking = [
         " or ".join(layout.looked_for(kind, name))
         for kind, names in (("jet", _STANDARD), ("event", ("rho",)))
@@ -167,21 +176,31 @@ def _others(sample: Any, layout: Layout) -> dict[str, dict[str, Any]]:
         "FactorizedJEC": {"runs": not lacking, "why": f"lacking: {', '.join(lacking)}" if lacking else "", "notes": []}
     }
     for regression in REGRESSIONS:
-        answer = _runs(NanoRegression(regression), sample, layout.collection)
+        provider = NanoRegression(regression)
+        answer = _runs(provider, chunk, partial(_corrected, provider))
         if answer["runs"]:
             found[f"NanoRegression({regression!r})"] = answer
     return found
 
 
-def _runs(provider: Any, sample: Any, collection: str) -> dict[str, Any]:
-    """Whether a provider runs on these jets: the branches that it reads, or the message of its error."""
+def _corrected(provider: Any, chunk: JetChunk) -> npt.NDArray[np.bool_]:
+    """Jets that a provider corrects."""
+    return carries(provider.pipeline.correction.factor(provider.pipeline.checked(chunk)).status, Status.APPLIED)
+
+
+def _runs(provider: Any, chunk: JetChunk, treated: Callable[[JetChunk], npt.NDArray[np.bool_]]) -> dict[str, Any]:
+    """Whether a provider runs on these jets, reading which branches, and how many it corrects; or the message of its
+    error."""
+    sample, collection = chunk.events, chunk.layout.collection
     from coffea_mljec import MismatchWarning
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", MismatchWarning)
         try:
             branches = provider.required_branches(sample, collection)
+            number = int(np.count_nonzero(treated(chunk)))
         except MLJECError as error:
-            return {"runs": False, "why": str(error), "branches": [], "notes": []}
+            return {"runs": False, "why": str(error), "branches": [], "notes": [], "corrected": 0}
     # What it was made for against what it would meet: part of the answer here, a warning elsewhere.
-    return {"runs": True, "why": "", "branches": list(branches), "notes": [str(one.message) for one in caught]}
+    notes = [str(one.message) for one in caught]
+    return {"runs": True, "why": "", "branches": list(branches), "notes": notes, "corrected": number}

@@ -131,19 +131,33 @@ class Evaluation:
     def evaluate(self, chunk: JetChunk) -> Evaluated:
         """Ask the network of all jets of a concrete chunk."""
         flat = self.flat(chunk)
-        status = flat.flags.copy()
-        self._flag_domain(flat, status)
+        status = self._before(flat)
         if self.card.training.fast_simulation and not chunk.layout.simulation:
             self._warn_once()
             status |= STATUS_TYPE(Status.FOREIGN_SAMPLE)
-        values, replaced = self._infer(flat, chunk)
+        bad = np.zeros(len(flat), np.bool_)
+        values, replaced = self._infer(flat, chunk, bad)
+        mark(status, bad, Status.BAD_INPUT)
         mark(status, replaced, Status.REPLACED_INPUT)
         for value in values.values():
             mark(status, ~np.isfinite(value), Status.NON_FINITE)
         return Evaluated(values, status)
 
-    def _infer(self, flat: FlatJets, chunk: JetChunk) -> tuple[Values, npt.NDArray[np.bool_]]:
-        """The outputs of all jets, in fixed batches; and which jets had inputs that were replaced."""
+    def treatable(self, chunk: JetChunk) -> npt.NDArray[np.bool_]:
+        """The jets of which it will say something, as far as can be told before it is asked; shape (n_jets,)."""
+        return ~carries(self._before(self.flat(chunk)), UNTREATABLE)
+
+    def _before(self, flat: FlatJets) -> StatusArray:
+        """What is known of the jets before the network is asked."""
+        status = flat.flags.copy()
+        self._flag_domain(flat, status)
+        return status
+
+    def _infer(
+        self, flat: FlatJets, chunk: JetChunk, bad: npt.NDArray[np.bool_]
+    ) -> tuple[Values, npt.NDArray[np.bool_]]:
+        """The outputs of all jets, in fixed batches; and which jets had inputs that were replaced. ``bad``: of
+        `compute`."""
         card, n_jets = self.card, len(flat)
         values = {output.name: np.empty(n_jets, np.float64) for output in card.outputs}
         replaced = np.zeros(n_jets, np.bool_)
@@ -151,7 +165,7 @@ class Evaluation:
 
         def batch(start: int) -> None:
             stop = min(start + card.batch_size, n_jets)
-            given = models.run(self.model, compute(flat, card.feature_set, start, stop), self.backend)
+            given = models.run(self.model, compute(flat, card.feature_set, start, stop, bad), self.backend)
             for name, value in named_outputs(card.outputs, given, lambda name: raw[name][start:stop]).items():
                 values[name][start:stop] = value
             if node_names.REPLACED in given:

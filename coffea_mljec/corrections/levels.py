@@ -11,7 +11,14 @@ from coffea_mljec.errors import InputError
 from coffea_mljec.nano import Branch, JetChunk, Layout
 from coffea_mljec.nano.requirements import jet_branches
 from coffea_mljec.payloads import Payload
-from coffea_mljec.payloads.suitability import DEDICATED, Made, check_algorithm, check_kind, warn_of_runs
+from coffea_mljec.payloads.suitability import (
+    DEDICATED,
+    Made,
+    check_algorithm,
+    check_kind,
+    warn_of_campaign,
+    warn_of_runs,
+)
 from coffea_mljec.status import Status, mark, no_status
 
 __all__ = ["LevelsCorrection"]
@@ -78,15 +85,15 @@ class LevelsCorrection(Correction):
         columns = chunk.jets(self._inputs)
         if self.payload.is_data:
             warn_of_runs(self.payload, columns["run"])
+        else:
+            warn_of_campaign(self.payload, chunk.source.places)
         factor, valid = self.payload.evaluate(columns)
         status = no_status(factor.size)
-        bad = ~(columns["pt_raw"] > 0)
-        for column in columns.values():
-            bad |= ~np.isfinite(column)
-        mark(status, valid, Status.APPLIED)
+        bad = chunk.bad(self._inputs)
+        mark(status, valid & ~bad, Status.APPLIED)
         mark(status, bad, Status.BAD_INPUT)
         mark(status, ~valid & ~bad, Status.OUT_OF_DOMAIN)
-        return Factors(factor, status)
+        return Factors(np.where(bad, 1.0, factor), status)
 
     @property
     def _inputs(self) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from coffea_mljec.corrections.variation_record import (
 )
 from coffea_mljec.nano import Branch, JetChunk, Layout, detect
 from coffea_mljec.nano.dask_events import on_partitions
-from coffea_mljec.nano.detection import is_dask
+from coffea_mljec.nano.detection import is_dask, is_jagged
 from coffea_mljec.nano.jagged import with_columns
 from coffea_mljec.nano.requirements import jet_branches
 from coffea_mljec.payloads.suitability import check_unchanged
@@ -132,8 +132,15 @@ class Pipeline:
         return with_variations(jets, columns, shifted, self.systematics.names(chunk.layout))
 
     def correct(self, chunk: JetChunk) -> Corrected:
-        """Correct the jets of a concrete chunk; each fallback takes those that are left."""
+        """Correct the jets of a concrete chunk; each fallback takes those that are left.
+
+        Jets without a direction, or whose smearing cannot be known, are not corrected at all.
+        """
         factor, status, extras = self._own(chunk)
+        bad = chunk.bad(("eta", "phi")) | self.systematics.bad(chunk)
+        if bad.any():
+            status[bad] &= ~STATUS_TYPE(Status.APPLIED)
+            mark(status, bad, Status.BAD_INPUT)
         applied = carries(status, Status.APPLIED)
         nothing = np.full(len(chunk), np.nan)
         extras = {field: np.where(applied, value, np.nan) for field, value in extras.items()}
@@ -142,7 +149,7 @@ class Pipeline:
             if np.all(applied):
                 continue
             second = fallback._own(chunk)
-            rescued = ~applied & carries(second.status, Status.APPLIED)
+            rescued = ~applied & ~bad & carries(second.status, Status.APPLIED)
             factor = np.where(rescued, second.factor, factor)
             extras |= {field: np.where(rescued, value, extras[field]) for field, value in second.extras.items()}
             mark(status, rescued, Status.FALLBACK)
@@ -159,7 +166,8 @@ class Pipeline:
     def branches(self, layout: Layout) -> set[Branch]:
         """Everything that is read; raises MissingBranchError if the file lacks some of it."""
         asker = self.correction.asker
-        momenta = ("pt_raw", "mass_raw", "pt_stored", "mass_stored")
+        # All of a jet's momentum: coffea builds no jet that lacks a coordinate, and jets are what comes back.
+        momenta = ("pt_raw", "mass_raw", "pt_stored", "mass_stored", "eta", "phi")
         return {
             *(branch for one in self._in_turn() for branch in one._own_branches(layout)),
             *(self.systematics.branches(layout, asker) if self.systematics.payloads else ()),
@@ -169,7 +177,7 @@ class Pipeline:
     def required_branches(self, events: Any, collection: str) -> tuple[str, ...]:
         """See `Provider.required_branches`."""
         branches = self.branches(self.chunk(events, collection).layout)
-        jagged = {branch.table for branch in branches if branch.table and events[branch.table].ndim > 1}
+        jagged = {branch.table for branch in branches if branch.table and is_jagged(events, branch.table)}
         return tuple(sorted({branch.name for branch in branches} | {f"n{table}" for table in jagged}))
 
     def _own(self, chunk: JetChunk) -> Factors:

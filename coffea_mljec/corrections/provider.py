@@ -121,7 +121,8 @@ class Provider:
             Eager, virtual or dask; not changed.
         collection : str
             The jet collection. Correct before cutting or sorting: jets that were cut, sorted or repeated before are
-            looked up in the file, by eta and phi, where constituents are read (in dask mode they are refused).
+            looked up in the file, by eta and phi, where constituents are read (in dask mode they are refused). So are
+            candidates, vertices and links.
 
         Returns
         -------
@@ -143,8 +144,8 @@ class Provider:
         MissingBranchError
             If the file lacks something that the provider reads (and there is no fallback).
         JetsChangedError
-            If the jets were cut or sorted before the correction and cannot be found again, or were corrected by
-            something else.
+            If the jets or their constituents were cut or sorted before the correction and cannot be found again, or
+            the jets were corrected by something else.
         """
         return self.pipeline.apply(events, collection)
 

@@ -14,7 +14,14 @@ from coffea_mljec.nano import Branch, JetChunk, Layout
 from coffea_mljec.nano.quantities import REGRESSION_WIDTHS, REGRESSIONS
 from coffea_mljec.nano.requirements import jet_branches
 from coffea_mljec.payloads import Payload
-from coffea_mljec.payloads.suitability import DEDICATED, Made, check_algorithm, check_kind, warn_of_runs
+from coffea_mljec.payloads.suitability import (
+    DEDICATED,
+    Made,
+    check_algorithm,
+    check_kind,
+    warn_of_campaign,
+    warn_of_runs,
+)
 from coffea_mljec.status import Status, mark, no_status
 
 __all__ = ["Selection", "StoredRegression", "checked_selection"]
@@ -216,10 +223,12 @@ class StoredRegression(Correction):
         for payload in self._payloads.values():
             if payload.is_data:
                 warn_of_runs(payload, columns["run"])
+            else:
+                warn_of_campaign(payload, chunk.source.places)
         pt_raw = columns["pt_raw"].astype(np.float64)
         factor, covered = self._total(chunk, columns, pt_raw)
         status = no_status(pt_raw.size)
-        good_input = np.isfinite(pt_raw) & (pt_raw > 0)
+        good_input = ~chunk.bad(("pt_stored", *self._inputs) if self._on_corrected else self._inputs)
         with np.errstate(invalid="ignore"):
             finite = np.isfinite(factor)
             usable = good_input & covered & finite & (factor > 0)

@@ -15,6 +15,7 @@ from coffea_mljec.features.functions import Function
 from coffea_mljec.features.registry import function_of
 from coffea_mljec.features.schema import FeatureSet
 from coffea_mljec.nano.flat import FlatJets
+from coffea_mljec.nano.quantities import outside, quantity_of
 
 __all__ = ["compute"]
 
@@ -35,7 +36,11 @@ class _Plan:
 
 
 def compute(
-    flat: FlatJets, features: FeatureSet, start: int = 0, stop: int | None = None
+    flat: FlatJets,
+    features: FeatureSet,
+    start: int = 0,
+    stop: int | None = None,
+    bad: npt.NDArray[np.bool_] | None = None,
 ) -> dict[str, npt.NDArray[Any]]:
     """Compute the features of the jets ``start`` to ``stop``.
 
@@ -47,6 +52,9 @@ def compute(
         Which features, in which order.
     start, stop : int
         Range of jets; all by default.
+    bad : ndarray of bool, shape (n_jets,), optional
+        Of all jets of the chunk: set for those with a constituent that has a quantity which is NaN, infinite or beyond
+        its bounds (`coffea_mljec.nano.quantities`).
 
     Returns
     -------
@@ -71,7 +79,12 @@ def compute(
         offsets = constituents.offsets[start : stop + 1] - first
         values = np.empty((len(plan.quantities), last - first), np.float32)
         for quantity, row_of_values in zip(plan.quantities, values, strict=True):
-            kernels.gather(constituents.columns[quantity], constituents.rows(quantity)[first:last], row_of_values)
+            bounds = quantity_of(collection, quantity).bounds or (-np.inf, np.inf)
+            index = constituents.rows(quantity)[first:last]
+            inside = kernels.gather(constituents.columns[quantity], index, *bounds, row_of_values)
+            if not inside and bad is not None:
+                wrong = outside(collection, quantity, row_of_values)
+                bad[start:stop] |= np.add.reduceat(np.append(wrong, False), offsets[:-1]) * np.diff(offsets) > 0
         if of_shapes:
             kernels.add_moments(values, offsets, jets, moments)
         if collection in features.constituents:

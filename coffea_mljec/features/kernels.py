@@ -50,10 +50,15 @@ MOMENTS = 8
 
 
 @njit()
-def gather(table: Array, index: Index, out: Array) -> None:
-    """``out[i] = table[index[i]]``, in the type of ``out``."""
+def gather(table: Array, index: Index, low: float, high: float, out: Array) -> np.bool_:
+    """``out[i] = table[index[i]]``, in single precision; return whether all of them are numbers from low to high."""
+    inside: np.bool_ = np.bool_(True)
+    least, most = np.float32(low), np.float32(high)
     for row in range(len(index)):
-        out[row] = table[np.uint64(index[row])]
+        value = np.float32(table[np.uint64(index[row])])
+        out[row] = value
+        inside &= (value >= least) & (value <= most)
+    return inside
 
 
 @njit()

@@ -15,6 +15,7 @@ from coffea_mljec.met.branches import LOW_PT_TABLE
 from coffea_mljec.met.propagation import counting_jets, event_bits, propagated_sums
 from coffea_mljec.nano import JetChunk
 from coffea_mljec.nano.jagged import flat_column, offsets_of, with_columns
+from coffea_mljec.nano.quantities import outside
 from coffea_mljec.status import STATUS_TYPE, Status, StatusArray, mark
 
 __all__ = ["PropagatedJets", "check_corrected_jets", "check_number", "unsmeared_over_raw", "with_low_pt_jets"]
@@ -85,18 +86,28 @@ class PropagatedJets:
         return self._optional("EmEF")
 
     @cached_property
+    def broken(self) -> npt.NDArray[np.bool_]:
+        """Jets of which something cannot be so: whether and what they add to MET is not known."""
+        found = outside("jet", "pt_raw", self.pt_raw) | outside("jet", "eta", self._column("eta"))
+        for quantity, values in (
+            ("phi", self.phi), ("muon_pt_fraction", self.muon_fraction), ("em_fraction", self.em_fraction),
+        ):  # fmt: skip
+            found |= outside("jet", quantity, values)
+        return found
+
+    @cached_property
     def counting(self) -> npt.NDArray[np.bool_]:
         """Which jets are propagated."""
-        return counting_jets(
+        counting = counting_jets(
             self.pt_raw, self._column("eta"), self.muon_fraction, self.em_fraction, self.factor, self.level1
         )
+        return np.asarray(counting & ~self.broken)
 
     def bits(self) -> StatusArray:
         """Per event, the status bits of the jets that are propagated or, for want of a correction, lost."""
         status = self.status.copy()
-        broken = ~np.isfinite(self.pt_raw * self.muon_fraction * self.em_fraction * self.phi)
-        mark(status, broken, Status.BAD_INPUT)
-        seen = self.counting | broken | np.isnan(self.factor) | np.isnan(self.level1)
+        mark(status, self.broken, Status.BAD_INPUT)
+        seen = self.counting | self.broken | np.isnan(self.factor) | np.isnan(self.level1)
         return event_bits(self.chunk.offsets, np.where(seen, status, STATUS_TYPE(0)))
 
     def sums(self, name: str | None = None, direction: str = "up") -> FloatArray:

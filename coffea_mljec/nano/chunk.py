@@ -13,10 +13,12 @@ from coffea_mljec.errors import InputError
 from coffea_mljec.nano.detection import detect
 from coffea_mljec.nano.flat import Constituents, FlatJets
 from coffea_mljec.nano.grouping import split_charged
+from coffea_mljec.nano.jagged import numbers_of
 from coffea_mljec.nano.layout import Layout
 from coffea_mljec.nano.links import Grouped, group_constituents
-from coffea_mljec.nano.quantities import Branch, kind_of_jet_quantity, quantity_of
+from coffea_mljec.nano.quantities import Branch, kind_of_jet_quantity, outside, quantity_of
 from coffea_mljec.nano.requirements import constituents_read
+from coffea_mljec.nano.source import Source
 from coffea_mljec.nano.table import Index, Spans, Table
 from coffea_mljec.status import Status, mark
 
@@ -33,6 +35,7 @@ class _Kept:
         self.jets: dict[str, Column] = {}
         self.constituents: dict[tuple[str, str], Column] = {}
         self.grouped: dict[tuple[str | bool, ...], Grouped] = {}
+        self.source: Source | None = None
 
 
 class JetChunk:
@@ -86,8 +89,24 @@ class JetChunk:
         tables = self._kept.tables
         if name not in tables:
             # From the layout: a vector that lacks a coordinate cannot be built, and says nothing of who needs it.
-            tables[name] = Table(ak.to_layout(self.events)[name], name)
+            tables[name] = self._as_in_file(Table.of(ak.to_layout(self.events), name))
         return tables[name]
+
+    def _as_in_file(self, table: Table) -> Table:
+        """Links count the rows of the file: a table that they join must have those."""
+        for linkage in (self.layout.charged, self.layout.neutral, self.layout.sv):
+            if linkage.index is not None and table.name == linkage.links:
+                return self.source.links(table, ("jetIdx", linkage.index))
+            if table.name == linkage.table:
+                return self.source.constituents(table)
+        return table
+
+    @property
+    def source(self) -> Source:
+        """What the file has."""
+        if self._kept.source is None:
+            self._kept.source = Source(self.events)
+        return self._kept.source
 
     @property
     def offsets(self) -> Index:
@@ -120,10 +139,19 @@ class JetChunk:
         """Several quantities of jets or events, by name."""
         return {quantity: self.jet(quantity) for quantity in quantities}
 
+    def bad(self, quantities: Iterable[str]) -> npt.NDArray[np.bool_]:
+        """Where raw pT is not positive, or one of these quantities of jets or events cannot be so: NaN, infinite,
+        beyond its bounds; shape (n_jets,)."""
+        found = self.jet("pt_raw") <= 0
+        for quantity in dict.fromkeys(("pt_raw", *quantities)):
+            found |= outside(kind_of_jet_quantity(quantity), quantity, self.jet(quantity))
+        return found
+
     def _event_column(self, branch: Branch) -> Column:
-        column, n_events = np.asarray(branch.of(self.events)), len(self.offsets) - 1
-        if column.shape != (n_events,):
-            raise InputError(f"{branch.name} must hold one number per event ({n_events}); got shape {column.shape}.")
+        column = numbers_of(branch.of(self.events), branch.name)
+        n_events = len(self.offsets) - 1
+        if len(column) != n_events:
+            raise InputError(f"{branch.name} must hold one number per event ({n_events}); got {len(column)}.")
         return column
 
     def constituent(self, kind: str, quantity: str) -> Column:
@@ -182,11 +210,7 @@ class JetChunk:
         }
         grouped = self._grouped(tuple(read), any(_on_links(kind, tables[kind]) for kind in tables))
         flags = grouped.flags.copy()
-        with np.errstate(invalid="ignore"):
-            bad = ~(np.isfinite(columns["pt_raw"]) & (columns["pt_raw"] > 0))
-        for values in columns.values():
-            bad |= ~np.isfinite(values)
-        mark(flags, bad, Status.BAD_INPUT)
+        mark(flags, self.bad(columns), Status.BAD_INPUT)
         found = self._collections(tables, grouped)
         return FlatJets(columns, {name: found[name] for name in constituents}, self.offsets, flags)
 
@@ -204,7 +228,7 @@ class JetChunk:
             every := [parts.pop(kind) for kind in ("charged", "candidates") if kind in parts]
         ):
             if "charged" in tables:
-                split = split_charged(*every[0], tables["charged"]["pdg_id"])
+                split = split_charged(*every[0], self._particles(tables["charged"]["pdg_id"]))
                 parts |= {"charged": split[:2], "neutral": split[2:]}
             if "candidates" in tables:
                 parts["candidates"] = every[0]
@@ -214,6 +238,13 @@ class JetChunk:
             kind: Constituents(tables[kind], *part, _on_links(kind, tables[kind]), rows.get(kind))
             for kind, part in parts.items()
         }
+
+    def _particles(self, pdg_id: Column) -> Column:
+        """The numbers of particles; raises InputError for a type that cannot hold those of pions."""
+        if pdg_id.dtype.kind == "u" or pdg_id.dtype.itemsize < 2:
+            name = f"{self.layout.charged.table}_pdgId"
+            raise InputError(f"{name} is {pdg_id.dtype}, which cannot hold the numbers of pions, 211 and -211.")
+        return pdg_id
 
 
 def _on_links(kind: str, quantities: Iterable[str]) -> frozenset[str]:

@@ -12,7 +12,7 @@ from coffea_mljec.nano.algorithm import scheme_of
 from coffea_mljec.nano.layout import Layout, Linkage
 from coffea_mljec.nano.quantities import QUANTITIES
 
-__all__ = ["check_events", "detect", "is_dask"]
+__all__ = ["check_events", "detect", "is_dask", "is_jagged"]
 
 Fields = dict[str, tuple[str, ...]]
 
@@ -25,6 +25,8 @@ def check_events(events: Any, collection: str) -> None:
     InputError
         Saying what was given and how to open a file.
     """
+    if isinstance(events, ak.Record):
+        raise InputError("events must be an array of events, not a single one: give events[0:1] instead of events[0].")
     fields = getattr(events, "fields", None)
     if fields is None or not hasattr(events, "behavior"):
         raise InputError(
@@ -58,7 +60,13 @@ def detect(events: Any, collection: str = "Jet") -> Layout:
         If these are not NanoEvents or have no such collection.
     """
     check_events(events, collection)
-    form = _record((events if isinstance(events, ak.Array) else events._meta).layout.form)
+    given = events if isinstance(events, ak.Array) else events._meta
+    if given.layout.is_option:
+        raise InputError(
+            "some events are missing (ak.mask, ak.firsts, ak.pad_none): give whole events, events[mask] instead of "
+            "ak.mask(events, mask)."
+        )
+    form = _record(given.layout.form)
     # From the form: building a collection only to ask for its fields fails on skims that lack a coordinate of it.
     fields = {name: tuple(_record(form.content(name)).fields) for name in form.fields}
     if "pt" not in fields[collection]:
@@ -77,6 +85,17 @@ def detect(events: Any, collection: str = "Jet") -> Layout:
         simulation=mark_field in fields.get(mark_table, ()),
         fields=fields,
     )
+
+
+def is_jagged(events: Any, table: str) -> bool:
+    """Whether a table of the events has several rows an event, and so a counter."""
+    form = (events if isinstance(events, ak.Array) else events._meta).layout.form
+    while form.is_indexed:
+        form = form.content
+    form = form.content(table)
+    while form.is_option or form.is_indexed:
+        form = form.content
+    return bool(form.is_list)
 
 
 def _candidates(fields: Fields, collection: str) -> tuple[Linkage, Linkage]:

@@ -1,4 +1,4 @@
-"""Links -> constituents grouped by jet: a copy where they come jet by jet, a counting sort where not."""
+"""Links -> constituents grouped by jet: a copy where they come in order, a sort where not."""
 
 from __future__ import annotations
 
@@ -11,25 +11,35 @@ from coffea_mljec.nano.table import Index, Spans
 from coffea_mljec.numerics.geometry import delta_r2
 from coffea_mljec.numerics.jit import njit
 
-__all__ = ["CHARGED_IDS", "group_links", "group_near", "pick_groups", "rows_of_links", "split_charged"]
+__all__ = ["CHARGED_IDS", "group_links", "group_near", "pick_groups", "rows_of_links", "split_charged", "strays"]
 
 CHARGED_IDS = (11, 13, 211)
 """|pdgId| of charged candidates; every other candidate is neutral (1 and 2 are HF hadrons and HF electrons/photons)."""
 
 
 def group_links(
-    links: Spans, link_jet: npt.NDArray[Any], link_target: npt.NDArray[Any], jet_offsets: Index, targets: Spans
+    links: Spans,
+    link_jet: npt.NDArray[Any],
+    link_target: npt.NDArray[Any],
+    jet_offsets: Index,
+    targets: Spans,
+    droppable: bool = False,
 ) -> tuple[Index, Index, npt.NDArray[np.bool_], int]:
-    """Sort links by jet, keeping the order of the link table within a jet.
+    """Sort links by jet, and within a jet by the rows of their targets.
+
+    Files have them so, as a rule; then they are copied. The order of sums decides over their last bit, so that it must
+    not depend on that of the links.
 
     Parameters
     ----------
     links, targets : Spans
         Rows of each event in the link table and in that of the candidates (or vertices).
     link_jet, link_target : ndarray of int, shape (n_links,)
-        Index of the jet and of the candidate within the event. A negative jet index is a link to nothing, a negative
-        target a candidate that the file dropped.
+        Index of the jet and of the candidate within the event. A negative jet index is a link to nothing.
     jet_offsets : ndarray of int64, shape (n_events + 1,)
+    droppable : bool
+        Whether a target of -1 is a link to nothing as well (vertices below the threshold of their table), and not a
+        constituent that the file has lost.
 
     Returns
     -------
@@ -45,108 +55,114 @@ def group_links(
     index = np.empty(int(np.sum(links.stops - links.starts)), np.int64)
     offsets = np.zeros(n_jets + 1, np.int64)
     broken = np.zeros(n_jets, np.bool_)
-    # As long as the longest event, so that it stays in the cache.
-    owner = np.zeros(int(np.max(targets.stops - targets.starts, initial=0)), np.int32)
-    tables = (*links, link_jet, link_target, jet_offsets, *targets, index, offsets, broken, owner)
-    copied, beyond = _copy(*tables), -1
-    if copied < len(jet_offsets) - 1:
-        beyond = _sort(copied, *tables)
-    return index[: offsets[-1]], offsets, broken, beyond
+    nothing = -1 if droppable else -(2**62)
+    beyond = _group(*links, link_jet, link_target, nothing, jet_offsets, *targets, index, offsets, broken)
+    return index[: offsets[-1]], offsets, broken, int(beyond)
 
 
 @njit()
-def _copy(
+def _group(
     link_starts: Index,
     link_stops: Index,
     link_jet: npt.NDArray[Any],
     link_target: npt.NDArray[Any],
+    nothing: int,
     jet_offsets: Index,
     target_starts: Index,
     target_stops: Index,
     index: Index,
     offsets: Index,
     broken: npt.NDArray[np.bool_],
-    owner: npt.NDArray[np.int32],
 ) -> int:
-    """Fill what `group_links` returns, event by event, as long as all links come jet by jet: files have them so.
-
-    Return the number of events that are done. ``owner``: target of the event -> 1 + the last jet that it was linked to.
-    """
-    count = 0
+    """Fill what `group_links` returns, event by event; return ``beyond``."""
+    beyond = -1
     for event in range(len(jet_offsets) - 1):
         first, last = jet_offsets[event], jet_offsets[event + 1]
         start = target_starts[event]
         targets = target_stops[event] - start
-        link, end = link_starts[event], link_stops[event]
+        begin, end = link_starts[event], link_stops[event]
+        link, count = begin, offsets[first]
         for jet in range(first, last):
-            twice = False
-            while link < end and link_jet[link] == jet - first and 0 <= link_target[link] < targets:
-                target = link_target[link]
-                twice |= owner[target] == jet + 1
-                owner[target] = jet + 1
-                index[count] = start + target
-                count += 1
+            ordered: np.bool_ = np.bool_(True)
+            previous = np.int64(-1)
+            # Casts, because numba makes floats of signed and unsigned numbers together.
+            while link < end and np.int64(link_jet[link]) == jet - first:
+                target = np.int64(link_target[link])
+                if 0 <= target < targets:
+                    ordered &= target > previous
+                    previous = target
+                    index[count] = start + target
+                    count += 1
+                elif target != nothing:
+                    broken[jet] = True
                 link += 1
-            broken[jet] = twice
+            if not ordered:
+                broken[jet] |= _sort(index, offsets[jet], count)
             offsets[jet + 1] = count
-        if link < end:
-            return event
-    return len(jet_offsets) - 1
+        if link < end:  # not jet by jet
+            strangers = _count(link_jet, link_target, begin, end, nothing, first, last, targets, offsets, broken)
+            if strangers and beyond < 0:
+                beyond = event
+            for link in range(begin, end):
+                owner, target = np.int64(link_jet[link]), np.int64(link_target[link])
+                if 0 <= owner < last - first and 0 <= target < targets:
+                    index[offsets[first + owner + 1]] = start + target
+                    offsets[first + owner + 1] += 1
+            for jet in range(first, last):
+                broken[jet] |= _sort(index, offsets[jet], offsets[jet + 1])
+    return beyond
 
 
 @njit()
-def _sort(
-    first_event: int,
-    link_starts: Index,
-    link_stops: Index,
+def _count(
     link_jet: npt.NDArray[Any],
     link_target: npt.NDArray[Any],
-    jet_offsets: Index,
-    target_starts: Index,
-    target_stops: Index,
-    index: Index,
+    begin: int,
+    end: int,
+    nothing: int,
+    first: int,
+    last: int,
+    targets: int,
     offsets: Index,
     broken: npt.NDArray[np.bool_],
-    owner: npt.NDArray[np.int32],
-) -> int:
-    """The same for links in whatever order they come, from one event on, by a counting sort; return ``beyond``."""
-    beyond = -1
-    for event in range(first_event, len(jet_offsets) - 1):
-        first, last = jet_offsets[event], jet_offsets[event + 1]
-        start = target_starts[event]
-        targets = target_stops[event] - start
-        begin, end = link_starts[event], link_stops[event]
-        for jet in range(first, last):
-            offsets[jet + 1] = 0
-            broken[jet] = False
-        for link in range(begin, end):
-            jet = link_jet[link]
-            if jet >= last - first:
-                if beyond < 0:
-                    beyond = event
-            elif jet >= 0:
-                if 0 <= link_target[link] < targets:
-                    offsets[first + jet + 1] += 1
-                else:
-                    broken[first + jet] = True
-        # Each jet's number of links turns into the place of its first one, which then moves on to its end.
-        place = offsets[first]
-        for jet in range(first, last):
-            size = offsets[jet + 1]
-            offsets[jet + 1] = place
-            place += size
-        for link in range(begin, end):
-            jet, target = link_jet[link], link_target[link]
-            if 0 <= jet < last - first and 0 <= target < targets:
-                index[offsets[first + jet + 1]] = start + target
-                offsets[first + jet + 1] += 1
-        for jet in range(first, last):
-            for position in range(offsets[jet], offsets[jet + 1]):
-                target = index[position] - start
-                if owner[target] == -1 - jet:  # another number than `_copy` left there
-                    broken[jet] = True
-                owner[target] = -1 - jet
-    return beyond
+) -> bool:
+    """Turn ``offsets[jet + 1]`` of an event into the place of the jet's first link, for links in any order; return
+    whether there are links to jets that the event does not have."""
+    strangers = False
+    for jet in range(first, last):
+        offsets[jet + 1] = 0
+        broken[jet] = False
+    for link in range(begin, end):
+        owner, target = np.int64(link_jet[link]), np.int64(link_target[link])
+        if owner >= last - first:
+            strangers = True
+        elif owner >= 0:
+            if 0 <= target < targets:
+                offsets[first + owner + 1] += 1
+            elif target != nothing:
+                broken[first + owner] = True
+    place = offsets[first]
+    for jet in range(first, last):
+        size = offsets[jet + 1]
+        offsets[jet + 1] = place
+        place += size
+    return strangers
+
+
+@njit()
+def _sort(index: Index, begin: int, end: int) -> bool:
+    """Sort a part of the index in place, by insertion (it is short, and mostly in order); return whether a row is there
+    twice."""
+    twice = False
+    for position in range(begin + 1, end):
+        row = index[position]
+        place = position
+        while place > begin and index[place - 1] > row:
+            index[place] = index[place - 1]
+            place -= 1
+        twice |= place > begin and index[place - 1] == row
+        index[place] = row
+    return twice
 
 
 @njit()
@@ -170,11 +186,11 @@ def rows_of_links(
         jets = jet_offsets[event + 1] - first
         seen = np.zeros(jets, np.int64)
         for link in range(links.starts[event], links.stops[event]):
-            jet = link_jet[link]
+            jet = np.int64(link_jet[link])
             if not 0 <= jet < jets:
                 continue
             begin, end = offsets[first + jet], offsets[first + jet + 1]
-            target = link_target[link] + targets.starts[event]
+            target = np.int64(link_target[link]) + targets.starts[event]
             # Links come in the order of the index as a rule: the next one first, then from the start.
             place = begin + seen[jet]
             if place >= end or index[place] != target:
@@ -233,6 +249,29 @@ def group_near(
         if not fill:
             index = np.empty(count, np.int64)
     return index, groups
+
+
+@njit()
+def strays(
+    index: Index,
+    offsets: Index,
+    target_eta: npt.NDArray[Any],
+    target_phi: npt.NDArray[Any],
+    eta: npt.NDArray[Any],
+    phi: npt.NDArray[Any],
+    radius: float,
+) -> npt.NDArray[np.bool_]:
+    """Return which jets have a target beyond a radius, shape (n_jets,): one that is not theirs.
+
+    Parameters are those of `group_near`, beside the groups. A NaN angle is beyond.
+    """
+    found = np.zeros(len(eta), np.bool_)
+    for jet in range(len(eta)):
+        for position in range(offsets[jet], offsets[jet + 1]):
+            target = index[position]
+            distance2 = delta_r2(target_eta[target], target_phi[target], eta[jet], phi[jet])
+            found[jet] |= not distance2 < radius * radius
+    return found
 
 
 @njit()

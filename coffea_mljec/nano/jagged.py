@@ -11,7 +11,15 @@ import numpy.typing as npt
 
 from coffea_mljec.errors import InputError
 
-__all__ = ["content_and_offsets", "flat_column", "jagged_of", "not_jagged", "offsets_of", "with_columns"]
+__all__ = [
+    "content_and_offsets",
+    "flat_column",
+    "jagged_of",
+    "not_jagged",
+    "numbers_of",
+    "offsets_of",
+    "with_columns",
+]
 
 
 def content_and_offsets(array: ak.Array, what: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
@@ -37,11 +45,40 @@ def content_and_offsets(array: ak.Array, what: str) -> tuple[npt.NDArray[Any], n
     layout = layout.to_ListOffsetArray64(True)
     offsets = np.asarray(layout.offsets.data, dtype=np.int64)
     content = layout.content[: offsets[-1]]
+    return numbers_of(content, what), offsets
+
+
+def numbers_of(content: ak.contents.Content, what: str) -> npt.NDArray[Any]:
+    """Return the numbers of a flat content, one a row, in a type that numba knows.
+
+    Parameters
+    ----------
+    content : awkward content
+    what : str
+        Name for the error message, such as ``"Jet.pt"``.
+
+    Raises
+    ------
+    InputError
+        If there are missing values, lists, records, text, dates, truth values or complex numbers.
+    """
+    if content.is_option and not np.any(content.mask_as_bool(valid_when=False)):
+        content = content.project()
     if content.is_indexed and not content.is_option:
         content = content.project()
     if not content.is_numpy:
-        raise not_jagged(array, what)
-    return np.asarray(content.to_backend_array()), offsets
+        raise InputError(
+            f"{what} must hold one number a row; got type {ak.type(content)}. Remove missing values (ak.drop_none, "
+            "ak.fill_none) and lists (ak.firsts) first."
+        )
+    values = np.asarray(content.to_backend_array())
+    if values.ndim != 1 or values.dtype.kind not in "iuf":
+        raise InputError(
+            f"{what} must hold one number a row; got {values.dtype}{f' of shape {values.shape}' * (values.ndim != 1)}."
+        )
+    if values.dtype.kind == "f" and values.itemsize not in (4, 8):
+        return values.astype(np.float32 if values.itemsize < 4 else np.float64)
+    return values
 
 
 def flat_column(array: ak.Array, what: str) -> npt.NDArray[Any]:
@@ -51,9 +88,12 @@ def flat_column(array: ak.Array, what: str) -> npt.NDArray[Any]:
 
 def offsets_of(collection: ak.Array, what: str) -> npt.NDArray[np.int64]:
     """Return the offsets of a jagged collection of records, starting at 0, without reading any of its fields."""
-    counts = np.asarray(ak.to_numpy(ak.num(collection, axis=1), allow_missing=False), dtype=np.int64)
-    if counts.ndim != 1:
+    layout = ak.to_layout(collection)
+    if layout.is_indexed and not layout.is_option:
+        layout = layout.project()
+    if not layout.is_list:
         raise not_jagged(collection, what)
+    counts = np.asarray(ak.num(layout, axis=1, highlevel=False).to_backend_array(), dtype=np.int64)
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
 
 

@@ -156,12 +156,21 @@ class Layout:
 
     def alternatives(self) -> str:
         """One sentence on what would correct this file's jets instead."""
+        if lacking := self._lacking(("pt_raw", "mass_raw", "eta", "phi")):
+            return f"Nothing corrects jets without {', '.join(lacking)}: keep all branches of {self.collection}."
         jets = self.fields.get(self.collection, ())
         stored = [name for name in jets if "RegPtRawCorr" in name or name in ("bRegCorr", "cRegCorr")]
-        standard = "the standard path (FactorizedJEC) needs no constituents"
-        if stored:
-            return f"What works on this file: the pT regression that it stores ({', '.join(stored)}), and {standard}."
-        return f"What works on this file: {standard}."
+        works = [f"the pT regression that it stores ({', '.join(stored)})"] if stored else []
+        if self.find("event", "rho") is not None and not self._lacking(("area",)):
+            works.append("the standard path (FactorizedJEC) needs no constituents")
+        return f"What works on this file: {', and '.join(works) or 'nothing that this package has'}."
+
+    def _lacking(self, quantities: Iterable[str]) -> list[str]:
+        """Branches behind quantities of jets that the file lacks."""
+        names = [name for quantity in quantities for name in self.sources("jet", quantity)]
+        return [
+            " or ".join(self.looked_for("jet", name)) for name in dict.fromkeys(names) if not self.find("jet", name)
+        ]
 
     def _no_table(self, kind: str, asker: str) -> MissingBranchError:
         vertices = kind == "sv"

@@ -80,9 +80,9 @@ class NanoFile:
         from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
 
         schema = PFNanoAODSchema
-        if mode == "eager":
-            # coffea nests candidates by nConstituents, which fails on files that keep a part of them; only eager mode
-            # evaluates that unasked.
+        if mode != "virtual":
+            # coffea nests candidates by nConstituents, which fails on files that keep a part of them; only virtual mode
+            # leaves alone what nobody asks for.
             schema = type("PFNanoAODSchema", (PFNanoAODSchema,), {"nested_index_items": {}})
         common: dict[str, Any] = {"schemaclass": schema, "mode": mode, **options}
         if mode == "dask":

@@ -1,7 +1,7 @@
 """Jets that were cut, sorted or repeated upstream -> their rows in the collection that the file has, or a refusal.
 
-A link table counts jets as the file has them. NanoEvents remember the file that they came from, so the file's own jets
-can be read again; a jet is found among them by eta and phi, bit by bit, which corrections leave alone.
+A link table counts jets as the file has them. They are read again (`coffea_mljec.nano.source`); a jet is found among
+them by eta and phi, bit by bit, which corrections leave alone.
 """
 
 from __future__ import annotations
@@ -9,12 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.errors import JetsChangedError
-from coffea_mljec.nano.jagged import content_and_offsets
 from coffea_mljec.numerics.jit import njit
 
 if TYPE_CHECKING:
@@ -24,7 +22,6 @@ __all__ = ["Origin", "find_origin"]
 
 AMBIGUOUS = -1
 NOT_FOUND = -2
-_IDENTITY = ("run", "luminosityBlock", "event")
 
 
 @dataclass(frozen=True)
@@ -63,12 +60,11 @@ def find_origin(chunk: JetChunk) -> Origin | None:
     JetsChangedError
         If there is a jet that the file does not have.
     """
-    events, collection, jet_offsets = chunk.events, chunk.layout.collection, chunk.offsets
-    read = _read_again(events, [f"{collection}.eta", f"{collection}.phi"])
-    if read is None:
+    source, collection, jet_offsets = chunk.source, chunk.layout.collection, chunk.offsets
+    read_eta, read_phi = source.column(collection, "eta"), source.column(collection, "phi")
+    if read_eta is None or read_phi is None:
         return None
-    eta, offsets = content_and_offsets(read[collection]["eta"], f"{collection}.eta")
-    phi, _ = content_and_offsets(read[collection]["phi"], f"{collection}.phi")
+    (eta, offsets), phi = read_eta, read_phi[0]
     now_eta, now_phi = chunk.jet("eta").astype(eta.dtype), chunk.jet("phi").astype(phi.dtype)
     if (
         np.array_equal(offsets, jet_offsets)
@@ -82,7 +78,7 @@ def find_origin(chunk: JetChunk) -> Origin | None:
         rows = _find(now_eta, now_phi, jet_offsets, eta, phi, offsets, at)
         if not np.any(rows == NOT_FOUND):
             return _origin(rows, at, offsets, jet_offsets)
-    at = _events_of_file(events)
+    at = source.rows
     if at is None:
         return None
     rows = _find(now_eta, now_phi, jet_offsets, eta, phi, offsets, at)
@@ -110,59 +106,6 @@ def _origin(
     placed = np.where(rows >= 0, rows + begin, AMBIGUOUS)
     unchanged = np.array_equal(new, jet_offsets) and np.array_equal(placed, np.arange(len(rows)))
     return Origin(new, placed, unchanged)
-
-
-def _read_again(events: Any, columns: list[str]) -> Any:
-    """These columns of all events of the chunk, from the file; None where it cannot be read.
-
-    ``events.attrs["@events_factory"].events()`` would be the documented way, but that is the very array which
-    ``events["Jet"] = ...`` has changed.
-    """
-    attrs = events.attrs
-    factory, form, key = (attrs.get(name) for name in ("@events_factory", "@form", "@buffer_key"))
-    mapping = getattr(factory, "_mapping", None)
-    if mapping is None or form is None or key is None:
-        return None
-    form = ak.forms.from_dict(form) if isinstance(form, dict) else form
-    try:
-        read = ak.from_buffers(form.select_columns(columns), len(factory), mapping, buffer_key=key)
-        return ak.materialize(read)
-    except (OSError, ValueError, RuntimeError, KeyError, AttributeError, TypeError):
-        # Whatever a closed or vanished file makes uproot and pyarrow raise: then there is no origin, and who needs it
-        # refuses.
-        return None
-
-
-def _events_of_file(events: Any) -> npt.NDArray[np.int64] | None:
-    """Row in the file's chunk of each event, by run, luminosity block and event number; None where they do not tell."""
-    read = _read_again(events, list(_IDENTITY))
-    if read is None:
-        return None
-    of_file, now = _ranks(_numbers(read), _numbers(events))
-    order = np.argsort(of_file)
-    of_file = of_file[order]
-    if np.any(of_file[1:] == of_file[:-1]):
-        return None
-    position = np.minimum(np.searchsorted(of_file, now), max(len(of_file) - 1, 0))
-    if len(of_file) == 0 or not np.array_equal(of_file[position], now):
-        return None
-    return order[position].astype(np.int64)
-
-
-def _numbers(events: Any) -> list[npt.NDArray[np.uint64]]:
-    return [np.asarray(events[name]).astype(np.uint64) for name in _IDENTITY]
-
-
-def _ranks(
-    first: list[npt.NDArray[np.uint64]], second: list[npt.NDArray[np.uint64]]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """One number an event for its three: equal where all of them are. Records of three sort a hundred times slower."""
-    split = len(first[0])
-    rank = np.zeros(split + len(second[0]), np.int64)
-    for one, other in zip(first, second, strict=True):
-        values, place = np.unique(np.concatenate([one, other]), return_inverse=True)
-        rank = np.unique(rank * len(values) + place, return_inverse=True)[1]
-    return rank[:split], rank[split:]
 
 
 @njit()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
@@ -23,10 +24,21 @@ __all__ = [
     "Branch",
     "Quantity",
     "kind_of_jet_quantity",
+    "outside",
     "quantity_of",
 ]
 
 Array = npt.NDArray[Any]
+
+_FINITE = (-3.4e38, 3.4e38)
+_MOMENTUM = (0.0, 1e5)  # GeV
+_MASS = (-1e5, 1e5)  # GeV; rounding makes some slightly negative
+_ETA = (-20.0, 20.0)
+_PHI = (-10.0, 10.0)
+_FRACTION = (-1.0, 10.0)
+_LENGTH = (-1e4, 1e4)  # cm
+_NUMBER = (-1000.0, 1e5)
+_SIGNIFICANCE = (-1e6, 1e6)
 
 CONSTITUENTS = ("charged", "neutral", "candidates", "sv")
 
@@ -43,8 +55,12 @@ class Branch(NamedTuple):
         return f"{self.table}_{self.field}" if self.table else self.field
 
     def of(self, events: Any) -> Any:
-        """The column."""
-        return events[self.table][self.field] if self.table else events[self.field]
+        """The column, as awkward content.
+
+        From the layout: coffea cannot build a record that lacks a coordinate of its vector, though nobody asked for it.
+        """
+        layout = ak.to_layout(events)
+        return layout[self.table][self.field] if self.table else layout[self.field]
 
 
 @dataclass(frozen=True)
@@ -61,20 +77,25 @@ class Quantity:
         Makes it: takes their flat columns, in this order.
     on_links : bool
         Whether it belongs to a jet and a constituent together: a column of the table that links them.
+    bounds : (float, float), optional
+        What it can be at all, both included, marks such as -1 for "none" included; see `outside`. Generous: beyond it
+        no detector has measured it. None where files have NaN and infinity for what is not there, and a network says
+        what it takes instead.
     """
 
     fields: tuple[str, ...]
     made_from: tuple[str, ...] = ()
     make: Callable[..., Array] | None = None
     on_links: bool = False
+    bounds: tuple[float, float] | None = _FINITE
 
 
-def _stored(*fields: str) -> Quantity:
-    return Quantity(fields)
+def _stored(*fields: str, bounds: tuple[float, float] = _FINITE) -> Quantity:
+    return Quantity(fields, bounds=bounds)
 
 
 def _on_links(*fields: str) -> Quantity:
-    return Quantity(fields, on_links=True)
+    return Quantity(fields, on_links=True, bounds=None)
 
 
 def _uncorrected(value: Array, raw_factor: Array) -> Array:
@@ -93,59 +114,63 @@ def _pseudorapidity(px: Array, py: Array, pz: Array) -> Array:
 
 _JET: Mapping[str, Quantity] = {
     # Jets that this package corrected before carry their raw momentum.
-    "pt_raw": Quantity(("pt_raw",), ("pt", "raw_factor"), _uncorrected),
-    "mass_raw": Quantity(("mass_raw",), ("mass", "raw_factor"), _uncorrected),
-    "pt": _stored("pt"),
-    "mass": _stored("mass"),
+    "pt_raw": Quantity(("pt_raw",), ("pt", "raw_factor"), _uncorrected, bounds=_MOMENTUM),
+    "mass_raw": Quantity(("mass_raw",), ("mass", "raw_factor"), _uncorrected, bounds=_MASS),
+    "pt": _stored("pt", bounds=_MOMENTUM),
+    "mass": _stored("mass", bounds=_MASS),
     "raw_factor": _stored("rawFactor"),
     # What the file had, whatever was applied since.
-    "pt_stored": _stored("pt_orig", "pt"),
-    "mass_stored": _stored("mass_orig", "mass"),
-    "eta": _stored("eta"),
-    "phi": _stored("phi"),
-    "area": _stored("area"),
-    "charged_hadron_fraction": _stored("chHEF"),
-    "neutral_hadron_fraction": _stored("neHEF"),
-    "charged_em_fraction": _stored("chEmEF"),
-    "neutral_em_fraction": _stored("neEmEF"),
-    "muon_fraction": _stored("muEF"),
-    "n_constituents": _stored("nConstituents"),
+    "pt_stored": _stored("pt_orig", "pt", bounds=_MOMENTUM),
+    "mass_stored": _stored("mass_orig", "mass", bounds=_MASS),
+    "eta": _stored("eta", bounds=_ETA),
+    "phi": _stored("phi", bounds=_PHI),
+    "area": _stored("area", bounds=(0.0, 100.0)),
+    "charged_hadron_fraction": _stored("chHEF", bounds=_FRACTION),
+    "neutral_hadron_fraction": _stored("neHEF", bounds=_FRACTION),
+    "charged_em_fraction": _stored("chEmEF", bounds=_FRACTION),
+    "neutral_em_fraction": _stored("neEmEF", bounds=_FRACTION),
+    "muon_fraction": _stored("muEF", bounds=_FRACTION),
+    # Of the raw pT, and how far muons turn the jet.
+    "muon_pt_fraction": _stored("muonSubtrFactor", bounds=_FRACTION),
+    "muon_delta_phi": _stored("muonSubtrDeltaPhi", bounds=_PHI),
+    "em_fraction": _stored("EmEF", bounds=_FRACTION),
+    "n_constituents": _stored("nConstituents", bounds=_NUMBER),
 }
 
 _EVENT: Mapping[str, Quantity] = {
-    "rho": _stored("fixedGridRhoFastjetAll", "Rho.fixedGridRhoFastjetAll"),
-    "n_pv": _stored("PV.npvsGood"),
+    "rho": _stored("fixedGridRhoFastjetAll", "Rho.fixedGridRhoFastjetAll", bounds=(0.0, 1e4)),
+    "n_pv": _stored("PV.npvsGood", bounds=_NUMBER),
     "run": _stored("run"),
     "luminosity_block": _stored("luminosityBlock"),
     "event": _stored("event"),
 }
 
 _CANDIDATE: Mapping[str, Quantity] = {
-    "pt": Quantity(("pt",), ("px", "py"), np.hypot),
-    "eta": Quantity(("eta",), ("px", "py", "pz"), _pseudorapidity),
-    "phi": Quantity(("phi",), ("px", "py"), _azimuth),
-    "pdg_id": _stored("pdgId"),
-    "dxy": _stored("d0"),
-    "dxy_err": _stored("d0Err"),
-    "dz": _stored("dz"),
-    "norm_chi2": _stored("trkChi2"),
-    "lost_hits": _stored("lostInnerHits"),
-    "pv_assoc": _stored("pvAssocQuality"),
+    "pt": Quantity(("pt",), ("px", "py"), np.hypot, bounds=_MOMENTUM),
+    "eta": Quantity(("eta",), ("px", "py", "pz"), _pseudorapidity, bounds=_ETA),
+    "phi": Quantity(("phi",), ("px", "py"), _azimuth, bounds=_PHI),
+    "pdg_id": _stored("pdgId", bounds=(-1e7, 1e7)),
+    "dxy": _stored("d0", bounds=_LENGTH),
+    "dxy_err": _stored("d0Err", bounds=_LENGTH),
+    "dz": _stored("dz", bounds=_LENGTH),
+    "norm_chi2": _stored("trkChi2", bounds=_NUMBER),
+    "lost_hits": _stored("lostInnerHits", bounds=_NUMBER),
+    "pv_assoc": _stored("pvAssocQuality", bounds=_NUMBER),
     # BTVNano of CMSSW 12_4_8 has a typing error.
-    "n_hits": _stored("numberOfHits", "numberOFHits", "nHits"),
-    "n_pixel_hits": _stored("numberOfPixelHits", "nPixelHits"),
-    "hcal_frac": _stored("hcalFraction", "hcal_fraction"),
-    "puppi_weight": _stored("puppiWeight", "puppi_weight"),
+    "n_hits": _stored("numberOfHits", "numberOFHits", "nHits", bounds=_NUMBER),
+    "n_pixel_hits": _stored("numberOfPixelHits", "nPixelHits", bounds=_NUMBER),
+    "hcal_frac": _stored("hcalFraction", "hcal_fraction", bounds=_FRACTION),
+    "puppi_weight": _stored("puppiWeight", "puppi_weight", bounds=_FRACTION),
     "px": _stored("px"),
     "py": _stored("py"),
     "pz": _stored("pz"),
     # As the detector has it, where pT in the jet is weighted by PUPPI.
-    "pt_unweighted": Quantity(("pt",), ("px", "py"), np.hypot),
-    "mass": _stored("mass"),
-    "charge": _stored("charge"),
-    "dz_err": _stored("dzErr"),
-    "track_quality": _stored("trkQuality"),
-    "n_strip_hits": _stored("numberOfStripHits", "nStripHits"),
+    "pt_unweighted": Quantity(("pt",), ("px", "py"), np.hypot, bounds=_MOMENTUM),
+    "mass": _stored("mass", bounds=_MASS),
+    "charge": _stored("charge", bounds=_NUMBER),
+    "dz_err": _stored("dzErr", bounds=_LENGTH),
+    "track_quality": _stored("trkQuality", bounds=_NUMBER),
+    "n_strip_hits": _stored("numberOfStripHits", "nStripHits", bounds=_NUMBER),
     "track_eta_rel": _on_links("btagEtaRel"),
     "track_pt_ratio": _on_links("btagPtRatio"),
     "track_parallel_ratio": _on_links("btagPParRatio"),
@@ -156,17 +181,17 @@ _CANDIDATE: Mapping[str, Quantity] = {
 }
 
 _VERTEX: Mapping[str, Quantity] = {
-    "mass": _stored("mass"),
-    "pt": _stored("pt"),
-    "eta": _stored("eta"),
-    "phi": _stored("phi"),
-    "flight_distance": _stored("dlen", "d3d"),
-    "flight_significance": _stored("dlenSig", "d3dsig"),
-    "n_tracks": _stored("ntracks"),
+    "mass": _stored("mass", bounds=_MASS),
+    "pt": _stored("pt", bounds=_MOMENTUM),
+    "eta": _stored("eta", bounds=_ETA),
+    "phi": _stored("phi", bounds=_PHI),
+    "flight_distance": _stored("dlen", "d3d", bounds=_LENGTH),
+    "flight_significance": _stored("dlenSig", "d3dsig", bounds=_SIGNIFICANCE),
+    "n_tracks": _stored("ntracks", bounds=_NUMBER),
     # NanoAOD's chi2 of a vertex is the reduced one.
-    "norm_chi2": _stored("chi2"),
-    "transverse_distance": _stored("dxy"),
-    "transverse_significance": _stored("dxySig", "dxysig"),
+    "norm_chi2": _stored("chi2", bounds=_NUMBER),
+    "transverse_distance": _stored("dxy", bounds=_LENGTH),
+    "transverse_significance": _stored("dxySig", "dxysig", bounds=_SIGNIFICANCE),
     "cos_pointing_angle": _on_links("costhetasvpv"),
 }
 
@@ -187,8 +212,17 @@ OWN_FIELD = "field:"
 def quantity_of(kind: str, name: str) -> Quantity:
     """The row of a quantity; of a field of the table that is named as such (`OWN_FIELD`), a row of its own."""
     if name.startswith(OWN_FIELD):
-        return Quantity((name.removeprefix(OWN_FIELD),))
+        return Quantity((name.removeprefix(OWN_FIELD),), bounds=None)
     return QUANTITIES[kind][name]
+
+
+def outside(kind: str, quantity: str, values: Array) -> npt.NDArray[np.bool_]:
+    """Where a column holds what the quantity cannot be: NaN, infinite, or beyond its bounds."""
+    bounds = quantity_of(kind, quantity).bounds
+    if bounds is None:
+        return np.zeros(len(values), np.bool_)
+    low, high = bounds
+    return ~((values >= low) & (values <= high))
 
 
 def kind_of_jet_quantity(quantity: str) -> str:

@@ -70,6 +70,9 @@ def required_branches(
             found[Branch(linkage.links, "jetIdx")] = None
             if linkage.index is not None:
                 found[Branch(linkage.links, linkage.index)] = None
+    counted = layout.find("jet", "n_constituents")
+    if counted is not None and constituents_read(layout, constituents).keys() - {"sv"}:
+        found[counted] = None
     for kind, name, quantity in _needs(layout, jet, constituents):
         branch = layout.find(kind, name)
         if branch is None:
@@ -112,7 +115,7 @@ def missing_branches(
 
 
 def constituents_read(layout: Layout, constituents: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
-    """Kind -> quantities to read: those asked for, and what grouping and the check of completeness need."""
+    """Kind -> quantities to read: those asked for, and what grouping and the checks of links need."""
     wanted: dict[str, dict[str, None]] = {}
     weight = ("puppi_weight",) if layout.puppi_weighting == "weight" else ()
     if "charged" in constituents or "neutral" in constituents:
@@ -123,7 +126,7 @@ def constituents_read(layout: Layout, constituents: Mapping[str, Iterable[str]])
     if "candidates" in constituents:
         wanted["candidates"] = dict.fromkeys(("pt", "eta", "phi", *weight))
     if "sv" in constituents:
-        wanted["sv"] = dict.fromkeys(() if layout.sv.links else ("eta", "phi"))
+        wanted["sv"] = dict.fromkeys(("eta", "phi"))
     for kind, quantities in constituents.items():
         wanted[kind].update(dict.fromkeys(quantities))
     return {kind: tuple(wanted[kind]) for kind in CONSTITUENTS if kind in wanted}

@@ -6,6 +6,8 @@ they lie, and each event says where its rows begin and end. Copying what remains
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from copy import copy
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -14,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.errors import InputError
-from coffea_mljec.nano.jagged import not_jagged
+from coffea_mljec.nano.jagged import not_jagged, numbers_of
 from coffea_mljec.numerics.jit import njit
 
-__all__ = ["Index", "Spans", "Table", "spans_of"]
+__all__ = ["Index", "Spans", "Table", "rows_of", "spans_of"]
 
 Index = npt.NDArray[np.int64]
 
@@ -64,6 +66,7 @@ class Table:
             raise not_jagged(collection, name)
         if layout.is_regular:
             layout = layout.to_ListOffsetArray64(False)
+        self._lazy = layout.is_list and not layout.is_regular and _is_lazy(getattr(layout, "offsets", None))
         starts, stops = _numbers(layout.starts), _numbers(layout.stops)
         self.spans = Spans(starts, stops) if lists is None else Spans(starts[lists], stops[lists])
         record, self._chosen = layout.content, None
@@ -72,8 +75,44 @@ class Table:
         if not record.is_record:
             raise not_jagged(collection, name)
         self._record = record
+        self._from_file: Callable[[str], npt.NDArray[Any]] | None = None
         self._columns: dict[str, npt.NDArray[Any]] = {}
         self._flat: dict[str, npt.NDArray[Any]] = {}
+
+    @classmethod
+    def of(cls, events: ak.contents.Content, name: str) -> Table:
+        """A collection of the events, from their layout."""
+        if events.is_record:
+            # As it is: a slice of an array that was read does not tell any more that it is the file's own.
+            table = events.contents[events.field_to_index(name)]
+            if table.length == events.length:
+                return cls(table, name)
+        return cls(events[name], name)
+
+    def as_in_file(self, spans: Spans, read: Callable[[str], npt.NDArray[Any]] | None = None) -> Table:
+        """The same columns with the rows that the file has, whatever was chosen of them; or columns that are read
+        otherwise."""
+        other = copy(self)
+        other._from_file = read
+        for derived in ("counts", "offsets", "_rows"):
+            other.__dict__.pop(derived, None)
+        other.spans, other._chosen, other._columns, other._flat = spans, None, {}, {}
+        return other
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether rows were cut, sorted or repeated within the events."""
+        return self._chosen is not None
+
+    def is_lazy(self, fields: Iterable[str]) -> bool:
+        """Whether the rows and these columns are still those that are read from the file when they are asked for."""
+        contents = (self._record.contents[self._record.field_to_index(name)] for name in fields)
+        return self._lazy and all(_is_lazy(content) for content in contents)
+
+    @property
+    def length(self) -> int:
+        """Rows of the stored columns, whatever was chosen of them."""
+        return int(self._record.length)
 
     @cached_property
     def counts(self) -> Index:
@@ -106,16 +145,13 @@ class Table:
         if np.array_equal(starts[1:], stops[:-1]):
             together = slice(int(starts[0]), int(stops[-1])) if len(starts) else slice(0, 0)
             return together if self._chosen is None else self._chosen[together]
-        rows = _listed(starts, stops, int(self.offsets[-1]))
+        rows = rows_of(self.spans)
         return rows if self._chosen is None else self._chosen[rows]
 
     def _read(self, field: str) -> npt.NDArray[Any]:
-        content = self._record.content(field)
-        if content.is_indexed and not content.is_option:
-            content = content.project()
-        if not content.is_numpy:
-            raise not_jagged(ak.Array(content), f"{self.name}.{field}")
-        values = np.asarray(content.to_backend_array())
+        if self._from_file is not None:
+            return self._from_file(field)
+        values = numbers_of(self._record.content(field), f"{self.name}.{field}")
         if len(values) < self._record.length:
             raise InputError(
                 f"{self.name}.{field} has {len(values)} values for {self._record.length} rows: the file is "
@@ -124,13 +160,22 @@ class Table:
         return values
 
 
+def _is_lazy(array: Any) -> bool:
+    """Whether an index or a column is one of awkward's virtual arrays, read or not."""
+    return hasattr(getattr(array, "data", None), "materialize")
+
+
+def rows_of(spans: Spans) -> Index:
+    """All rows of the spans, one after the other."""
+    return _listed(*spans, int(np.sum(spans.stops - spans.starts)))
+
+
 def _numbers(index: Any) -> Index:
     return np.asarray(index.data).astype(np.int64, copy=False)
 
 
 @njit()
 def _listed(starts: Index, stops: Index, size: int) -> Index:
-    """All rows of the spans, one after the other."""
     rows = np.empty(size, np.int64)
     count = 0
     for event in range(len(starts)):

@@ -23,6 +23,7 @@ __all__ = [
     "check_kind",
     "check_same_era",
     "check_unchanged",
+    "warn_of_campaign",
     "warn_of_runs",
     "warn_standard_jets",
 ]
@@ -37,6 +38,10 @@ RUNS = {
 }  # fmt: skip
 """First and last run of a year's proton collisions (CMS run registry); 2025 with room on both sides."""
 
+CAMPAIGN = re.compile(r"Run(?:II|3|III20\d\d)(?:Summer|Autumn|Fall|Winter|Spring)\d\d(?:UL\d\d)?(?:APV|EE|BPix)?")
+"""CMS's names of productions of simulation: ``RunIISummer20UL16APV``, ``Run3Summer22EE``."""
+
+_PERIODS = ("APV", "EE", "BPix")
 _warned: set[str] = set()
 
 
@@ -125,6 +130,39 @@ def warn_of_runs(made: Made, runs: npt.NDArray[np.integer]) -> None:
             f"are from runs {low} to {high}: read the payload of their era.",
             MismatchWarning,
         )
+
+
+def warn_of_campaign(made: Made, places: Iterable[str]) -> None:
+    """Warn once of simulation of another year, or of another part of the year, than the payload's tag.
+
+    Parameters
+    ----------
+    made : Made
+    places : iterable of str
+        What is known of where the events come from: file, data set. Simulation has no runs that would tell; names of
+        CMS's campaigns in a path do.
+    """
+    expected = _era(made.tag)
+    if expected is None:
+        return
+    for place in places:
+        for campaign in CAMPAIGN.findall(place):
+            if _era(campaign) not in (None, expected):
+                _warn(
+                    f"{made.tag} {made.algorithm} is for simulation of 20{' '.join(filter(None, expected))}, and these "
+                    f"events are from {campaign}: read the payload of their era.",
+                    MismatchWarning,
+                )
+                return
+
+
+def _era(name: str) -> tuple[str, str] | None:
+    """Year and part of the year that a tag or a campaign is named after."""
+    match = YEAR.search(name)
+    if match is None:
+        return None
+    first = name.split("_")[0]
+    return match["year"], next((period for period in _PERIODS if period in first), "")
 
 
 def check_unchanged(layout: Layout) -> None:

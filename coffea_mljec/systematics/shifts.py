@@ -13,6 +13,7 @@ import numpy.typing as npt
 from coffea_mljec.errors import InputError, MissingBranchError
 from coffea_mljec.nano import Branch, JetChunk, Layout
 from coffea_mljec.nano.algorithm import generator_jets, is_simulation, radius
+from coffea_mljec.nano.quantities import outside
 from coffea_mljec.nano.requirements import jet_branches
 from coffea_mljec.payloads import Resolution, ScaleFactor, Uncertainties
 from coffea_mljec.payloads.suitability import Made
@@ -165,6 +166,30 @@ class Systematics:
         elif self.uncertainties is not None:
             needed |= set(getattr(self.uncertainties, "inputs", ())) - {"pt"}
         return tuple(sorted(needed))
+
+    def bad(self, chunk: JetChunk) -> npt.NDArray[np.bool_]:
+        """Jets whose smearing or shifts cannot be known: a quantity that cannot be so, of the jet or of its generator
+        jet; where it is looked for, of any generator jet of the event. Shape (n_jets,)."""
+        if not self.payloads:
+            return np.zeros(len(chunk), np.bool_)
+        tuple(self.branches(chunk.layout, chunk.asker))
+        found = chunk.bad(self._quantities(chunk.layout))
+        if not self.smears(chunk.layout) or self.smearing == "stochastic":
+            return found
+        collection = chunk.layout.collection
+        if self.generator_pt_field in chunk.layout.fields[collection]:
+            pt = chunk.field(str(self.generator_pt_field))  # NaN and negative: none
+            return found | ((pt > 0) & outside("jet", "pt", pt))
+        generated = chunk.table(generator_jets(collection))
+        impossible = np.zeros(int(generated.offsets[-1]), np.bool_)
+        for name in ("pt", "eta", "phi"):
+            impossible |= outside("jet", name, generated.flat(name))
+        if impossible.any():
+            event = np.repeat(np.arange(len(generated.counts)), generated.counts)[impossible]
+            affected = np.zeros(len(generated.counts), np.bool_)
+            affected[event] = True
+            found |= np.repeat(affected, np.diff(chunk.offsets))
+        return found
 
     def of(self, chunk: JetChunk, pt: npt.NDArray[np.float32]) -> Shifted:
         """Bind to the jets of a chunk, with their corrected pT before smearing; raises MissingBranchError."""

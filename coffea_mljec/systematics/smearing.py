@@ -106,8 +106,8 @@ def smear_factor(
     Returns
     -------
     ndarray of float64, shape (n,)
-        Never below 0.01 GeV / (pt cosh(eta)). 1 where sigma or the scale factor is NaN (not valid), or pT is not
-        positive or not finite: such jets are left alone.
+        Never below 0.01 GeV / (pt cosh(eta)). 1 where sigma or the scale factor is NaN (not valid), pT is not
+        positive or not finite, or the random number is NaN: such jets are left alone.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def _smear(
             continue
         if is_matched(pt[i], pt_gen[i], sigma[i]):
             smeared = 1.0 + (scale_factor[i] - 1.0) * (pt[i] - pt_gen[i]) / pt[i]
-        elif stochastic[i]:
+        elif stochastic[i] and math.isfinite(normal[i]):
             smeared = 1.0 + normal[i] * sigma[i] * math.sqrt(max(scale_factor[i] ** 2 - 1.0, 0.0))
         else:
             continue

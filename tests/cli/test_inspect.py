@@ -22,13 +22,19 @@ REAL = {
         "stored regressions: bRegCorr, cRegCorr",
         "n_hits, n_pixel_hits, hcal_frac",
     ),
-    "pfnano_ul18_partial_mc": ("of 808 jets", "774 have none", "constituents: complete for 20 of 20 jets"),
+    "pfnano_ul18_partial_mc": (
+        "of 808 jets",
+        "774 have none",
+        "constituents: complete for 20 of 20 jets",
+        "pfn-r-lite no: it corrects 0 of 808 jets, reading",
+        "jet-bdt yes, 808 of 808 jets",
+    ),
     "nanoaod_v12_tt_mc": (
         "simulation; NanoAOD v12 or v13; rho: Rho_fixedGridRhoFastjetAll",
         "Jet PUPPI, radius 0.4",
         "constituents: none in this file",
         "PNetRegPtRawCorr",
-        "NanoRegression('PNet') yes, reading",
+        "NanoRegression('PNet') yes, 1326 of 1504 jets, reading",
         "FactorizedJEC yes",
     ),
     "nanoaod_v13_egamma2022e_data": ("data; NanoAOD v12 or v13", "constituents: none in this file"),
@@ -55,7 +61,7 @@ def test_jets_that_a_model_was_not_made_for_are_part_of_the_answer(mljec, real_d
     status, printed, said = mljec("inspect", real_data / "nano" / "nanoaod_v12_tt_mc.root", "--collection", "Jet")
     assert status == 0, said
     text = " ".join(printed.split())
-    assert re.search(r"jet-bdt yes, reading \d+ branches; but model 'jet-bdt' is for chs jets", text)
+    assert re.search(r"jet-bdt yes, \d+ of \d+ jets, reading \d+ branches; but model 'jet-bdt' is for chs jets", text)
 
 
 def test_a_file_without_constituents(mljec, nano):
@@ -88,6 +94,7 @@ def test_json_has_all_of_it(mljec, generated, kind):  # noqa: F811
     assert jet["constituents"]["other_ratio"][1] < 1 < fat["constituents"]["other_ratio"][1]
     assert jet["models"]["pfn-r-lite"]["runs"]
     assert jet["models"]["pfn-r-lite"]["missing"] == []
+    assert jet["models"]["pfn-r-lite"]["corrected"] == jet["jets"]
     assert "JetPFCands_pFCandsIdx" in jet["models"]["pfn-r-lite"]["branches"]
     assert not fat["models"]["pfn-r-lite"]["runs"]
     assert jet["other_providers"]["FactorizedJEC"]["runs"]

@@ -147,7 +147,9 @@ def test_every_real_file_with_the_branches_that_it_names(real_data: Path, nano: 
             branches = set(standard.required_branches(events))
             jets = standard.apply(events)
         rho = {"fixedGridRhoFastjetAll", "Rho_fixedGridRhoFastjetAll"} & branches
-        assert branches - rho == {f"Jet_{name}" for name in ("pt", "mass", "rawFactor", "eta", "area")} | {"nJet"}
+        assert branches - rho == {f"Jet_{name}" for name in ("pt", "mass", "rawFactor", "eta", "phi", "area")} | {
+            "nJet"
+        }
         assert len(rho) == 1
         assert ak.all(jets.mljec_status == int(Status.APPLIED))
 
@@ -236,7 +238,7 @@ def test_a_missing_rho_is_named(toy: FactorizedJEC) -> None:
 
 def test_quantities_that_no_level_reads_are_not_asked_for(tmp_path: Path) -> None:
     only = FactorizedJEC.from_txt([write(tmp_path, "L2Relative", L2)])
-    events = made_up(area=None, phi=None)[["Jet"]]
+    events = made_up(area=None)[["Jet"]]
     assert "Jet_area" not in only.required_branches(events)
     assert ak.all(only.apply(events).mljec_status == int(Status.APPLIED))
 

@@ -87,9 +87,11 @@ def test_what_any_of_them_reads_is_declared(events: Any) -> None:
         wrong.required_branches(events)
 
 
-def test_the_levels_of_a_fallback_are_declared_too(events: Any, sample_jec: list[Path]) -> None:
-    """A closure reads eta, which nobody else does here."""
-    path = sample_jec[0].parents[1] / "closures" / "MLJECSim-pfn-r-lite_V1_MC_MLClosure_AK4PFchs.jec.txt"
-    fallbacks = (Provider(Every(1, 1.0), name="second", closure=closure) for closure in (None, read_text([path])))
-    without, with_closure = (Provider(Every(2, 1.0), one, name="first") for one in fallbacks)
-    assert set(with_closure.required_branches(events)) - set(without.required_branches(events)) == {"Jet_eta"}
+def test_the_levels_of_a_fallback_are_declared_too(tiny_data: Path, open_nano: Any, tmp_path: Path) -> None:
+    """A residual on data reads the run, which nobody else does here."""
+    path = tmp_path / "Toy1_V1_DATA_L2L3Residual_AK4PFPuppi.jec.txt"
+    path.write_text("{1 JetEta 1 JetPt [0] Correction L2L3Residual}\n-5.191 5.191 3 1 6500 1.1\n")
+    fallbacks = (Provider(Every(1, 1.0), name="second", residual=residual) for residual in (None, read_text([path])))
+    without, with_residual = (Provider(Every(2, 1.0), one, name="first") for one in fallbacks)
+    events = open_nano(tiny_data)
+    assert set(with_residual.required_branches(events)) - set(without.required_branches(events)) == {"run"}

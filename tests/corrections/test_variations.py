@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
+from coffea_mljec import Status
 from coffea_mljec.corrections import MLJEC, FactorizedJEC, MismatchWarning, NanoRegression, StandardJetsWarning
 from coffea_mljec.corrections.evaluation import Evaluation
 from coffea_mljec.corrections.levels import LevelsCorrection
@@ -24,7 +26,7 @@ from tests.toy_payloads import SOURCES, smearing, sources, written
 
 L2 = "{1 JetEta 1 JetPt [0] Correction L2Relative}\n-5.191 0 3 1 6500 1.1\n0 5.191 3 1 6500 1.2\n"
 
-
+VECTOR = ("pt", "eta", "phi")
 pytestmark = pytest.mark.usefixtures("warnings_afresh")
 
 
@@ -302,6 +304,31 @@ def test_payloads_for_other_jets_warn_once(toys: Toys, tiny_nano: Path, tiny_dat
         FactorizedJEC.from_txt([toys.jec("AK4PFPuppiPNetRegression")])(events)
 
 
+@pytest.mark.parametrize(
+    ("campaign", "tag", "warns"),
+    [
+        ("Run3Summer22EENanoAODv12-130X_mcRun3_2022_realistic", "Summer22_22Sep2023_V3_MC", True),
+        ("Run3Summer22EENanoAODv12-130X_mcRun3_2022_realistic", "Summer22EE_22Sep2023_V3_MC", False),
+        ("RunIISummer20UL18NanoAODv9", "Summer19UL17_V5_MC", True),
+        ("RunIISummer20UL18NanoAODv9", "Summer19UL18_V5_MC", False),
+        ("Run3Summer22NanoAODv12", "Toy1_V1_MC", False),
+        ("Summer22_and_other_payloads", "Summer23_V1_MC", False),
+    ],
+)
+def test_simulation_of_another_year_warns_where_the_path_tells(
+    campaign: str, tag: str, warns: bool, toys: Toys, tiny_nano: Path, open_nano: Any
+) -> None:
+    path = toys.folder / campaign / "nano.root"
+    path.parent.mkdir()
+    path.symlink_to(tiny_nano)
+    standard = FactorizedJEC.from_txt([toys.write(f"{tag}_L2Relative_AK4PFPuppi.jec.txt", L2)])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        standard(open_nano(path))
+    said = [str(one.message) for one in caught if issubclass(one.category, MismatchWarning)]
+    assert [f"{tag} AK4PFPuppi is for simulation of 20" in text for text in said] == [True] * warns
+
+
 def test_jets_corrected_by_something_else_are_refused(toys: Toys, tiny_nano: Path, open_nano: Any) -> None:
     events = open_nano(tiny_nano)
     events["Jet"] = ak.with_field(ak.with_field(events.Jet, events.Jet.pt, "pt_orig"), events.Jet.pt * 1.1, "pt")
@@ -339,6 +366,30 @@ def test_a_network_is_evaluated_once(
     assert len(passes) == 1
     assert len(dict(network.variations(events))) == 7
     assert len(passes) == 2
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1e30])
+@pytest.mark.parametrize(("table", "name"), [("Jet", "phi"), ("Jet", "eta"), *(("GenJet", n) for n in VECTOR)])
+def test_jets_whose_smearing_cannot_be_known_are_left_alone(
+    table: str, name: str, value: float, toys: Toys, sample: Path, open_nano: Any
+) -> None:
+    """A jet without a direction, and all jets of an event with a generator jet that cannot be so."""
+    events = open_nano(sample, entry_stop=40)
+    standard = toys.standard(**toys.options("AK4PFPuppi"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MismatchWarning)
+        expected = standard.apply(events)
+        old = events[table][name]
+        event = int(np.flatnonzero((ak.num(old) > 0) & (ak.num(events.Jet) > 0))[0])
+        here = (np.arange(len(events)) == event) & (ak.local_index(old) == 0)
+        broken = ak.values_astype(ak.where(here, value, old), np.float32)
+        events[table] = ak.with_field(events[table], broken, name)
+        found = standard.apply(events)
+    left = here if table == "Jet" else ak.ones_like(expected.pt) * (np.arange(len(events)) == event) == 1
+    np.testing.assert_array_equal(flat(found.mljec_status)[flat(left)], int(Status.BAD_INPUT))
+    np.testing.assert_array_equal(flat(found.pt_jec)[flat(left)], flat(found.pt_orig)[flat(left)])
+    for one in (lambda jets: jets, lambda jets: jets.JER.up, lambda jets: jets.JES_Flavour.down):
+        np.testing.assert_array_equal(flat(one(found).pt)[~flat(left)], flat(one(expected).pt)[~flat(left)])
 
 
 # --- real files

@@ -92,13 +92,22 @@ def filled(values: np.ndarray, offsets: np.ndarray, jets: np.ndarray, width: int
     return out
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, -1.5])
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_gathering_says_what_cannot_be(value: float, kind: str) -> None:
+    table, out = np.array([0.0, 2.0, value, 1.0], kind), np.empty(3, np.float32)
+    assert kernels.gather(table, np.array([0, 1, 3]), 0.0, 2.0, out)
+    assert not kernels.gather(table, np.array([3, 2, 0]), 0.0, 2.0, out)
+    np.testing.assert_array_equal(out, table[[3, 2, 0]].astype(np.float32))
+
+
 def test_relative_features_equal_the_twin(jagged: dict[str, np.ndarray]) -> None:
     j = jagged
     kinds = ("pt", "eta", "phi")
     # A strided table: nothing may assume contiguity.
     values = np.empty((3, len(j["index"])), np.float32)
     for kind, row in zip(kinds, values, strict=True):
-        kernels.gather(np.repeat(j[kind], 2)[::2], j["index"], row)
+        assert kernels.gather(np.repeat(j[kind], 2)[::2], j["index"], -1e5, 1e5, row)
         np.testing.assert_array_equal(row, j[kind][j["index"]])
     jets = np.array([j[f"jet_{kind}"] for kind in kinds])
     out = filled(values, j["offsets"], jets, 5, relative=[(3, 0), (0, 1), (2, 2)])

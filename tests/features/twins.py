@@ -46,7 +46,7 @@ def table(events: Any, name: str, fields: tuple[str, ...]) -> list[list[SimpleNa
 
 
 def jets_of(events: Any, collection: str = "Jet") -> list[dict[str, Any]]:
-    """All jets of a PFNano chunk as plain objects, constituents picked link by link in Python."""
+    """All jets of a PFNano chunk as plain objects, constituents picked link by link in Python, by row."""
     all_jets = table(events, collection, ("pt", "eta", "phi", "mass", "rawFactor", "area"))
     particles = table(
         events,
@@ -60,7 +60,9 @@ def jets_of(events: Any, collection: str = "Jet") -> list[dict[str, Any]]:
     out = []
     for event, jets in enumerate(all_jets):
         for number, jet in enumerate(jets):
-            candidates = [particles[event][link.pFCandsIdx] for link in links[event] if link.jetIdx == number]
+            near = sorted(link.sVIdx for link in vertex_links[event] if link.jetIdx == number and link.sVIdx >= 0)
+            own = sorted(link.pFCandsIdx for link in links[event] if link.jetIdx == number)
+            candidates = [particles[event][row] for row in own]
             out.append(
                 {
                     "jet": jet,
@@ -68,11 +70,7 @@ def jets_of(events: Any, collection: str = "Jet") -> list[dict[str, Any]]:
                     "n_pv": n_pv[event],
                     "charged": [c for c in candidates if abs(c.pdgId) in (11, 13, 211)],
                     "neutral": [c for c in candidates if abs(c.pdgId) not in (11, 13, 211)],
-                    "sv": [
-                        vertices[event][link.sVIdx]
-                        for link in vertex_links[event]
-                        if link.jetIdx == number and link.sVIdx >= 0
-                    ],
+                    "sv": [vertices[event][row] for row in near],
                 }
             )
     return out

@@ -75,7 +75,11 @@ FIELDS = ("fuzzId", "pt", "jet_energy_correction", "mljec_status")
 
 
 def compare(
-    found: Numbers, expected: Numbers | None, touched: Mapping[int, int], everything: int = UNTOUCHED
+    found: Numbers,
+    expected: Numbers | None,
+    touched: Mapping[int, int],
+    everything: int = UNTOUCHED,
+    tolerance: float = 0.0,
 ) -> Outcome:
     """Judge corrected jets.
 
@@ -88,6 +92,8 @@ def compare(
         Identity -> MUST or FREE.
     everything : int
         What counts for jets that are not in `touched`.
+    tolerance : float
+        Relative; how far the number of a jet may move that nothing was done to. 0 asks for the same bits.
     """
     applied = (found.status & int(Status.APPLIED)) != 0
     corrected = applied | ((found.status & int(Status.FALLBACK)) != 0)
@@ -109,8 +115,9 @@ def compare(
         if int(identity) not in row_of:
             return Outcome("silent", f"a jet with identity {identity} came from nowhere")
         row = row_of[int(identity)]
-        same = _bits(found.pt[jet]) == _bits(expected.pt[row]) and _bits(found.factor[jet]) == _bits(
-            expected.factor[row]
+        same = all(
+            _bits(ours[jet]) == _bits(theirs[row]) or abs(ours[jet] - theirs[row]) <= tolerance * abs(theirs[row])
+            for ours, theirs in ((found.pt, expected.pt), (found.factor, expected.factor))
         )
         said = found.status[jet] == expected.status[row]
         if same and (said or kind == MUST):

@@ -16,7 +16,7 @@ from coffea_mljec import MLJEC, FactorizedJEC, NanoRegression, Provider
 from coffea_mljec.errors import MLJECError
 from coffea_mljec.nano import open_nano
 from tests.factories import Tables, flat_branches, write
-from tests.fuzz.judging import Numbers
+from tests.fuzz.judging import FIELDS, Numbers
 from tests.nano.generated import LAYOUTS, read_sample
 
 DATA = Path(__file__).resolve().parents[2] / "coffea_mljec" / "data"
@@ -112,10 +112,11 @@ def cut(tables: Tables, keep: frozenset[str]) -> Tables:
 def corrected(provider: Provider, events: Any, collection: str, method: str = "apply") -> Numbers:
     """What a correction makes of events, by one of its methods."""
     if method == "variations":
-        return Numbers.of(dict(provider.variations(events, collection))["nominal"])
-    jets = provider.apply(events, collection)
+        jets = dict(provider.variations(events, collection))["nominal"]
+    else:
+        jets = provider.apply(events, collection)
     if type(jets).__module__.startswith("dask_awkward"):
-        jets = jets[["fuzzId", "pt", "jet_energy_correction", "mljec_status"]].compute()
+        jets = jets[list(FIELDS)].compute()
     if method == "correction":
         factor = provider.correction(events, collection)
         factor = factor.compute() if hasattr(factor, "compute") else factor
@@ -124,10 +125,13 @@ def corrected(provider: Provider, events: Any, collection: str, method: str = "a
 
 
 @cache
-def expected(layout: str, name: str, collection: str) -> Numbers | None:
-    """Numbers of the unbroken tables; None where the correction refuses them."""
+def expected(layout: str, name: str, collection: str, skim: bool = False) -> Numbers | None:
+    """Numbers of the unbroken tables, or of a skim of them; None where the correction refuses them."""
+    tables = tables_of(layout)
+    if skim and (keep := required(layout, name, collection)) is not None:
+        tables = cut(tables, keep)
     try:
-        return corrected(corrector(name), in_memory(tables_of(layout)), collection)
+        return corrected(corrector(name), in_memory(tables), collection)
     except MLJECError:
         return None
 

@@ -38,7 +38,7 @@ REAL = {
     "nanoaod_v13_egamma2022e_data": ("Jet",),
     "nanoaod_v15_tt_mc": ("Jet", "FatJet"),
 }
-WITH_FAT_JETS = ("pfnano", "pfnano_106x", "pfnano_2020", "jmepfnano", "nanoaod_v15")
+WITH_FAT_JETS = ("pfnano", "pfnano_106x", "rows_per_jet", "jmepfnano", "nanoaod_v15")
 # Tables that some provider reads: eager mode would read all of a file's branches.
 READ = re.compile(
     r"n?(run|luminosityBlock|event|cpf_.*|npf_.*|fixedGrid.*|"

@@ -88,7 +88,7 @@ def test_jets_with_a_part_of_their_constituents_are_found_again(whole: Any, data
 
 @bounded
 @given(
-    layout=st.sampled_from(["pfnano", "pfnano_106x", "pfnano_2020", "cmssw_defaults", "jmepfnano", "nanoaod_v15"]),
+    layout=st.sampled_from(["pfnano", "pfnano_106x", "rows_per_jet", "cmssw_defaults", "jmepfnano", "nanoaod_v15"]),
     sizes=st.lists(st.lists(st.sampled_from([0, 1, 2, 30, 255, 256, 300]), max_size=6), min_size=1, max_size=5),
     shuffled=st.booleans(),
 )
@@ -116,7 +116,7 @@ def _relaid(layout: str, tables: Tables) -> Tables:
 
     if layout == "pfnano_106x":
         return pfnano_106x(tables)
-    if layout == "pfnano_2020":
+    if layout == "rows_per_jet":
         return owned_rows(tables).without("PFCands")
     if layout == "cmssw_defaults":
         return tables.renamed("JetPFCands", "JetPFCands", pFCandsIdx="candIdx")

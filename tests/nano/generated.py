@@ -72,6 +72,7 @@ def with_puppi_jets(tables: Tables, collection: str) -> Tables:
         "pFCandsIdx": (row - tables.offsets("PFCands")[event]).astype(np.int32),
     }
     n_links = np.bincount(event, minlength=len(counts))
+    new["nConstituents"] = np.bincount(number[jet], minlength=int(kept.sum())).astype(np.int32)
     if collection == "Jet":
         tables = tables.without("JetSVs")
     return tables.with_table(collection, new, counts).with_table(f"{collection}PFCands", index, n_links)
@@ -101,7 +102,7 @@ def stored_weights(tables: Tables) -> Tables:
 
 
 def owned_rows(tables: Tables, collection: str = "Jet") -> Tables:
-    """PFNano of 2020: each jet has its own rows of candidates."""
+    """Each jet has its own rows of candidates, as in PFNano of 2020 (whose real files lack what networks read)."""
     links = tables.tables[f"{collection}PFCands"]
     n_links = tables.counts[f"{collection}PFCands"]
     row = links["pFCandsIdx"] + np.repeat(tables.offsets("PFCands")[:-1], n_links)
@@ -181,7 +182,7 @@ LAYOUTS: dict[str, Callable[[Tables], Tables]] = {
     "pfnano": _fat,
     "pfnano_data": data,
     "pfnano_106x": _then(_fat, pfnano_106x),
-    "pfnano_2020": _then(_fat, lambda t: owned_rows(owned_rows(t), "FatJet").without("PFCands", "JetSVs")),
+    "rows_per_jet": _then(_fat, lambda t: owned_rows(owned_rows(t), "FatJet").without("PFCands", "JetSVs")),
     "pfnano_no_sv_links": lambda t: t.without("JetSVs"),
     "cmssw_defaults": cmssw_defaults,
     "nanox": nanox,

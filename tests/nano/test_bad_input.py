@@ -112,6 +112,15 @@ def test_jets_without_a_direction(tables: Tables, name: str) -> None:
         flatten(events, constituents=CANDIDATES)
 
 
+@pytest.mark.parametrize("lacking", ["rawFactor", "mass"])
+def test_nothing_works_on_jets_without_their_raw_momentum(tables: Tables, lacking: str) -> None:
+    """Not even the standard path, which is what works where constituents lack."""
+    jet = {column: values for column, values in tables.tables["Jet"].items() if column != lacking}
+    events = in_memory(tables.with_table("Jet", jet, tables.counts["Jet"]))
+    with pytest.raises(MissingBranchError, match=rf"Nothing corrects jets without Jet_{lacking}: keep all"):
+        flatten(events, jet=("pt_raw", "mass_raw"), constituents=CANDIDATES)
+
+
 def test_a_direction_that_is_no_number(tables: Tables) -> None:
     eta = tables.tables["Jet"]["eta"].copy()
     eta[1] = np.nan

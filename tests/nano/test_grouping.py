@@ -8,17 +8,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coffea_mljec.nano.grouping import group_links, group_near, pick_groups, rows_of_links, split_charged
+from coffea_mljec.nano.grouping import (
+    group_links,
+    group_near,
+    pick_groups,
+    rows_of_links,
+    split_charged,
+    strays,
+)
 from coffea_mljec.nano.table import Spans, spans_of
 
 
 def plain_groups(events: list[tuple[int, int, list[tuple[int, int]]]]) -> list[list[int]]:
-    """Per jet: rows of the target table. Each event is (jets, targets, links)."""
+    """Per jet: rows of the target table, in order. Each event is (jets, targets, links)."""
     groups: list[list[int]] = []
     start = 0
     for n_jets, n_targets, links in events:
         for jet in range(n_jets):
-            groups.append([start + t for j, t in links if j == jet and 0 <= t < n_targets])
+            groups.append(sorted(start + t for j, t in links if j == jet and 0 <= t < n_targets))
         start += n_targets
     return groups
 
@@ -75,6 +82,30 @@ def test_broken_and_foreign_links_are_reported() -> None:
     assert [index[a:b].tolist() for a, b in itertools.pairwise(offsets)] == [[1], [], [3]]
     assert broken.tolist() == [False, True, True]
     assert beyond == 1
+
+
+def test_a_vertex_that_its_table_leaves_out_is_no_loss() -> None:
+    """A target of -1; any other one beyond the table is."""
+    events = [(3, 2, [(0, -1), (0, 1), (1, -2), (1, 0), (2, 2)]), (1, 1, [(0, 0), (0, -1)])]
+    index, offsets, broken, _ = group_links(*as_arrays(events), droppable=True)
+    assert [index[a:b].tolist() for a, b in itertools.pairwise(offsets)] == plain_groups(events)
+    assert broken.tolist() == [False, True, True, False]
+
+
+def test_vertices_beyond_the_radius_equal_plain_python() -> None:
+    rng = np.random.default_rng(4)
+    eta, phi = rng.normal(0, 1, 5), rng.uniform(-np.pi, np.pi, 5)
+    index, offsets = rng.permutation(12)[:9], np.array([0, 2, 2, 4, 7, 9])
+    jet = np.repeat(np.arange(5), np.diff(offsets))
+    sv_eta, sv_phi = np.zeros(12), np.zeros(12)
+    sv_eta[index] = eta[jet] + rng.uniform(-0.4, 0.4, 9)
+    sv_phi[index] = (phi[jet] + rng.uniform(-0.4, 0.4, 9) + np.pi) % (2 * np.pi) - np.pi
+    sv_phi[index[-1]] = np.nan
+    d_phi = (sv_phi[index] - phi[jet] + np.pi) % (2 * np.pi) - np.pi
+    beyond = ~((sv_eta[index] - eta[jet]) ** 2 + d_phi**2 < 0.16)
+    expected = [bool(beyond[jet == j].any()) for j in range(5)]
+    assert strays(index, offsets, sv_eta, sv_phi, eta, phi, 0.4).tolist() == expected
+    assert 0 < sum(expected) < 5
 
 
 def test_a_candidate_twice_in_a_jet_breaks_that_jet() -> None:

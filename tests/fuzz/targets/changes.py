@@ -102,7 +102,8 @@ def apply_change(events: Any, collection: Any, mutation: Mutation) -> tuple[Any,
 
 def kind_of(mutation: Mutation) -> int:
     """Whether jets may have other numbers after a change: only where somebody wrote another possible value."""
-    return FREE if mutation[-1] in ("true", "int8", "complex") else MUST
+    exchanged = mutation[0] == "u_exchange" and not mutation[2].endswith("Idx")
+    return FREE if exchanged or mutation[-1] in ("true", "int8", "complex") else MUST
 
 
 class Unchangeable(Exception):

@@ -14,9 +14,13 @@ from tests.fuzz.targets.changes import Unchangeable
 from tests.fuzz.targets.tables import Broken
 from tests.fuzz.world import CORRECTORS, MODES, corrected, corrector, events_of, expected, required, tables_of
 
-LAYOUTS = ("pfnano",) * 6 + ("pfnano_run3", "pfnano_106x", "pfnano_2020", "jmepfnano", "nanoaod_v15", "nanox", "nano",
+LAYOUTS = ("pfnano",) * 6 + ("pfnano_run3", "pfnano_106x", "rows_per_jet", "jmepfnano", "nanoaod_v15", "nanox", "nano",
            "pfnano_no_sv_links", "cmssw_defaults", "pfnano_data")  # fmt: skip
 WAYS = ("memory",) * 12 + ("tree", "tree", "rntuple", "parquet", "parquet", "dask")
+IN_DASK = ("u_cut", "u_sort", "u_shuffle", "u_repeat", "u_exchange", "u_events")
+"""Changes that can be made of dask events."""
+ROUNDING = {"context": 3e-7}
+"""Networks that onnxruntime runs: its logarithm rounds the last few numbers of a batch otherwise than the others."""
 METHODS = ("apply",) * 6 + ("correction", "variations")
 
 
@@ -38,8 +42,9 @@ def draw(random: Random) -> Case:
     mutations: list[Mutation] = []
     broken = Broken(base, collection, layout.startswith("pfnano"))
     for _ in range(random.choice((0, 1, 1, 1, 2, 3)) if setup["skim"] else random.choice((1, 1, 1, 2, 3))):
-        if random.random() < 0.35 and setup["via"] != "dask":
-            mutations.append(changes.draw_change(random))
+        change = changes.draw_change(random)
+        if random.random() < 0.35 and (setup["via"] != "dask" or change[0] in IN_DASK):
+            mutations.append(change)
         else:
             mutation = tables.draw_operation(random, broken.tables, collection)
             tables.apply_operation(broken, mutation)
@@ -84,7 +89,13 @@ def judge(case: Case) -> Outcome:
         opened.__exit__(None, None, None)
     if not changed and (lie := _false_status(broken, found)) is not None:
         return lie
-    return compare(found, expected(layout, name, collection), broken.touched, broken.everything)
+    return compare(
+        found,
+        expected(layout, name, collection, setup["skim"]),
+        broken.touched,
+        broken.everything,
+        ROUNDING.get(name, 0),
+    )
 
 
 def _false_status(broken: Broken, found: Numbers) -> Outcome | None:

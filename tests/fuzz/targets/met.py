@@ -185,7 +185,9 @@ def _compared(what: str, found: Numbers, expected: Numbers, touched: dict[int, i
             flagged |= status != before
             continue
         said = bool(status & ~before & damage) if what == "met" else not status & int(Status.APPLIED)
+        moved = [n for n in names if n != "status" and found[n][row].tobytes() != expected[n][old].tobytes()]
         said |= not np.isfinite(found["pt"][row])
+        said |= bool(moved) and not any(np.isfinite(found[n][row]) for n in moved)
         if kind == MUST and said:
             flagged = True
             continue
