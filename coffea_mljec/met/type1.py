@@ -24,7 +24,7 @@ from coffea_mljec.met.unclustered import unclustered_shift, vectors_of
 from coffea_mljec.nano import Branch, JetChunk, Layout, detect
 from coffea_mljec.nano.assignment import allow_dask_assignment
 from coffea_mljec.nano.detection import is_dask
-from coffea_mljec.nano.jagged import flat_column, numbers_of
+from coffea_mljec.nano.jagged import flat_column
 from coffea_mljec.nano.quantities import outside
 from coffea_mljec.status import STATUS_TYPE, Status, mark
 
@@ -233,13 +233,13 @@ class Type1MET:
         names: tuple[str, ...],
     ) -> ak.Array:
         met = events[branches.met]
-        raw = {name: _numbers(events, branches.raw, name) for name in ("pt", "phi")}
+        raw = {name: Branch(branches.raw, name).numbers(events) for name in ("pt", "phi")}
         start = vectors_of(raw["pt"], raw["phi"])
         nominal = start - sum(jets.sums() for jets, _ in parts)
         status = np.bitwise_or.reduce([jets.bits() for jets, _ in parts])
         mark(status, outside("jet", "pt", raw["pt"]) | outside("jet", "phi", raw["phi"]), Status.BAD_INPUT)
         kept = {name: f"{name}_orig" if f"{name}_orig" in met.fields else name for name in raw}
-        original = {name: _numbers(events, branches.met, field) for name, field in kept.items()}
+        original = {name: Branch(branches.met, field).numbers(events) for name, field in kept.items()}
         columns = {
             "pt": np.hypot(nominal[:, 0], nominal[:, 1]),
             "phi": np.arctan2(nominal[:, 1], nominal[:, 0]),
@@ -248,14 +248,11 @@ class Type1MET:
         for name in raw:
             columns |= {f"{name}_raw": raw[name], f"{name}_orig": original[name]}
 
-        def columns_of(name: str) -> npt.NDArray[Any]:
-            return _numbers(events, branches.met, name)
-
         def varied(name: str, direction: str) -> Vectors:
             return lambda: start - sum(jets.sums(known.get(name), direction) for jets, known in parts)
 
         def unclustered(direction: str) -> Vectors:
-            return lambda: nominal + unclustered_shift(columns_of, branches, original, direction)
+            return lambda: nominal + unclustered_shift(events, branches, original, direction)
 
         directions = ("up", "down")
         variations = {_UNCLUSTERED: {way: unclustered(way) for way in directions}} if branches.unclustered else {}
@@ -292,12 +289,6 @@ class Type1MET:
             check_corrected_jets(jets, self._names(detect(events, collection)), collection)
         given = (events,) if jets is None else (events, jets)
         return dask_awkward.map_partitions(_OnPartition(self, collection), *given, label="mljec-type1-met")
-
-
-def _numbers(events: Any, table: str, field: str) -> npt.NDArray[Any]:
-    """A column with one number an event."""
-    branch = Branch(table, field)
-    return numbers_of(branch.of(events), branch.name)
 
 
 class _OnPartition:

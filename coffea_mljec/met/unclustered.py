@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.met.branches import METBranches
-from coffea_mljec.nano.quantities import outside
+from coffea_mljec.nano.quantities import Branch, outside
 
 __all__ = ["unclustered_shift", "vectors_of"]
 
@@ -23,15 +22,12 @@ def vectors_of(pt: npt.NDArray[Any], phi: npt.NDArray[Any]) -> FloatArray:
         return np.stack([pt * np.cos(phi), pt * np.sin(phi)], axis=1)
 
 
-def unclustered_shift(
-    column: Callable[[str], npt.NDArray[Any]], branches: METBranches, original: dict[str, Any], direction: str
-) -> FloatArray:
+def unclustered_shift(events: Any, branches: METBranches, original: dict[str, Any], direction: str) -> FloatArray:
     """What the unclustered energy's variation adds to the file's MET, and so to any; NaN where it cannot be so.
 
     Parameters
     ----------
-    column : callable
-        A column of the file's MET by its name.
+    events : NanoEvents
     branches : METBranches
     original : dict of str to ndarray
         ``pt`` and ``phi`` of the file's MET.
@@ -42,6 +38,10 @@ def unclustered_shift(
     ndarray of float64, shape (n_events, 2)
         px and py (GeV).
     """
+
+    def column(name: str) -> npt.NDArray[Any]:
+        return Branch(branches.met, name).numbers(events)
+
     if "MetUnclustEnUpDeltaX" in branches.unclustered:
         deltas = [column(f"MetUnclustEnUpDelta{axis}").astype(np.float64) for axis in "XY"]
         shift = np.stack(deltas, axis=1) * (1.0 if direction == "up" else -1.0)

@@ -13,7 +13,6 @@ from coffea_mljec.errors import InputError
 from coffea_mljec.nano.detection import detect
 from coffea_mljec.nano.flat import Constituents, FlatJets
 from coffea_mljec.nano.grouping import split_charged
-from coffea_mljec.nano.jagged import numbers_of
 from coffea_mljec.nano.layout import Layout
 from coffea_mljec.nano.links import Grouped, group_constituents
 from coffea_mljec.nano.quantities import Branch, kind_of_jet_quantity, outside, quantity_of
@@ -148,7 +147,7 @@ class JetChunk:
         return found
 
     def _event_column(self, branch: Branch) -> Column:
-        column = numbers_of(branch.of(self.events), branch.name)
+        column = branch.numbers(self.events)
         n_events = len(self.offsets) - 1
         if len(column) != n_events:
             raise InputError(f"{branch.name} must hold one number per event ({n_events}); got {len(column)}.")

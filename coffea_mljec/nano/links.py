@@ -12,11 +12,12 @@ import numpy.typing as npt
 
 from coffea_mljec.errors import InputError, JetsChangedError
 from coffea_mljec.nano.algorithm import radius
-from coffea_mljec.nano.grouping import group_links, group_near, pick_groups, rows_of_links, strays
+from coffea_mljec.nano.grouping import group_links, pick_groups, rows_of_links
 from coffea_mljec.nano.layout import Layout
 from coffea_mljec.nano.momenta import constituent_sums
 from coffea_mljec.nano.origin import Origin, find_origin
 from coffea_mljec.nano.table import Index, Table, spans_of
+from coffea_mljec.nano.vertices import group_near, strays
 from coffea_mljec.numerics.geometry import delta_phis
 from coffea_mljec.status import Status, StatusArray, mark, no_status
 

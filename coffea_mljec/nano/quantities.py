@@ -14,6 +14,8 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
+from coffea_mljec.nano.jagged import numbers_of
+
 __all__ = [
     "CONSTITUENTS",
     "NEUTRINO_FACTORS",
@@ -61,6 +63,10 @@ class Branch(NamedTuple):
         """
         layout = ak.to_layout(events)
         return layout[self.table][self.field] if self.table else layout[self.field]
+
+    def numbers(self, events: Any) -> npt.NDArray[Any]:
+        """A column with one number an event; raises InputError for any other."""
+        return numbers_of(self.of(events), self.name)
 
 
 @dataclass(frozen=True)

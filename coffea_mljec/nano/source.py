@@ -64,10 +64,10 @@ class Source:
     def rows(self) -> Index | None:
         """Row in the file's chunk of each event, by run, luminosity block and event number; None where they do not
         tell: the file cannot be read, or two of its events bear the same numbers."""
-        read = self._read(dict.fromkeys(_IDENTITY))
-        if read is None:
+        read, events = self._read(dict.fromkeys(_IDENTITY)), ak.to_layout(self._events)
+        if read is None or not set(_IDENTITY) <= set(events.fields):
             return None
-        of_file, now = _numbers(read), _numbers(ak.to_layout(self._events))
+        of_file, now = _numbers(read), _numbers(events)
         if all(np.array_equal(one, other) for one, other in zip(of_file, now, strict=True)):
             return np.arange(len(now[0]))
         return _places(*_ranks(of_file, now))

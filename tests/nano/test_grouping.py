@@ -8,15 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coffea_mljec.nano.grouping import (
-    group_links,
-    group_near,
-    pick_groups,
-    rows_of_links,
-    split_charged,
-    strays,
-)
+from coffea_mljec.nano.grouping import group_links, pick_groups, rows_of_links, split_charged
 from coffea_mljec.nano.table import Spans, spans_of
+from coffea_mljec.nano.vertices import group_near, strays
 
 
 def plain_groups(events: list[tuple[int, int, list[tuple[int, int]]]]) -> list[list[int]]:
