@@ -25,6 +25,7 @@ NEEDS = {
     "02_resonance_mass": ("pythia8mc", "fastjet"),
     "03_train_your_own": ("torch", "lightning", "onnx"),
     "04_on_a_cluster": ("distributed", "cryptography"),
+    "06_networks_of_any_origin": ("onnx",),
 }
 FIGURES = {
     "01_first_steps": 3,
@@ -32,6 +33,7 @@ FIGURES = {
     "03_train_your_own": 1,
     "04_on_a_cluster": 1,
     "05_variations_and_met": 2,
+    "06_networks_of_any_origin": 1,
 }
 
 
