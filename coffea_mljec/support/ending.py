@@ -20,8 +20,8 @@ def end_on_signals() -> None:
     """Let SIGTERM and SIGHUP raise SystemExit in the main thread, so that every block is left in good order.
 
     The exit status is that of the shell: 143 for SIGTERM. Without this a process ends on the spot: its temporary files
-    stay, and so do the processes that it started. A second signal does not disturb the tidying up. Python hears signals
-    in its main thread alone: in another nothing is done.
+    stay, and so do the processes that it started. A second signal does not disturb the tidying up; a signal that is
+    ignored, as under ``nohup``, stays so. Python hears signals in its main thread alone: in another nothing is done.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -32,7 +32,8 @@ def end_on_signals() -> None:
         raise SystemExit(128 + number)
 
     for told in _TOLD:
-        signal.signal(told, end)
+        if signal.getsignal(told) is not signal.SIG_IGN:  # nohup
+            signal.signal(told, end)
 
 
 def serve_parent() -> None:

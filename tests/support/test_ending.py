@@ -38,12 +38,18 @@ def started(tmp_path: Path, *command: str) -> tuple[subprocess.Popen[bytes], int
 
 
 @pytest.mark.parametrize(
-    ("how", "number"),
-    [("end_on_signals", signal.SIGTERM), ("end_on_signals", signal.SIGHUP), ("serve_parent", signal.SIGTERM)],
+    ("how", "number", "ignored"),
+    [
+        ("end_on_signals", signal.SIGTERM, signal.SIGHUP),
+        ("end_on_signals", signal.SIGHUP, signal.SIGTERM),
+        ("serve_parent", signal.SIGTERM, signal.SIGINT),
+    ],
 )
-def test_nothing_half_written_stays(tmp_path, how, number):
+def test_nothing_half_written_stays(tmp_path, how, number, ignored):
+    before = signal.signal(ignored, signal.SIG_IGN if how == "end_on_signals" else signal.default_int_handler)
     process, _ = started(tmp_path, WRITES.format(how=how, patience=PATIENCE))
-    process.send_signal(signal.SIGINT if how == "serve_parent" else signal.SIGCONT)  # which it does not mind
+    signal.signal(ignored, before)
+    process.send_signal(ignored)
     process.send_signal(number)
     assert process.wait(PATIENCE) == 128 + number
     assert [path.name for path in tmp_path.iterdir()] == ["ready"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -59,17 +58,6 @@ def meanwhile(notes: Path, fault: Callable[[], Any], begun: int = 2) -> Iterator
     finally:
         release(notes)
         other.join()
-
-
-@contextmanager
-def full_disk(n_bytes: int) -> Iterator[None]:
-    """No file can grow beyond some bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def allow_failures(number: int, dask_scheduler: Any) -> None:

@@ -21,7 +21,8 @@ from coffea_mljec.errors import InputError
 from coffea_mljec.support import atomic
 from coffea_mljec.workers import store
 from coffea_mljec.workers.checkpoints import Progress
-from tests.workers.conftest import alone, full_disk
+from tests.full_disk import full_disk
+from tests.workers.conftest import alone
 from tests.workers.toys import Spectrum, done, same
 
 HERE = processor.IterativeExecutor(status=False, retries=0)

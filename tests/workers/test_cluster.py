@@ -9,10 +9,11 @@ import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
@@ -28,7 +29,7 @@ from coffea_mljec.errors import InputError, WorkerError
 from coffea_mljec.models import folder, sessions
 from coffea_mljec.validation import ResponseProcessor
 from coffea_mljec.workers import cluster as cluster_module
-from coffea_mljec.workers import environment, guard
+from coffea_mljec.workers import environment, executors, guard
 from coffea_mljec.workers.local_cluster import warn_if_open
 from tests.models import toy
 from tests.patience import PATIENCE, wait_until
@@ -229,6 +230,16 @@ def answered(plain: socket.socket, certificate: str, security: Any) -> bytes:
             return door.recv(1)
     except (ssl.SSLError, ConnectionError):
         return b""
+
+
+def test_commands_start_such_a_cluster(monkeypatch):
+    pytest.importorskip("distributed", reason="dask workers need distributed ([dask])")
+    client = MagicMock()
+    started = MagicMock(return_value=nullcontext(client))
+    monkeypatch.setattr(executors, "local_cluster", started)
+    with workers.executor(workers.ExecutorKind.dask, 3) as found:
+        assert found.client is client
+    started.assert_called_once_with(3)
 
 
 def test_a_cluster_without_certificates_is_told():

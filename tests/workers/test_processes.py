@@ -14,8 +14,9 @@ from coffea_mljec import defaults, workers
 from coffea_mljec.errors import InputError, WorkerError
 from coffea_mljec.workers.parcel import _OPENED, packed, parcelled
 from coffea_mljec.workers.processes import processes
+from tests.full_disk import full_disk
 from tests.patience import wait_until
-from tests.workers.conftest import alone, full_disk
+from tests.workers.conftest import alone
 from tests.workers.toys import Locked, Spectrum, done, release, same, unpickled
 
 
