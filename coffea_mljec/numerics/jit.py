@@ -6,9 +6,10 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numba
 
@@ -20,8 +21,8 @@ def njit(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
     numba keeps compiled functions beside the module, or in the user's cache folder, and refuses to *define* a cached
     function when neither is writable (a read-only container on a worker node, say). They then go to a private folder
-    among the temporary files, so that the processes of a node compile once; without even that, every process compiles
-    afresh.
+    among the temporary files, so that the processes of a node compile once; without even that, or on a disk that is
+    full, every process compiles afresh.
 
     Parameters
     ----------
@@ -53,8 +54,17 @@ def njit(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 
 def _compiled(function: Callable[..., Any], settings: dict[str, Any]) -> Callable[..., Any]:
-    compiled: Callable[..., Any] = numba.njit(**settings)(function)
-    return compiled
+    compiled: Any = numba.njit(**settings)(function)
+    kept = getattr(compiled, "_cache", None)  # none where numba is turned off
+    if kept is not None:
+        save = kept.save_overload
+
+        def save_where_there_is_room(signature: Any, data: Any) -> None:
+            with suppress(OSError):
+                save(signature, data)
+
+        kept.save_overload = save_where_there_is_room
+    return cast("Callable[..., Any]", compiled)
 
 
 @cache

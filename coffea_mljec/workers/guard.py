@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
@@ -17,6 +18,8 @@ from coffea_mljec.workers.planned import replaced
 __all__ = ["Failure", "Kind", "as_failure", "check_same_package", "guarded", "part_of"]
 
 PACKAGE = "coffea-mljec"
+_NO_FILE = frozenset({errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EROFS})
+"""What is no file's fault: room, open files or memory that the worker lacks."""
 _READERS = frozenset({"cramjam", "fsspec", "fsspec_xrootd", "pyarrow", "uproot", "XRootD"})
 
 
@@ -96,7 +99,7 @@ def as_failure(error: BaseException, file: str, start: int = -1, stop: int = -1)
         return Failure(file, start, stop, here(), kind, str(ours))
     words = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
     message = f"{type(error).__name__}: {words}"
-    if any(isinstance(one, ImportError | MemoryError) for one in chain):
+    if any(isinstance(one, ImportError | MemoryError) or getattr(one, "errno", None) in _NO_FILE for one in chain):
         return Failure(file, start, stop, here(), Kind.worker, message)
     if any(isinstance(one, OSError) or _READERS & _modules(one) for one in chain):
         return Failure(file, start, stop, here(), Kind.file, message)

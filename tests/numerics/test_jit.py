@@ -43,11 +43,12 @@ def test_without_any_place_for_a_cache_it_compiles_afresh() -> None:
     assert run(CODE) == "0.080194"
 
 
-def test_a_cache_elsewhere_is_used(tmp_path: Path) -> None:
-    run(
-        "from coffea_mljec.numerics.geometry import delta_r2; delta_r2(0.0, 3.0, 0.0, -3.0)",
-        NUMBA_CACHE_DIR=str(tmp_path),
-    )
+def test_a_cache_elsewhere_is_used_unless_the_disk_is_full(tmp_path: Path) -> None:
+    code = "from coffea_mljec.numerics.geometry import delta_r2; print(round(delta_r2(0.0, 3.0, 0.0, -3.0), 6))"
+    full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10)); "
+    assert run(full + code, NUMBA_CACHE_DIR=str(tmp_path)) == "0.080194"
+    assert not list(tmp_path.rglob("*.nbi"))
+    assert run(code, NUMBA_CACHE_DIR=str(tmp_path)) == "0.080194"
     assert list(tmp_path.rglob("*.nbi"))
 
 

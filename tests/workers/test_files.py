@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import shutil
 from pathlib import Path
@@ -14,7 +16,7 @@ from coffea import processor
 
 import coffea_mljec as mljec
 from coffea_mljec import workers
-from coffea_mljec.errors import DamagedFileError, InputError, ModelError
+from coffea_mljec.errors import DamagedFileError, InputError, ModelError, WorkerError
 from coffea_mljec.nano import open_nano
 from coffea_mljec.validation import ResponseProcessor
 from tests.factories import response_events, two_jets, write
@@ -148,6 +150,15 @@ def test_a_file_that_cannot_be_opened(files, notes, content):
     assert same(outcome.result, alone(without(files, "c.root"), notes).result)
 
 
+def test_a_full_disk_is_no_file_s_fault(files, notes):
+    class Full(Spectrum):
+        def process(self, events: Any) -> dict[str, Any]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(WorkerError, match=r"a\.root, entries 0 to 20: OSError: \[Errno 28\] No space left on device"):
+        workers.run(HERE, files, Full(notes), chunk_size=20, skip_bad=True)
+
+
 def test_skipping_everything_is_an_error(files, notes):
     for name in files["toy"]:
         Path(name).write_bytes(b"")
@@ -202,8 +213,6 @@ def test_chunks_that_an_executor_loses_are_noticed(files, notes):
         def __call__(self, items: Any, function: Any, accumulator: Any) -> Any:
             items = list(items)
             return super().__call__(items[1:] if hasattr(items[0], "entrystart") else items, function, accumulator)
-
-    from coffea_mljec.errors import WorkerError
 
     with pytest.raises(WorkerError, match=r"1 of 6 chunks are not in the result, the first .*a\.root, entries 0 to 20"):
         workers.run(Forgetful(status=False), files, Spectrum(notes), chunk_size=20)
