@@ -285,6 +285,8 @@ def _extra(broken: Broken, link: int, values: dict[str, float], odd: dict[str, s
         return
     link %= len(links["jetIdx"])
     event = broken.event_of("JetPFCands", link)
+    if links["pFCandsIdx"].dtype.kind not in "iu":  # cast by an operation before
+        return
     if not 0 <= links["pFCandsIdx"][link] < broken.tables.counts["PFCands"][event]:
         return
     row = int(links["pFCandsIdx"][link] + broken.tables.offsets("PFCands")[event])
