@@ -16,7 +16,8 @@ from coffea_mljec.payloads.formula import parse
 from coffea_mljec.payloads.payload import ROUNDING, Level, payload_path
 from coffea_mljec.payloads.resolution import Resolution, ScaleFactor, Uncertainty
 from coffea_mljec.payloads.table import Axis, FormulaTable
-from coffea_mljec.payloads.textfile import WHOLE_FILE, file_name, formula_table, read_header, read_lines, read_rows
+from coffea_mljec.payloads.textheader import WHOLE_FILE, file_name, read_header, read_lines
+from coffea_mljec.payloads.textrows import formula_table, read_rows
 from coffea_mljec.support.suggestions import nearest
 
 __all__ = ["read_resolution_json", "read_resolution_text", "read_scale_factor_json", "read_scale_factor_text"]

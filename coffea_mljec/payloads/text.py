@@ -12,7 +12,8 @@ from pathlib import Path
 from coffea_mljec.errors import InputError, PayloadError
 from coffea_mljec.payloads.payload import Payload, payload_path
 from coffea_mljec.payloads.table import FormulaTable
-from coffea_mljec.payloads.textfile import file_name, formula_table
+from coffea_mljec.payloads.textheader import file_name
+from coffea_mljec.payloads.textrows import formula_table
 
 __all__ = ["LEVEL_ORDER", "read_text"]
 

@@ -17,15 +17,8 @@ from coffea_mljec.payloads.correctionlib_json import COMPOUND, load, read_level
 from coffea_mljec.payloads.payload import payload_path
 from coffea_mljec.payloads.table import Axis, FormulaTable
 from coffea_mljec.payloads.text import LEVEL_ORDER
-from coffea_mljec.payloads.textfile import (
-    WHOLE_FILE,
-    Lines,
-    Rows,
-    file_name,
-    read_header,
-    read_lines,
-    read_rows,
-)
+from coffea_mljec.payloads.textheader import WHOLE_FILE, Lines, file_name, read_header, read_lines
+from coffea_mljec.payloads.textrows import Rows, read_rows
 from coffea_mljec.payloads.uncertainty import (
     LevelSource,
     PiecewiseLinear,
