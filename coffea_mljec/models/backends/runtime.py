@@ -69,7 +69,7 @@ class OnnxRuntime(Backend):
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.enable_cpu_mem_arena = False
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what fails is raised, and need not be printed too
         try:
             session = onnxruntime.InferenceSession(graph, options, providers=_PROVIDERS[self.device])
         except Exception as error:  # onnxruntime's exceptions have no common public base
