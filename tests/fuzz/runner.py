@@ -15,7 +15,7 @@ from typing import Any
 from tests.fuzz.case import Case, Outcome
 from tests.fuzz.targets import targets
 
-MEMORY = 1_500_000_000
+MEMORY = 2_500_000_000
 """Bytes that a case may ask for beyond what its process has: what wants more gets a MemoryError."""
 WARM = 300.0
 """Seconds that the first case of a process may take beyond its limit: kernels compile."""
@@ -26,8 +26,13 @@ def quiet() -> None:
     import signal
     import warnings
 
+    import pyarrow
+
     from coffea_mljec.nano import quiet_coffea
 
+    # Each thread of its pools takes address space, which `MEMORY` bounds, and none of them can raise a MemoryError.
+    pyarrow.set_cpu_count(1)
+    pyarrow.set_io_thread_count(1)
     warnings.simplefilter("ignore")
     quiet_coffea()
     # A limit on the size of files is an error of writing, not the end of the process.
