@@ -49,6 +49,7 @@ def gather() -> None:
         shutil.copytree(ROOT / path, SOURCE / path, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
     for path, name in REPORTS.items():
         shutil.copytree(ROOT / path, pages / name, ignore=ignore, dirs_exist_ok=True)
+    (pages / "tutorials").mkdir()
     for path in (ROOT / "examples" / "notebooks").glob("*.ipynb"):
         shutil.copy(path, pages / "tutorials" / path.name)
     for page in pages.rglob("*.md"):

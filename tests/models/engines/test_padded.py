@@ -14,6 +14,7 @@ from coffea_mljec import Network, models
 from coffea_mljec.errors import ModelError
 from coffea_mljec.features import CATALOGUE
 from coffea_mljec.models import node_names
+from coffea_mljec.models.backends import runtime
 from coffea_mljec.models.engines import padded
 from tests.models import weaver_toy as toy
 from tests.models.made_up import flat_arrays, one_jet
@@ -68,7 +69,7 @@ def test_buckets_equal_each_jet_alone(network: Network) -> None:
 
 @pytest.mark.parametrize(("rows", "step"), [(1, 1.01), (40, 1.5), (10_000, 9.0)])
 def test_any_size_of_buckets(network: Network, monkeypatch: pytest.MonkeyPatch, rows: int, step: float) -> None:
-    monkeypatch.setattr(padded, "_ROWS", rows)
+    monkeypatch.setitem(runtime._ROWS, "cpu", rows)
     monkeypatch.setattr(padded, "_STEP", step)
     arrays = made_up(network)
     got = padded.PaddedNetwork(network.model).run(arrays)["softmax"]
