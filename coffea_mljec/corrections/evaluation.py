@@ -18,6 +18,7 @@ from coffea_mljec.models import node_names
 from coffea_mljec.models.backends import LOCAL, Backend
 from coffea_mljec.models.outputs import Values, named_outputs
 from coffea_mljec.nano import Branch, FlatJets, JetChunk, Layout
+from coffea_mljec.nano.dropped_vertices import read_from_links
 from coffea_mljec.nano.requirements import required_branches
 from coffea_mljec.payloads.suitability import check_algorithm
 from coffea_mljec.status import STATUS_TYPE, Status, StatusArray, carries, mark
@@ -103,13 +104,14 @@ class Evaluation:
 
     def branches(self, layout: Layout) -> tuple[Branch, ...]:
         """What the network reads; raises MissingBranchError."""
-        features = self.card.feature_set
-        constituents = self._constituent_quantities(layout)
-        return required_branches(layout, self._jet_quantities, constituents, self.asker, features.feature_of)
+        features, constituents = self.card.feature_set, self._constituent_quantities(layout)
+        layout = self._read_as(layout)
+        jet = (*self._jet_quantities, *(("mass_raw",) if layout.direction else ()))
+        return required_branches(layout, jet, constituents, self.asker, features.feature_of)
 
     def flat(self, chunk: JetChunk) -> FlatJets:
         """What the features are made from: the constituents that the card selects, in its order."""
-        mine = chunk.asked_by(self.asker)
+        mine = chunk.asked_by(self.asker, self._read_as(chunk.layout))
         try:
             flat = mine.flat(self._jet_quantities, self._constituent_quantities(chunk.layout))
         except MissingBranchError:
@@ -179,6 +181,13 @@ class Evaluation:
             with ThreadPoolExecutor(self.threads) as pool:
                 list(pool.map(batch, starts))
         return values, replaced
+
+    def _read_as(self, layout: Layout) -> Layout:
+        """The layout with all vertices that its links describe, if the network reads those."""
+        rule = self.card.selection.get("sv")
+        if rule is None or not rule.unlisted:
+            return layout
+        return read_from_links(layout, self._constituent_quantities(layout)["sv"])
 
     @property
     def _jet_quantities(self) -> tuple[str, ...]:

@@ -101,11 +101,15 @@ class Selection(_Strict):
         Candidates below it are left out, where the file has weights.
     at_most : int, optional
         Constituents beyond this number are left out.
+    unlisted : bool
+        Whether vertices count that the file's table dropped and its links describe
+        (`coffea_mljec.nano.dropped_vertices`).
     """
 
     order_by: str
     minimum_puppi_weight: float | None = Field(default=None, ge=0)
     at_most: int | None = Field(default=None, ge=1)
+    unlisted: bool = False
 
     def problem(self, collection: str) -> str | None:
         """Say what is wrong with the rule for a collection, for a message; None if nothing is."""
@@ -117,6 +121,8 @@ class Selection(_Strict):
             )
         if self.minimum_puppi_weight is not None and "puppi_weight" not in known:
             return f"selection of {collection!r}: only candidates have PUPPI weights"
+        if self.unlisted and collection != "sv":
+            return f"selection of {collection!r}: only vertices may be unlisted"
         return None
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.nano.detection import detect
+from coffea_mljec.nano.dropped_vertices import directions
 from coffea_mljec.nano.flat import Constituents, FlatJets
 from coffea_mljec.nano.grouping import split_charged
 from coffea_mljec.nano.layout import Layout
@@ -68,9 +69,9 @@ class JetChunk:
         """Find the layout; raises InputError as `detect` does."""
         return cls(events, detect(events, collection), asker)
 
-    def asked_by(self, asker: str) -> JetChunk:
-        """The same chunk, with all that was read, for somebody else."""
-        other = JetChunk(self.events, self.layout, asker)
+    def asked_by(self, asker: str, layout: Layout | None = None) -> JetChunk:
+        """The same chunk, with all that was read, for somebody else, who may read it by another layout."""
+        other = JetChunk(self.events, layout or self.layout, asker)
         other._kept = self._kept
         return other
 
@@ -93,7 +94,8 @@ class JetChunk:
 
     def _as_in_file(self, table: Table) -> Table:
         """Links count the rows of the file: a table that they join must have those."""
-        for linkage in (self.layout.charged, self.layout.neutral, self.layout.sv):
+        listed = self.layout.listed
+        for linkage in (*((listed,) if listed else ()), self.layout.charged, self.layout.neutral, self.layout.sv):
             if linkage.index is not None and table.name == linkage.links:
                 return self.source.links(table, ("jetIdx", linkage.index))
             if table.name == linkage.table:
@@ -204,18 +206,24 @@ class JetChunk:
         for kind in read:
             self.layout.require_links(kind, self.asker)
         columns = self.jets(dict.fromkeys(("pt_raw", "eta", "phi", *jet)))
+        later = ("eta", "phi") if self.layout.direction else ()
         tables = {
-            kind: {name: self.constituent(kind, name) for name in quantities} for kind, quantities in read.items()
+            kind: {name: self.constituent(kind, name) for name in names if not (kind == "sv" and name in later)}
+            for kind, names in read.items()
         }
         grouped = self._grouped(tuple(read), any(_on_links(kind, tables[kind]) for kind in tables))
         flags = grouped.flags.copy()
+        if later and "sv" in tables:
+            tables["sv"] |= directions(self, grouped.groups["sv"])
+            # Links that lead elsewhere show in the vertices that are listed.
+            flags |= self.asked_by(self.asker, self.layout.as_listed)._grouped(tuple(read), with_links=False).flags
         mark(flags, self.bad(columns), Status.BAD_INPUT)
         found = self._collections(tables, grouped)
         return FlatJets(columns, {name: found[name] for name in constituents}, self.offsets, flags)
 
     def _grouped(self, kinds: tuple[str, ...], with_links: bool) -> Grouped:
         kept = self._kept.grouped
-        key: tuple[str | bool, ...] = (*kinds, with_links)
+        key: tuple[str | bool, ...] = (*kinds, with_links, str(self.layout.sv.table))
         if key not in kept:
             kept[key] = group_constituents(self, kinds, with_links)
         return kept[key]

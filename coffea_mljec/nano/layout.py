@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coffea_mljec.errors import MissingBranchError
 from coffea_mljec.nano import table_names
@@ -51,6 +51,10 @@ class Layout:
         True for this project's own parametrised simulation.
     fields : mapping of str to tuple of str
         The collections of the file and the fields of each.
+    listed : Linkage, optional
+        Where the vertices are listed whose links `sv` is then (`coffea_mljec.nano.dropped_vertices.read_from_links`).
+    direction : tuple of str
+        The quantities that their eta and phi are made from.
     """
 
     collection: str
@@ -60,6 +64,13 @@ class Layout:
     puppi_weighting: str
     simulation: bool
     fields: dict[str, tuple[str, ...]]
+    listed: Linkage | None = None
+    direction: tuple[str, ...] = ()
+
+    @property
+    def as_listed(self) -> Layout:
+        """The file as it is, with the vertices that its table lists."""
+        return self if self.listed is None else replace(self, sv=self.listed, listed=None, direction=())
 
     @property
     def split(self) -> bool:
@@ -99,6 +110,8 @@ class Layout:
 
     def sources(self, kind: str, quantity: str) -> tuple[str, ...]:
         """Quantities of the file that a quantity is made from: itself where the file has it, or has none of those."""
+        if kind == "sv" and self.direction and quantity in ("eta", "phi"):
+            return self.direction
         made_from = quantity_of(kind, quantity).made_from
         if made_from and self.find(kind, quantity) is None and any(self.find(kind, name) for name in made_from):
             return made_from

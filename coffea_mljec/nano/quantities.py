@@ -194,8 +194,8 @@ _VERTEX: Mapping[str, Quantity] = {
     "flight_distance": _stored("dlen", "d3d", bounds=_LENGTH),
     "flight_significance": _stored("dlenSig", "d3dsig", bounds=_SIGNIFICANCE),
     "n_tracks": _stored("ntracks", bounds=_NUMBER),
-    # NanoAOD's chi2 of a vertex is the reduced one.
-    "norm_chi2": _stored("chi2", bounds=_NUMBER),
+    # NanoAOD's chi2 of a vertex is the reduced one; PFNano's links have both.
+    "norm_chi2": _stored("normchi2", "chi2", bounds=_NUMBER),
     "transverse_distance": _stored("dxy", bounds=_LENGTH),
     "transverse_significance": _stored("dxySig", "dxysig", bounds=_SIGNIFICANCE),
     "cos_pointing_angle": _on_links("costhetasvpv"),

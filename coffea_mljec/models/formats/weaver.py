@@ -142,7 +142,9 @@ def _selection(
         vertices = tensor.collection == "sv"
         rule = selection.setdefault(
             tensor.collection,
-            {"order_by": "transverse_significance"} if vertices else {"order_by": pt, "minimum_puppi_weight": weight},
+            {"order_by": "transverse_significance", "unlisted": True}
+            if vertices
+            else {"order_by": pt, "minimum_puppi_weight": weight},
         )
         rule["at_most"] = max(rule.get("at_most", 0), tensor.max_length)
     return selection

@@ -130,10 +130,10 @@ def test_what_is_no_such_file(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"cannot read .*absent.json: No such file") as error:
+    with pytest.raises(ModelError, match=r"no preprocess.json at .*absent.json: give the file") as error:
         read_preprocess(tmp_path / "absent.json")
     assert error.value.__cause__ is None
-    with pytest.raises(ModelError, match=r"cannot read .*: Is a directory"):
+    with pytest.raises(ModelError, match=r"no preprocess.json at .*: give the file"):
         read_preprocess(tmp_path)
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ModelError, match="is no JSON text"):
