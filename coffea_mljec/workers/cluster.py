@@ -93,18 +93,14 @@ class ClusterExecutor(DaskExecutor):
         """Send the items, wait and fetch what all of them add up to."""
         from distributed.scheduler import KilledWorker
 
-        work, item_of = self._sent(items, function)
         with progress(self.desc, len(items), f"{self.unit}s", shown=self.status) as bar:
             done = _Done(bar)
-            for future in work:
-                future.add_done_callback(done)
-            last = self._added_up(work)
-            # From here on only the last future is held: a chunk's result leaves its worker once it is added up.
-            del work, future
+            last, item_of = self._sent(items, function, done)
             watch = Watch(self.client, self.patience)
 
             def look() -> None:
-                watch.look(f"{done.number} of {len(items)} {self.unit}s are done", last.status == "finished")
+                number = done.number if self.status else "not all"
+                watch.look(f"{number} of {len(items)} {self.unit}s are done", last.status == "finished")
 
             try:
                 return _decompress(within(watch.interval, last.result, look))
@@ -116,26 +112,29 @@ class ClusterExecutor(DaskExecutor):
                     within(watch.interval, last.cancel)
                 raise
 
-    def _sent(self, items: list[Any], function: Callable[[Any], Any]) -> tuple[list[Any], dict[Any, Any]]:
-        """The futures of all items, and which key is which item."""
+    def _sent(
+        self, items: list[Any], function: Callable[[Any], Any], done: Callable[[Any], None]
+    ) -> tuple[Any, dict[Any, Any]]:
+        """The future of the sum over all items, and which key is which item.
+
+        Nobody holds the futures of single items: what they give leaves its worker once it is added up.
+        """
         client: Any = self.client
         whole = _compression_wrapper(self.compression, function, name=self.function_name)
         given: Iterable[Any] = items
         if self.heavy_input is not None:
             # Not by client.scatter, which a worker that comes later knows nothing of (coffea issue 465).
             given = zip(items, repeat(client.submit(_same, self.heavy_input)), strict=False)
-        pure = self.heavy_input is not None
-        work = client.map(whole, list(given), pure=pure, priority=self.priority, retries=self.retries)
-        return work, {future.key: item for future, item in zip(work, items, strict=True)}
-
-    def _added_up(self, work: list[Any]) -> Any:
-        """The future of the sum, which workers make in a tree."""
-        client: Any = self.client
-        step = self.treereduction
+        options = {"priority": self.priority, "retries": self.retries}
+        work = client.map(whole, list(given), pure=self.heavy_input is not None, **options)
+        item_of = {future.key: item for future, item in zip(work, items, strict=True)}
+        if self.status:
+            for future in work:
+                future.add_done_callback(done)
         while len(work) > 1:
-            parts = [work[first : first + step] for first in range(0, len(work), step)]
-            work = client.map(_reduce(self.compression), parts, pure=True, priority=self.priority, retries=self.retries)
-        return work[0]
+            parts = [work[first : first + self.treereduction] for first in range(0, len(work), self.treereduction)]
+            work = client.map(_reduce(self.compression), parts, pure=True, **options)
+        return work[0], item_of
 
     def _await_connection(self, address: str) -> None:
         client: Any = self.client
