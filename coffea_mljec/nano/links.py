@@ -153,15 +153,15 @@ def _check(
     own = {kind: groups[kind] for kind in candidates}
     pt_raw, pt_stored = chunk.jet("pt_raw"), chunk.jet("pt_stored")
     ratio, distance2 = compare_sums(_sum(chunk, own), pt_raw, chunk.jet("eta"), chunk.jet("phi"))
-    empty = np.logical_and.reduce([np.diff(group.offsets) == 0 for group in own.values()])
-    broken = np.logical_or.reduce([group.broken for group in own.values()]) | _miscounted(chunk, own.values())
+    broken = np.logical_or.reduce([group.broken for group in own.values()])
+    empty = np.logical_and.reduce([np.diff(group.offsets) == 0 for group in own.values()]) & ~broken
     with np.errstate(invalid="ignore", divide="ignore"):
         tolerance = COMPLETENESS_TOLERANCE + RAW_FACTOR_ROUNDING * np.abs(pt_stored / pt_raw - 1.0)
         if chunk.layout.puppi_weighting == "weight":
             tolerance = tolerance + WEIGHT_ROUNDING
         whole = (np.abs(ratio - 1.0) <= tolerance) & (distance2 <= DIRECTION_TOLERANCE**2)
         far = np.flatnonzero(distance2 > (_FARTHEST_SUM * (radius(chunk.layout.collection) or 0.4)) ** 2)
-    part = ~empty & (broken | ~whole)
+    part = ~empty & (broken | ~whole | _miscounted(chunk, own.values()))
     mark(flags, empty, Status.NO_CONSTITUENTS)
     mark(flags, part, Status.INCOMPLETE_CONSTITUENTS)
     return not np.any(part), int(far[0]) if len(far) else -1

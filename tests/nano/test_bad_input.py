@@ -61,6 +61,13 @@ def test_a_link_to_no_candidate_is_the_loss_of_one_jet(tables: Tables, index: in
     assert flags(links(tables, pFCandsIdx=changed)) == [0, Status.INCOMPLETE_CONSTITUENTS, 0, 0, 0]
 
 
+def test_a_jet_whose_links_all_lead_nowhere_has_constituents(tables: Tables) -> None:
+    """They are lost, which is another thing than to have none."""
+    changed = tables.tables["JetPFCands"]["pFCandsIdx"].copy()
+    changed[:4] = -100  # of the first jet
+    assert flags(links(tables, pFCandsIdx=changed)) == [Status.INCOMPLETE_CONSTITUENTS, 0, 0, 0, 0]
+
+
 def test_a_candidate_table_shorter_than_its_links(tables: Tables) -> None:
     """The last event has lost its last two candidates, which were the last jet's."""
     counts = tables.counts["PFCands"].copy()
