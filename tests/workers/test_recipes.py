@@ -32,6 +32,7 @@ def recipe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.Captu
 
 @pytest.mark.slow
 def test_local(recipe):
+    pytest.importorskip("cryptography", reason="a local cluster's certificate needs cryptography ([dask])")
     printed = recipe("local", "--workers", "1")
     assert "tried: a cluster of 1 processes on this machine, at tls://" in printed
     assert "jets judged in" in printed
