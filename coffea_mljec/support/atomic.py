@@ -45,7 +45,8 @@ def whole_file(target: str | os.PathLike[str], suffix: str = ".part") -> Iterato
     """
     target = Path(target)
     # The start of the name only: with all of a long one the file system's limit would be passed.
-    temporary = target.with_name(f".{target.name[:40]}.{secrets.token_hex(8)}{suffix}")
+    # Absolute: writers that take addresses too would look for a relative "file:/x" or "s3://x" elsewhere.
+    temporary = target.absolute().with_name(f".{target.name[:40]}.{secrets.token_hex(8)}{suffix}")
     try:
         # Not tempfile's mkstemp, whose files are their owner's alone; what people share has the rights of the umask.
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o666))

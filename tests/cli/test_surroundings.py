@@ -100,3 +100,12 @@ def test_a_terminal_of_no_width_gets_the_message(arguments):
     )
     assert ended.returncode == 2
     assert "nowhere.root" in ended.stderr or "--nonsense" in ended.stderr
+
+
+def test_a_folder_whose_name_looks_like_an_address(mljec, nano, jec_text, tmp_path, monkeypatch):
+    """uproot would write to /mljec-nowhere, and leave an empty file here."""
+    monkeypatch.chdir(tmp_path)
+    assert mljec("apply", nano, "-o", "file:///mljec-nowhere", "--jec", jec_text)[0] == 0
+    (written,) = (tmp_path / "file:" / "mljec-nowhere").iterdir()
+    assert written.stat().st_size > 1000
+    assert not Path("/mljec-nowhere").exists()
