@@ -17,8 +17,9 @@ from tests.models.made_up import flat_arrays
 
 __all__ = ["networks_of_cms"]
 
-JETS = 1024
 NAMES = {"ParticleNetAK4_CHS": "Jet", "ParticleNetAK8_General": "FatJet"}
+JETS = {"Jet": 1024, "FatJet": 256}
+"""Jets of a round, and of a padded batch: 1024 large ones need 13 GB, and half a minute."""
 FILES = ("pfnano_ul17_mc", "pfnano_ul18_partial_mc")
 """Real files with large jets."""
 GOAL = 4.0
@@ -31,6 +32,7 @@ def networks_of_cms(data: Path, sample: Path, rounds: int) -> list[Topic]:
 
 def _topic(data: Path, sample: Path, name: str, rounds: int) -> Topic:
     collection = NAMES[name]
+    n_jets = JETS[collection]
     network = Network.from_weaver(
         data / "models" / f"{name}.onnx", data / "models" / f"{name}.preprocess.json", collection=collection
     )
@@ -38,25 +40,25 @@ def _topic(data: Path, sample: Path, name: str, rounds: int) -> Topic:
     random = np.random.default_rng(1)
     counts = np.concatenate([part for file in files for part in _constituents(file, collection)])
     longest = [_longest(network, c) for c in ("candidates", "sv")]
-    chosen = np.minimum(counts[random.integers(0, len(counts), JETS)], longest)
+    chosen = np.minimum(counts[random.integers(0, len(counts), n_jets)], longest)
     arrays = flat_arrays(network.card, {"candidates": chosen[:, 0], "sv": chosen[:, 1]}, random)
     runner = PaddedNetwork(network.model)
-    tensors = _padded(network, arrays)
+    tensors = _padded(network, arrays, n_jets)
     (output,) = {output.source for output in network.card.outputs}
     session = _session(network)
     ways = {
-        "ours": Way(lambda: models.run(network.model, arrays)[output], JETS),
-        "onnxruntime, padded to the longest": Way(lambda: session.run([output], tensors)[0], JETS),
+        "ours": Way(lambda: models.run(network.model, arrays)[output], n_jets),
+        "onnxruntime, padded to the longest": Way(lambda: session.run([output], tensors)[0], n_jets),
     }
     if network.card.engine != "padded":
-        ways["onnxruntime, padded bucket by bucket"] = Way(lambda: runner.run(arrays)[output], JETS)
+        ways["onnxruntime, padded bucket by bucket"] = Way(lambda: runner.run(arrays)[output], n_jets)
     reference, *others = (way.call() for way in ways.values())
     for other in others:
         np.testing.assert_allclose(reference, other, rtol=1e-5, atol=1e-5)
     note = (
-        f"{JETS} jets in one batch, {chosen[:, 0].mean():.1f} candidates and {chosen[:, 1].mean():.1f} vertices each, "
-        f"as in {', '.join(file.name for file in files)}; tensors of {longest[0]} and {longest[1]}, "
-        "whose padding is not counted."
+        f"{n_jets} jets in one batch, {chosen[:, 0].mean():.1f} candidates and "
+        f"{chosen[:, 1].mean():.1f} vertices each, as in {', '.join(file.name for file in files)}; tensors of "
+        f"{longest[0]} and {longest[1]}, whose padding is not counted."
     )
     return Topic(name, "us/jet", in_turn(ways, rounds), {"onnxruntime, padded to the longest": GOAL}, note)
 
@@ -80,17 +82,17 @@ def _constituents(file: Path, collection: str) -> Iterator[np.ndarray]:
         yield sizes[sizes[:, 0] > 0]
 
 
-def _padded(network: Network, arrays: dict[str, Any]) -> dict[str, np.ndarray]:
+def _padded(network: Network, arrays: dict[str, Any], n_jets: int) -> dict[str, np.ndarray]:
     """Tensors of the longest length, in plain numpy."""
     names, tensors = network.card.feature_set.names(), {}
     for tensor in network.card.tensors:
         features, offsets = (arrays[f"{tensor.collection}_{part}"] for part in ("features", "offsets"))
-        out = np.empty((JETS, len(tensor.variables), tensor.max_length), np.float32)
+        out = np.empty((n_jets, len(tensor.variables), tensor.max_length), np.float32)
         for place, v in enumerate(tensor.variables):
             column = features[:, names[tensor.collection].index(v.feature)]
             out[:, place] = v.pad
             values = np.clip((column - v.median) * v.norm_factor, v.lower_bound, v.upper_bound)
-            for jet in range(JETS):
+            for jet in range(n_jets):
                 own = values[offsets[jet] : offsets[jet + 1]][: tensor.max_length]
                 out[jet, place, : len(own)] = own
         tensors[tensor.name] = out
