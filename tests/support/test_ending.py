@@ -46,9 +46,12 @@ def started(tmp_path: Path, *command: str) -> tuple[subprocess.Popen[bytes], int
     ],
 )
 def test_nothing_half_written_stays(tmp_path, how, number, ignored):
+    # What the tests themselves ignore, under nohup, a child would ignore too.
+    as_usual = signal.signal(number, signal.SIG_DFL)
     before = signal.signal(ignored, signal.SIG_IGN if how == "end_on_signals" else signal.default_int_handler)
     process, _ = started(tmp_path, WRITES.format(how=how, patience=PATIENCE))
     signal.signal(ignored, before)
+    signal.signal(number, as_usual)
     process.send_signal(ignored)
     process.send_signal(number)
     assert process.wait(PATIENCE) == 128 + number

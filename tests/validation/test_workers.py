@@ -13,7 +13,7 @@ from coffea.nanoevents import PFNanoAODSchema
 
 import coffea_mljec as mljec
 from coffea_mljec.validation import ResponseProcessor
-from tests.workers.conftest import worker_processes
+from tests.workers.conftest import local_cluster
 
 pytestmark = pytest.mark.filterwarnings("ignore::coffea_mljec.FastSimulationWarning")
 
@@ -32,7 +32,7 @@ def run(executor: Any, sample: Path, judge: ResponseProcessor, chunk_size: int) 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """A client with two worker processes; their start takes longer than the work."""
-    with worker_processes() as client:
+    with local_cluster(2) as client:
         yield client
 
 

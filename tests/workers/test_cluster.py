@@ -103,7 +103,7 @@ def arrived() -> int:
 
 def runners() -> list[str]:
     """The digests of the graphs that are ready to run in this process."""
-    return sorted(str(key[1]) for key in sessions._RUNNERS)  # type: ignore[index]
+    return sorted(str(key[3]) for key in sessions._RUNNERS)  # type: ignore[index]
 
 
 def transfers(dask_worker: Any) -> int:

@@ -128,7 +128,8 @@ def _selected(events: ak.Array, name: str, pt_min: float, wanted: tuple[str, ...
     kept = (columns["pt"] > pt_min) & (np.abs(columns["eta"]) < _MAX_ETA[name])
     for field, lowest in IDENTIFICATION[name].items():
         if field in fields:
-            kept &= flat_column(table[field], f"{name}.{field}") >= lowest
+            # An identification may be a truth value; awkward makes a number of it.
+            kept &= flat_column(ak.values_astype(table[field], np.int32), f"{name}.{field}") >= lowest
     isolation = [field for field in _ISOLATION[name] if field in fields]
     if isolation:
         kept &= flat_column(table[isolation[0]], f"{name}.{isolation[0]}") < _MAX_ISOLATION

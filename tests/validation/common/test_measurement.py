@@ -14,7 +14,7 @@ import pytest
 from coffea.nanoevents import NanoAODSchema, NanoEventsFactory
 from coffea.processor import accumulate
 
-from coffea_mljec.validation import BalanceProcessor, DijetProcessor, ResponseProcessor
+from coffea_mljec.validation import BalanceProcessor, DijetProcessor, ResponseProcessor, WidthProcessor
 from coffea_mljec.validation.common.accumulated import Accumulated
 from coffea_mljec.validation.common.events import Chunk, FlatDirections, sample_of
 from coffea_mljec.validation.common.filling import fill
@@ -24,7 +24,7 @@ from coffea_mljec.validation.registry import MEASUREMENTS
 
 def test_the_registry_holds_every_processor() -> None:
     assert [measurement.processor for measurement in MEASUREMENTS.values()] == [
-        ResponseProcessor, DijetProcessor, BalanceProcessor,
+        ResponseProcessor, WidthProcessor, DijetProcessor, BalanceProcessor,
     ]  # fmt: skip
     for measurement in MEASUREMENTS.values():
         own = set(vars(measurement.processor)) & set(vars(MeasurementProcessor))
