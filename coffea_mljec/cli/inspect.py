@@ -12,6 +12,7 @@ from coffea_mljec.cli.options import Tree
 from coffea_mljec.cli.terminal import out
 from coffea_mljec.errors import InputError
 from coffea_mljec.nano import open_nano
+from coffea_mljec.nano.opening import reading
 
 __all__ = ["inspect"]
 
@@ -46,7 +47,7 @@ def inspect(
     from coffea_mljec import Network
 
     networks = [Network(path) for path in model or ()]
-    with open_nano(file, tree) as nano:
+    with open_nano(file, tree) as nano, reading(file):
         sample = nano.events(0, min(events, nano.entries))
         wanted = [collection] if collection else [name for name in JETS if name in sample.fields]
         if not wanted:

@@ -12,7 +12,7 @@ from typing import Any
 from coffea_mljec.errors import DamagedFileError, InputError, MissingBranchError, WorkerError
 from coffea_mljec.nano.identity import footer_uuid, unchanged
 
-__all__ = ["IDENTITY", "NanoFile", "open_nano", "quiet_coffea"]
+__all__ = ["IDENTITY", "NanoFile", "open_nano", "quiet_coffea", "reading"]
 
 IDENTITY = ("run", "luminosityBlock", "event")
 """The branches that tell one event from all others."""
@@ -198,6 +198,25 @@ def _readable(name: str, kind: str) -> Iterator[None]:
         raise DamagedFileError(
             f"{name} cannot be read as a {kind} file: {_first_line(error)}. It is empty, cut short or no {kind} file; "
             "fetch it again."
+        ) from None
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn what uproot raises on a column that is damaged into one error: a file's head may be whole, and no more.
+
+    Raises
+    ------
+    DamagedFileError
+        If a column cannot be read.
+    """
+    import uproot.deserialization
+
+    try:
+        yield
+    except (OSError, uproot.deserialization.DeserializationError) as error:
+        raise DamagedFileError(
+            f"{name} is damaged: a column of it cannot be read ({type(error).__name__}). Fetch it again."
         ) from None
 
 

@@ -134,3 +134,18 @@ def test_no_nanoaod(mljec, tmp_path):
     status, _, said = mljec("inspect", tmp_path / "text.root")
     assert status == 2
     assert "cannot be read as a ROOT file: not a ROOT file" in said
+
+
+def test_a_damaged_column_is_named(mljec, generated, tmp_path):  # noqa: F811
+    """The head of the file is whole; the first basket of a column is not."""
+    import uproot
+
+    copy = tmp_path / "damaged.root"
+    content = bytearray(generated("pfnano").read_bytes())
+    with uproot.open(generated("pfnano")) as file:
+        start = int(file["Events"]["Jet_pt"].member("fBasketSeek")[0])
+    content[start : start + 60] = bytes(60)
+    copy.write_bytes(content)
+    status, _, said = mljec("inspect", copy)
+    assert status == 2
+    assert "damaged.root is damaged: a column of it cannot be read" in said
