@@ -5,7 +5,7 @@ from __future__ import annotations
 from coffea_mljec.features.catalogue import CATALOGUE, COLLECTIONS, Feature, alias_of, feature_of_alias
 from coffea_mljec.features.compute import compute
 from coffea_mljec.features.registry import register, register_feature, registered
-from coffea_mljec.features.schema import FEATURE_SETS, JETS, PFNANO, THESIS, FeatureSet
+from coffea_mljec.features.schema import FEATURE_SETS, JETS, KINEMATICS, KINEMATICS_PV, PFNANO, THESIS, FeatureSet
 from coffea_mljec.features.selection import select
 
 __all__ = [
@@ -13,6 +13,8 @@ __all__ = [
     "COLLECTIONS",
     "FEATURE_SETS",
     "JETS",
+    "KINEMATICS",
+    "KINEMATICS_PV",
     "PFNANO",
     "THESIS",
     "Feature",

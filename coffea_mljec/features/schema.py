@@ -10,7 +10,7 @@ from coffea_mljec.features import cmssw
 from coffea_mljec.features.catalogue import CATALOGUE, COLLECTIONS, Feature
 from coffea_mljec.support.suggestions import did_you_mean
 
-__all__ = ["FEATURE_SETS", "JETS", "PFNANO", "THESIS", "FeatureSet"]
+__all__ = ["FEATURE_SETS", "JETS", "KINEMATICS", "KINEMATICS_PV", "PFNANO", "THESIS", "FeatureSet"]
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,24 @@ PFNANO = FeatureSet(
 )
 """What plain PFNano (v2) supplies: the thesis set without track hits and HCAL fraction, nor the jet's area."""
 
+_MOMENTA = ("pt", "eta", "phi", "rel_pt", "rel_eta", "rel_phi")
+
+KINEMATICS = FeatureSet(
+    jet=PFNANO.jet,
+    charged=tuple(name for name in PFNANO.charged if name in _MOMENTA or name.startswith("id_")),
+    neutral=tuple(name for name in PFNANO.neutral if name in _MOMENTA or name.startswith("id_")),
+)
+"""Momenta and types of candidates, no more: all that NanoAODv15 has of them, and PFNano of 2020 whatever else it lacks.
+No tracks, association to vertices, HCAL fraction or secondary vertices."""
+
+KINEMATICS_PV = FeatureSet(
+    jet=KINEMATICS.jet,
+    charged=tuple(name for name in PFNANO.charged if name in KINEMATICS.charged or name.startswith("pv_assoc_")),
+    neutral=KINEMATICS.neutral,
+)
+"""`KINEMATICS` and the quality of the association of charged candidates to the primary vertex. Of the layouts that are
+known, each that holds that quality holds tracks as well: this set is for files that were thinned out by their user."""
+
 JETS = FeatureSet(
     jet=(
         "pt", "abs_eta", "mass", "rho", "n_pv", "charged_hadron_fraction", "neutral_hadron_fraction",
@@ -128,4 +146,10 @@ JETS = FeatureSet(
 )  # fmt: skip
 """What any NanoAOD file tells of a jet, without constituents."""
 
-FEATURE_SETS: Mapping[str, FeatureSet] = {"thesis": THESIS, "pfnano": PFNANO, "jets": JETS}
+FEATURE_SETS: Mapping[str, FeatureSet] = {
+    "thesis": THESIS,
+    "pfnano": PFNANO,
+    "kinematics-pv": KINEMATICS_PV,
+    "kinematics": KINEMATICS,
+    "jets": JETS,
+}

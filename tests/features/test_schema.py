@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from coffea_mljec.errors import InputError
-from coffea_mljec.features import CATALOGUE, JETS, PFNANO, THESIS, FeatureSet
+from coffea_mljec.features import CATALOGUE, FEATURE_SETS, JETS, KINEMATICS, KINEMATICS_PV, PFNANO, THESIS, FeatureSet
+from coffea_mljec.nano import detect, open_nano
+from coffea_mljec.nano.requirements import missing_branches
+from tests.nano.generated import write_layout
 
 
 def test_thesis_set_has_the_reference_sizes() -> None:
@@ -28,6 +33,30 @@ def test_the_set_of_jets_needs_no_constituents() -> None:
     assert JETS.constituents == ()
     assert JETS.constituent_quantities == {}
     assert {"pt_raw", "eta", "charged_hadron_fraction", "n_constituents"} <= set(JETS.jet_quantities)
+
+
+def test_kinematics_need_momenta_and_types_of_candidates_alone() -> None:
+    needed = {"pt", "eta", "phi", "pdg_id"}
+    assert {c: set(names) for c, names in KINEMATICS.constituent_quantities.items()} == {
+        "charged": needed, "neutral": needed,
+    }  # fmt: skip
+    assert set(KINEMATICS_PV.constituent_quantities["charged"]) - needed == {"pv_assoc"}
+    assert KINEMATICS.jet == KINEMATICS_PV.jet == PFNANO.jet
+
+
+@pytest.mark.parametrize(
+    ("layout", "poorest"),
+    [("pfnano", "pfnano"), ("rows_per_jet", "pfnano"), ("nanoaod_v15", "kinematics"), ("nanox", "jets")],
+)
+def test_the_set_that_a_layout_can_feed(layout: str, poorest: str, sample: Path, tmp_path: Path) -> None:
+    with open_nano(write_layout(layout, sample, tmp_path)) as nano:
+        found = detect(nano.events(0, 0))
+    fed = [
+        name
+        for name in ("pfnano", "kinematics-pv", "kinematics", "jets")
+        if not missing_branches(found, FEATURE_SETS[name].jet_quantities, FEATURE_SETS[name].constituent_quantities)
+    ]
+    assert fed[0] == poorest
 
 
 def test_unknown_feature_names_the_nearest() -> None:

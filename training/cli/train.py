@@ -23,6 +23,7 @@ def command(
     threads: Annotated[int | None, typer.Option(help="CPU threads of torch, in place of the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed, in place of the recipe's.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of run and model, in place of the recipe's.")] = None,
+    features: Annotated[str | None, typer.Option(help="A named feature set, in place of the recipe's.")] = None,
     quiet: Annotated[bool, typer.Option(help="No progress bars.")] = False,
 ) -> None:
     """Train a network, or boosted trees, as the recipe says; the run's folder is RUNS/NAME."""
@@ -31,7 +32,9 @@ def command(
     from training.learning.train import train
 
     read = read_recipe(recipe)
-    given = {"productions": tuple(production or ()) or None, "runs": runs, "seed": seed, "name": name}
+    given = {
+        "productions": tuple(production or ()) or None, "runs": runs, "seed": seed, "name": name, "features": features,
+    }  # fmt: skip
     changes: dict[str, Any] = {setting: value for setting, value in given.items() if value is not None}
     limits = {name: value for name, value in (("max_minutes", max_minutes), ("threads", threads)) if value is not None}
     if isinstance(read, TreesRecipe):

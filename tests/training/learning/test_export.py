@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from coffea_mljec.errors import InputError
-from coffea_mljec.features import PFNANO, THESIS, FeatureSet, compute
+from coffea_mljec.features import KINEMATICS, PFNANO, THESIS, FeatureSet, compute
 from coffea_mljec.models import open_folder
 from coffea_mljec.nano import flatten
 
@@ -66,7 +66,8 @@ def difference(session: Any, network: PFN, arrays: dict[str, np.ndarray]) -> flo
 
 
 @pytest.mark.parametrize(
-    ("name", "features"), [("pfn-r-lite", PFNANO), ("pfn-r-lite", THESIS), ("pfn-r", THESIS), ("pfn-m", PFNANO)]
+    ("name", "features"),
+    [("pfn-r-lite", PFNANO), ("pfn-r-lite", KINEMATICS), ("pfn-r-lite", THESIS), ("pfn-r", THESIS), ("pfn-m", PFNANO)],
 )
 def test_graph_equals_torch(toy_jets: Callable[..., Any], name: str, features: FeatureSet) -> None:
     arrays = toy_jets(400, feature_set=features).features

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from coffea_mljec.errors import InputError
+from coffea_mljec.features import FEATURE_SETS
 from tests.training.learning.tiny import tiny
 from training.learning.recipe import Learning, Recipe, read_recipe
 
@@ -47,6 +48,16 @@ def test_the_default_recipe_has_the_reference_network() -> None:
     assert recipe.features == "pfnano"
     assert isinstance(recipe, Recipe)
     assert recipe.widths == Recipe.model_validate(recipe.model_dump() | {"architecture": "pfn-r-lite"}).widths
+
+
+def test_the_recipe_for_poor_files_differs_by_its_features_alone() -> None:
+    rich, poor = (read_recipe(CONFIGS / f"{name}.yaml") for name in ("pfn-r-lite", "pfn-k-lite"))
+    said = {"name", "description", "features"}
+    assert rich.model_dump(exclude=said) == poor.model_dump(exclude=said)
+    assert poor.feature_set == FEATURE_SETS["kinematics"]
+    assert read_recipe(CONFIGS / "pfn-k-lite.yaml", features="kinematics-pv").feature_set.constituents == (
+        "charged", "neutral",
+    )  # fmt: skip
 
 
 def test_all_recipes_share_what_defines_the_loss() -> None:
