@@ -36,6 +36,9 @@ class RunStream(IntEnum):
     TRAINING = 4
     """Jets of the training split that are used."""
 
+    SETTLING = 5
+    """Jets from which batch norms of a network that was read from a graph get their statistics."""
+
 
 class PassStream(IntEnum):
     """What is drawn anew in every pass over the jets, or every epoch."""

@@ -80,6 +80,9 @@ class Training(_Strict):
     fast_simulation: bool = Field(
         description="True if trained on parametrised simulation: applying it to anything else warns."
     )
+    started_from: str | None = Field(
+        default=None, description="Name and digest of the network whose weights the training started from."
+    )
 
 
 class Cloud(_Strict):

@@ -24,6 +24,9 @@ def command(
     seed: Annotated[int | None, typer.Option(help="Seed, in place of the recipe's.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of run and model, in place of the recipe's.")] = None,
     features: Annotated[str | None, typer.Option(help="A named feature set, in place of the recipe's.")] = None,
+    start_from: Annotated[
+        Path | None, typer.Option(help="Finished run, model folder or bundled model whose weights are the start.")
+    ] = None,
     quiet: Annotated[bool, typer.Option(help="No progress bars.")] = False,
 ) -> None:
     """Train a network, or boosted trees, as the recipe says; the run's folder is RUNS/NAME."""
@@ -38,11 +41,14 @@ def command(
     changes: dict[str, Any] = {setting: value for setting, value in given.items() if value is not None}
     limits = {name: value for name, value in (("max_minutes", max_minutes), ("threads", threads)) if value is not None}
     if isinstance(read, TreesRecipe):
+        if start_from is not None:
+            raise InputError("--start-from is for networks: trees grow from nothing")
         if "max_minutes" in limits:
             raise InputError("--max-minutes is for networks: the trees of a recipe are limited by its trees.rounds")
         changes["trees"] = read.trees.model_dump() | limits
     else:
-        changes["learning"] = read.learning.model_dump() | limits
+        start = {} if start_from is None else {"start_from": start_from}
+        changes["learning"] = read.learning.model_dump() | limits | start
     folder = train(read_recipe(recipe, **changes), resume=resume, progress=not quiet)
     typer.echo(describe_run(read_run(folder)))
     typer.echo(f"trained: {folder}; next: python -m training export {folder} -o FOLDER")

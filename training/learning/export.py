@@ -93,6 +93,7 @@ def card_fields(record: dict[str, Any]) -> dict[str, Any]:
             "seed": recipe.seed,
             "n_jets": record["jets"]["train"],
             "fast_simulation": recipe.fast_simulation,
+            "started_from": record.get("started_from"),
         },
         "parameters": record["parameters"],
         "metrics": record["metrics"],

@@ -44,6 +44,9 @@ class Learning(BaseModel):
         Model folders: the mean of their logarithms of the correction is a second target, of a network of one output.
     teachers_share : float
         Share of that target in the loss; the truth has the rest.
+    start_from : Path or None
+        A finished run, a model folder or a bundled model of the same architecture and features, whose weights the
+        training starts from (`training.learning.start`). None: fresh weights.
     ema : float or None
         Share that the running mean of the weights keeps at each batch: validation, checkpoints and the result are its.
         None: the weights themselves.
@@ -94,6 +97,7 @@ class Learning(BaseModel):
     flavour: FlavourSettings = FlavourSettings()
     teachers: tuple[Path, ...] = ()
     teachers_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.7
+    start_from: Path | None = None
     ema: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     batch_size: Positive = 1024
     learning_rate: Rate = 2e-3

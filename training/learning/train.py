@@ -19,7 +19,8 @@ from training.learning.losses import LOSSES
 from training.learning.recipe import AnyRecipe, Recipe, TreesRecipe
 from training.learning.run_folder import check_resumable, run_record, write_run
 from training.learning.sampling import JetWeights
-from training.learning.training_data import prepare_data
+from training.learning.start import Start, keep_start, read_start
+from training.learning.training_data import TrainingData, prepare_data
 from training.networks.standardisation import Standardisation, fit_standardisation
 from training.random_streams import RunStream, run_generator
 
@@ -27,6 +28,9 @@ __all__ = ["fit_standardisations", "train"]
 
 #: Jets of the training set from which shift and scale of the inputs are fitted.
 _JETS_TO_FIT = 50_000
+
+#: Jets of the training set from which norms of a network that was read from a graph get their statistics.
+_JETS_TO_SETTLE = 4096
 
 
 def train(recipe: AnyRecipe, resume: bool = False, progress: bool = True) -> Path:
@@ -76,15 +80,19 @@ def train(recipe: AnyRecipe, resume: bool = False, progress: bool = True) -> Pat
     recipe = recipe.settled(gpu)
     folder = recipe.folder
     checkpoint = _checkpoint(folder, recipe, resume)
+    start = _start(recipe, resume)
     torch.set_num_threads(recipe.learning.threads)
     lightning.seed_everything(recipe.seed, verbose=False)
     data = prepare_data(recipe, progress)
     data = replace(data, rows=_limited(data.rows, recipe))
     rows = data.rows
     further = further_columns(data.jets, recipe, progress)
-    standardisations = fit_standardisations(data.jets, rows["train"], data.weights, recipe)
-    network = make_network(recipe.widths, standardisations, len(LOSSES[recipe.learning.loss].outputs))
-    start_outputs(network, LOSSES[recipe.learning.loss].starts)
+    if start is None:
+        standardisations = fit_standardisations(data.jets, rows["train"], data.weights, recipe)
+        network = make_network(recipe.widths, standardisations, len(LOSSES[recipe.learning.loss].outputs))
+        start_outputs(network, LOSSES[recipe.learning.loss].starts)
+    else:
+        network = _started(start, data, recipe)
     module = JetRegression(network, recipe.learning)
     batches = JetBatches(
         data.jets, rows["train"], rows["val"], data.weights, recipe.learning, recipe.seed, device,
@@ -99,9 +107,38 @@ def train(recipe: AnyRecipe, resume: bool = False, progress: bool = True) -> Pat
     metrics = final_losses(network, batches, rows)
     network.cpu()
     record = run_record(recipe, data, parameter_count(network), metrics, ("torch", "lightning"))
-    write_run(folder, network, record | {"speed": speed(folder / "metrics.csv"), "device": _device(module)})
+    record |= {"speed": speed(folder / "metrics.csv"), "device": _device(module)}
+    write_run(folder, network, record | ({} if start is None else {"started_from": str(start)}))
     plot_losses(folder)
     return folder
+
+
+def _start(recipe: Recipe, resume: bool) -> Start | None:
+    """Return what the recipe starts from, once it is sure that a resumed run started from the same."""
+    path = recipe.learning.start_from
+    if path is None:
+        return None
+    start = read_start(path, recipe.widths, recipe.feature_set)
+    given = {(c, name): transform for c, part in recipe.transforms.items() for name, transform in part.items()}
+    if different := [f"{c}.{name}" for (c, name), own in given.items() if start.transforms.get(c, {}).get(name) != own]:
+        raise InputError(
+            f"{start.name!r} was trained with other transforms of {', '.join(different)} than the recipe has: leave "
+            "transforms out, those of the start are taken"
+        )
+    keep_start(recipe.folder, start, resume)
+    return start
+
+
+def _started(start: Start, data: TrainingData, recipe: Recipe) -> Any:
+    """Return the network to start from, its norms with the statistics of the training jets."""
+    rows, weights = data.rows["train"], data.weights
+    if start.from_graph:
+        with_transforms = recipe.model_copy(update={"transforms": start.transforms})
+        standardisations = fit_standardisations(data.jets, rows, weights, with_transforms)
+        share = weights.acceptance[rows].astype(np.float64)
+        drawn = run_generator(recipe.seed, RunStream.SETTLING).choice(rows, _JETS_TO_SETTLE, p=share / share.sum())
+        start.settle(data.jets, drawn, standardisations)
+    return start.teach(recipe.learning.loss)
 
 
 def _device(module: Any) -> str:
