@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from training.dataset.cache import PreparedJets, prepare
 from training.dataset.selection import JetTable, Selection, select_jets
-from training.dataset.splits import SPLITS, split_of
+from training.dataset.splits import SPLITS, first_scatters, split_of
 
-__all__ = ["SPLITS", "JetTable", "PreparedJets", "Selection", "prepare", "select_jets", "split_of"]
+__all__ = ["SPLITS", "JetTable", "PreparedJets", "Selection", "first_scatters", "prepare", "select_jets", "split_of"]

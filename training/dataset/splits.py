@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError
 
-__all__ = ["SPLITS", "event_hash", "held_out", "split_of"]
+__all__ = ["SPLITS", "event_hash", "first_scatters", "held_out", "split_of"]
 
 SPLITS = ("train", "val", "test")
 
@@ -44,6 +44,46 @@ def split_of(event: NDArray[np.integer], fractions: tuple[float, float, float] =
     if min(fractions) < 0 or abs(sum(fractions) - 1.0) > 1e-9:
         raise InputError(f"the shares of train, val and test must be positive and add up to 1, got {fractions}")
     return np.searchsorted(np.cumsum(fractions)[:2], _uniform(event), side="right").astype(np.int8)
+
+
+def first_scatters(
+    scatter: NDArray[np.integer], event: NDArray[np.integer], scatters: int | None, passes: int | None
+) -> NDArray[np.bool_]:
+    """Return which jets are of the first so many scatters, and of the first so many passes of each.
+
+    Scatters are ordered by their hash, the passes of a scatter by their event number: fewer are a part of more,
+    whatever the files and their order.
+
+    Parameters
+    ----------
+    scatter, event : int array, shape (n,)
+        Of the jets: the number that all passes of a scatter share, and that of the event.
+    scatters, passes : int or None
+        How many; None: all.
+
+    Raises
+    ------
+    InputError
+        If there are fewer scatters, or no scatter has so many passes: a study would compare what is the same.
+    """
+    events, of_jet = np.unique(np.stack([scatter, event]).astype(np.int64), axis=1, return_inverse=True)
+    numbers, first, of_event = np.unique(events[0], return_index=True, return_inverse=True)
+    kept = np.ones(events.shape[1], np.bool_)
+    if passes is not None:
+        # Events come in the order of their scatter, then of their number.
+        rank = np.arange(len(kept)) - first[of_event]
+        if passes > (most := int(rank.max(initial=-1)) + 1):
+            raise InputError(
+                f"no hard scatter has {passes} passes with a jet in the training split, the most is {most}"
+            )
+        kept &= rank < passes
+    if scatters is not None:
+        if scatters > len(numbers):
+            raise InputError(f"the training split has {len(numbers)} hard scatters, fewer than {scatters}")
+        chosen = np.zeros(len(numbers), np.bool_)
+        chosen[np.argsort(event_hash(numbers), kind="stable")[:scatters]] = True
+        kept &= chosen[of_event]
+    return kept[of_jet.reshape(-1)]
 
 
 def held_out(event: NDArray[np.integer], train_share: float) -> NDArray[np.bool_]:

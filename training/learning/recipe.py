@@ -176,6 +176,9 @@ class BaseRecipe(BaseModel):
         Shares of train, validation and test events.
     train_jets : int or None
         Jets of the training split that are used, drawn by the seed before they are sampled; None: all.
+    train_scatters, train_passes : int or None
+        The first so many hard scatters of the training split, and detector passes of each; None: all
+        (`training.dataset.splits.first_scatters`). Both come before ``train_jets``.
     selection, sampling
         See there.
     """
@@ -195,6 +198,8 @@ class BaseRecipe(BaseModel):
     features: str | dict[str, tuple[str, ...]] = "pfnano"
     split: tuple[float, float, float] = (0.6, 0.2, 0.2)
     train_jets: Positive | None = None
+    train_scatters: Positive | None = None
+    train_passes: Positive | None = None
     selection: Selection = Selection()
     sampling: SamplingSettings = SamplingSettings()
 

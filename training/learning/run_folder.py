@@ -133,6 +133,7 @@ def run_record(
         "recipe": recipe.model_dump(mode="json"),
         "prepared": data.jets.description,
         "jets": {name: len(chosen) for name, chosen in rows.items()},
+        "scatters": {name: len(np.unique(columns["scatter"][chosen])) for name, chosen in rows.items()},
         "effective_size": {name: effective_size(expected[part]) for name, part in rows.items()},
         "sampling": data.weights.report,
         "parameters": parameters,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.support.atomic import make_folder
-from training.dataset import SPLITS, PreparedJets, prepare, split_of
+from training.dataset import SPLITS, PreparedJets, first_scatters, prepare, split_of
 from training.learning.figures import plot_sampling
 from training.learning.recipe import AnyRecipe
 from training.learning.sampling import JetWeights, weigh_jets
@@ -52,6 +52,9 @@ def prepare_data(recipe: AnyRecipe, progress: bool = True) -> TrainingData:
     rows = {name: np.flatnonzero(split == i) for i, name in enumerate(SPLITS)}
     if empty := [name for name in ("train", "val") if not len(rows[name])]:
         raise InputError(f"no jets in {', '.join(empty)} of {len(jets)} selected ones: simulate more, or change split")
+    if (recipe.train_scatters, recipe.train_passes) != (None, None):
+        scatter, event = (jets.columns[name][rows["train"]] for name in ("scatter", "event"))
+        rows["train"] = rows["train"][first_scatters(scatter, event, recipe.train_scatters, recipe.train_passes)]
     if recipe.train_jets is not None and recipe.train_jets < len(rows["train"]):
         drawn = run_generator(recipe.seed, RunStream.TRAINING).choice(rows["train"], recipe.train_jets, replace=False)
         rows["train"] = np.sort(drawn)

@@ -101,6 +101,13 @@ def test_a_part_of_the_training_jets_is_drawn_by_the_seed(tmp_path: Path, toy_tr
     assert run["jets"]["train"] == run["sampling"]["train"]["jets"] == 200
 
 
+def test_a_training_of_the_first_scatters(tmp_path: Path, toy_training: Callable[..., Path]) -> None:
+    folder = toy_training(tiny(tmp_path, train_scatters=60, train_passes=1, learning={"max_epochs": 1}))
+    run = json.loads((folder / "run.json").read_text())
+    assert run["scatters"]["train"] == 60
+    assert 60 <= run["jets"]["train"] < 300
+
+
 def test_time_ends_a_training_after_its_epoch(tmp_path: Path, toy_training: Callable[..., Path]) -> None:
     folder = toy_training(tiny(tmp_path, learning={"max_epochs": 50, "max_minutes": 1e-6}))
     with (folder / "metrics.csv").open() as file:
