@@ -24,6 +24,17 @@ from coffea_mljec.features import register_feature
 from coffea_mljec.met import Type1MET
 from coffea_mljec.models.backends import TritonServer
 from coffea_mljec.nano.assignment import allow_assignment
+from coffea_mljec.payloads import (
+    read_json,
+    read_resolution_json,
+    read_resolution_text,
+    read_scale_factor_json,
+    read_scale_factor_text,
+    read_text,
+    read_uncertainties_json,
+    read_uncertainties_text,
+)
+from coffea_mljec.payloads.bundled import closure, resolution, scale_factor
 from coffea_mljec.status import Status
 
 __all__ = [
@@ -40,7 +51,18 @@ __all__ = [
     "TritonServer",
     "Type1MET",
     "apply",
+    "closure",
+    "read_json",
+    "read_resolution_json",
+    "read_resolution_text",
+    "read_scale_factor_json",
+    "read_scale_factor_text",
+    "read_text",
+    "read_uncertainties_json",
+    "read_uncertainties_text",
     "register_feature",
+    "resolution",
+    "scale_factor",
 ]
 
 __version__ = version("coffea-mljec")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,8 +19,9 @@ from coffea_mljec.cli.options import (
     Running,
     StandardPath,
     Where,
-    stored_regression,
 )
+from coffea_mljec.cli.regression import HELP, NamedRegression
+from coffea_mljec.cli.systematics import Systematics
 from coffea_mljec.cli.terminal import err, out, say_skipped
 from coffea_mljec.errors import InputError
 from coffea_mljec.nano import FriendSummary, check_friend, friend_paths, write_friend
@@ -41,10 +43,16 @@ def apply(
         str | None, typer.Option(metavar="NAME|PATH", help="A bundled model (see mljec models) or a model folder.")
     ] = None,
     public_key: PublicKey = None,
-    regression: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A regression that the files store, such as PNet+neutrino.")
-    ] = None,
+    regression: Annotated[str | None, typer.Option(metavar="NAME", help=HELP)] = None,
     standard: StandardPath,
+    systematics: Systematics,
+    variations: Annotated[
+        bool, typer.Option("--variations", help="Write varied jets and MET too, such as Jet_pt_jesTotalUp.")
+    ] = False,
+    met: Annotated[bool, typer.Option("--met", help="Propagate the jets to MET, and write it.")] = False,
+    low_pt: Annotated[
+        bool, typer.Option("--met-low-pt/--no-met-low-pt", help="With the jets of CorrT1METJet, by the standard path.")
+    ] = True,
     where: Where,
     collection: Collection = "Jet",
     force: Annotated[bool, typer.Option("--force", help="Overwrite friend files that exist.")] = False,
@@ -54,7 +62,9 @@ def apply(
     """Correct the jets of NanoAOD files; write one friend tree an input file, entry for entry.
 
     The default is the bundled model. With [bold]--jec[/] or [bold]--jec-json[/] alone it is the standard path; with
-    [bold]--model[/] or [bold]--regression[/] as well, the standard path corrects the jets that those cannot treat.
+    [bold]--model[/] or [bold]--regression[/] as well, the standard path corrects the jets that those cannot treat; a
+    regression takes the JEC that [bold]--jec-json[/] has for its jets.
+    [bold]--variations[/] and [bold]--met[/] add columns under the names of nanoAOD-tools.
     Of a network that gives neither pT nor mass, the friend trees hold its outputs beside the jets' momenta.
     Inputs are only read.
 
@@ -65,37 +75,83 @@ def apply(
     mljec apply nano.root -o friends --jec-json jet_jerc.json.gz --tag Summer22_22Sep2023_V3_MC --algo AK4PFPuppi
 
     mljec apply nano.root -o friends --model pfn-r-lite --jec L1FastJet.txt --jec L2Relative.txt
+
+    mljec apply nano.root -o friends --regression PNet --jec-json jet_jerc_PNet.json.gz --tag Summer22_22Sep2023_V2_MC
+    --algo AK4PFPuppi --uncertainties jet_jerc_PNet.json.gz --resolution jet_jerc_PNet.json.gz --variations --met
     """
-    provider = _provider(model, public_key, regression, standard.provider(), where)
+    if variations and not (systematics.varies or met):
+        raise InputError("--variations: there are none without --uncertainties, --resolution or --met; give one.")
+    written = _written(model, public_key, regression, standard, systematics, where, met, low_pt, variations)
     folder = make_folder(output)
-    jobs = _jobs(friend_paths(inputs, folder), provider, collection, force, resume)
+    jobs = _jobs(friend_paths(inputs, folder), written, collection, force, resume)
     if not jobs:
         out.print("nothing to do: every friend file exists.")
         return
     options: dict[str, Any] = {"collection": collection, "treename": running.tree, "chunk_size": running.chunk_size}
     with running.executor("file", "Correcting") as run:
         if isinstance(run, IterativeExecutor):
-            results = _here(jobs, partial(_correct, corrector=provider, **options))
+            results = _here(jobs, partial(_correct, written=written, **options))
         else:
-            results = spread(run, jobs, partial(_correct, **options), provider, provider.name)
+            results = spread(run, jobs, partial(_correct, **options), written, written.corrector.name)
     _report(results, running.skip_bad, folder)
 
 
-def _provider(model: str | None, public_key: str | None, regression: str | None, standard: Any, where: Where) -> Any:
-    from coffea_mljec import MLJEC, Network, defaults
-    from coffea_mljec.models import open_model
+@dataclass(frozen=True)
+class _Written:
+    """What goes into the friend trees."""
+
+    corrector: Any
+    met: Any
+    variations: bool
+
+    def options(self) -> dict[str, Any]:
+        return {"met": self.met, "variations": self.variations}
+
+
+def _written(
+    model: str | None,
+    public_key: str | None,
+    regression: str | None,
+    standard: StandardPath,
+    systematics: Systematics,
+    where: Where,
+    met: bool,
+    low_pt: bool,
+    variations: bool,
+) -> _Written:
+    from coffea_mljec import FactorizedJEC, Network, Type1MET
 
     if regression is not None and model is not None:
         raise InputError("--model and --regression both correct the jets; give one of them.")
-    by_network = regression is None and (model is not None or standard is None)
-    options = where.options(by_network)
     if regression is not None:
-        return stored_regression(regression, fallback=standard)
-    if not by_network:
-        return standard
+        named = NamedRegression.of(regression)
+        varied = systematics.options(standard.tag, named.algorithm(standard))
+        path = standard.provider(regressed=True)
+        where.options(networks=False)
+        corrector: Any = named.provider(standard, path, **varied)
+    else:
+        varied = systematics.options(standard.tag, standard.algo)
+        path = standard.provider()
+        by_network = model is not None or path is None
+        options = where.options(by_network)
+        corrector = _by_network(model, public_key, path, options, varied) if by_network else standard.provider(**varied)
+    if isinstance(corrector, Network):
+        if met or varied:
+            raise InputError(f"{corrector.name!r} corrects no jets: leave out what varies them, and --met.")
+        return _Written(corrector, None, False)
+    own = path is None or isinstance(corrector, FactorizedJEC)
+    return _Written(corrector, Type1MET(corrector, None if own else path, low_pt=low_pt) if met else None, variations)
+
+
+def _by_network(
+    model: str | None, public_key: str | None, standard: Any, options: dict[str, Any], varied: dict[str, Any]
+) -> Any:
+    from coffea_mljec import MLJEC, Network, defaults
+    from coffea_mljec.models import open_model
+
     opened = open_model(model or defaults.MODEL, public_key)
     if opened.card.corrects:
-        return MLJEC(opened, fallback=standard, **options)
+        return MLJEC(opened, fallback=standard, **options, **varied)
     if standard is not None:
         raise InputError(
             f"model {opened.card.name!r} gives neither pT nor mass: it corrects no jets, so the standard path cannot "
@@ -104,7 +160,7 @@ def _provider(model: str | None, public_key: str | None, regression: str | None,
     return Network(opened, **options)
 
 
-def _jobs(paths: dict[str, Path], provider: Any, collection: str, force: bool, resume: bool) -> list[Job]:
+def _jobs(paths: dict[str, Path], written: _Written, collection: str, force: bool, resume: bool) -> list[Job]:
     """Input and friend file of what is to be written; refuses before anything is done."""
     existing = {source: path for source, path in paths.items() if path.exists()}
     if existing and not (force or resume):
@@ -117,15 +173,15 @@ def _jobs(paths: dict[str, Path], provider: Any, collection: str, force: bool, r
         return [(source, str(path)) for source, path in paths.items()]
     # A friend file has its name only when it is complete, so what exists is done, if it is what would be written now.
     for source, path in existing.items():
-        check_friend(path, source, provider, collection)
+        check_friend(path, source, written.corrector, collection, **written.options())
     return [(source, str(path)) for source, path in paths.items() if source not in existing]
 
 
-def _correct(job: Job, corrector: Any, **options: Any) -> dict[str, FriendSummary | Failure]:
+def _correct(job: Job, written: _Written, **options: Any) -> dict[str, FriendSummary | Failure]:
     """Correct one file; what goes wrong is a result too, so that one bad file does not stop the others."""
     source, path = job
     try:
-        return {source: write_friend(source, path, corrector, force=True, **options)}
+        return {source: write_friend(source, path, written.corrector, force=True, **written.options(), **options)}
     except Exception as error:
         return {source: as_failure(error, source)}
 

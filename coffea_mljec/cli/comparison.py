@@ -12,7 +12,8 @@ import awkward as ak
 import typer
 
 from coffea_mljec import defaults
-from coffea_mljec.cli.options import Collection, PublicKey, Where, stored_regression
+from coffea_mljec.cli.options import Collection, PublicKey, StandardPath, Where
+from coffea_mljec.cli.regression import HELP, NamedRegression
 from coffea_mljec.cli.terminal import err, out, say_note, say_skipped
 from coffea_mljec.errors import InputError
 from coffea_mljec.status import STATUS_TYPE
@@ -42,7 +43,7 @@ class Comparison:
     public_key: PublicKey = None
     regression: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A regression that the files store, such as PNet+neutrino; repeat it."),
+        typer.Option(metavar="NAME", help=f"{HELP} Repeat it for several."),
     ] = None
     collection: Collection = "Jet"
     gen_collection: Annotated[str, typer.Option(help="Generator jets to match to.")] = "GenJet"
@@ -51,13 +52,13 @@ class Comparison:
     ] = None
     replicas: Annotated[int, typer.Option(min=0, help="Bootstrap replicas behind the errors.")] = defaults.REPLICAS
 
-    def providers(self, standard: Any, where: Where) -> dict[str, Any]:
+    def providers(self, path: StandardPath, where: Where) -> dict[str, Any]:
         """The stored jets, the standard path if there is one, and the corrections that the options name.
 
         Parameters
         ----------
-        standard : provider or None
-            Fallback of the others, too.
+        path : StandardPath
+            Fallback of the others, too; with the JEC of regressions, where it has them.
         where : Where
             Of the networks.
 
@@ -73,13 +74,14 @@ class Comparison:
         """
         from coffea_mljec import MLJEC
 
-        models, regressions = self.model or [], self.regression or []
+        models, regressions = self.model or [], [NamedRegression.of(text) for text in self.regression or []]
+        standard = path.provider(regressed=bool(regressions))
         if not models and not regressions and standard is None:
             models = [defaults.MODEL]
         found: list[Any] = [AsStored()] if standard is None else [AsStored(), standard]
         options = where.options(networks=bool(models)) | {"public_key": self.public_key}
         found += [MLJEC(model, fallback=standard, **options) for model in models]
-        found += [stored_regression(text, fallback=standard) for text in regressions]
+        found += [regression.provider(path, standard) for regression in regressions]
         names = [provider.name for provider in found]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

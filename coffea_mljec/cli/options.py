@@ -13,6 +13,8 @@ import typer
 
 from coffea_mljec import defaults
 from coffea_mljec.errors import InputError
+from coffea_mljec.payloads import tags_of
+from coffea_mljec.payloads.suitability import DEDICATED
 from coffea_mljec.support.paths import checked_path
 from coffea_mljec.workers import ExecutorKind, executor
 
@@ -28,7 +30,6 @@ __all__ = [
     "Where",
     "Workers",
     "flattened",
-    "stored_regression",
 ]
 
 Inputs = Annotated[
@@ -66,8 +67,34 @@ class StandardPath:
         None
     )
 
-    def provider(self) -> Any:
+    @property
+    def name(self) -> str | None:
+        """What tables call it, or None without one."""
+        return "standard" if self.jec or self.jec_json else None
+
+    @property
+    def plain(self) -> str | None:
+        """The algorithm, without what a regression adds to it: AK4PFPuppi of AK4PFPuppiPNetRegression."""
+        dedicated = DEDICATED.fullmatch(self.algo or "")
+        return dedicated["jets"] if dedicated else self.algo
+
+    def dedicated(self, regression: str, neutrino: bool) -> str | None:
+        """The algorithm of what was derived for the jets of a regression, if --jec-json has its correction."""
+        if self.jec_json is None or self.algo is None:
+            return None
+        ending = f"{regression.removesuffix('V1')}Regression{'PlusNeutrino' if neutrino else ''}"
+        wanted = f"{self.plain}{ending}"
+        return wanted if self.tag in tags_of(self.jec_json, "L1L2L3Res", wanted) else None
+
+    def provider(self, *, regressed: bool = False, **systematics: Any) -> Any:
         """The standard path that the options name, or None.
+
+        Parameters
+        ----------
+        regressed : bool
+            Take the plain jets, where --algo names those of a regression.
+        **systematics
+            As `coffea_mljec.FactorizedJEC` takes them.
 
         Raises
         ------
@@ -85,12 +112,13 @@ class StandardPath:
                 given = (("--tag", self.tag), ("--algo", self.algo))
                 lacking = " and ".join(name for name, value in given if value is None)
                 raise InputError(f"--jec-json holds many corrections: say which one with {lacking}.")
-            return FactorizedJEC.from_json(self.jec_json, self.tag, self.algo)
+            algorithm = self.plain if regressed else self.algo
+            return FactorizedJEC.from_json(self.jec_json, self.tag, str(algorithm), **systematics)
         if self.tag is not None or self.algo is not None:
             raise InputError("--tag and --algo choose from a --jec-json file, and none is given.")
         if not self.jec:
             return None
-        return FactorizedJEC.from_txt([level for path in self.jec for level in _levels(path)])
+        return FactorizedJEC.from_txt([level for path in self.jec for level in _levels(path)], **systematics)
 
 
 @dataclass(frozen=True)
@@ -181,22 +209,6 @@ def flattened(command: Callable[..., None]) -> Callable[..., None]:
     flat.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     vars(flat)["__signature__"] = inspect.Signature(parameters)
     return flat
-
-
-def stored_regression(text: str, fallback: Any = None) -> Any:
-    """The stored regression that the text names: ``PNet``, or ``PNet+neutrino``.
-
-    Raises
-    ------
-    InputError
-        If there is no such regression.
-    """
-    from coffea_mljec import NanoRegression
-
-    regression, plus, variant = text.partition("+")
-    if plus and variant != "neutrino":
-        raise InputError(f"--regression {text}: expected a name alone or with +neutrino, such as PNet+neutrino.")
-    return NanoRegression(regression, neutrino=True if plus else None, fallback=fallback)
 
 
 def _levels(given: str) -> list[Path]:

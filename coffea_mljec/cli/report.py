@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +15,8 @@ import typer
 
 from coffea_mljec.cli.comparison import AsStored, Comparison, figure_formats, print_tables, say_written
 from coffea_mljec.cli.options import Inputs, Output, Running, StandardPath, Where
-from coffea_mljec.nano import open_nano
+from coffea_mljec.errors import InputError
+from coffea_mljec.nano import detect, open_nano
 from coffea_mljec.support.atomic import make_folder
 from coffea_mljec.workers import plan_of, process
 
@@ -59,6 +61,9 @@ def report(
 ) -> None:
     """Write one page, report.html, with figures, tables and numbers of everything that the files can tell.
 
+    Models may stand among the files: bundled ones by name, others by folder. All that are given are compared, and the
+    page says of each whether it was made for such events.
+
     On simulation: response, resolution and flavour dependence (as [bold]mljec validate[/]); on data and simulation: the
     resolution from dijets, with [bold]--balance[/] the balance against Z bosons or photons, and the particles of single
     jets. Figures come as PNG and PDF too, numbers as JSON.
@@ -67,14 +72,16 @@ def report(
 
     mljec report pfnano_*.root -o report --jec jec_folder --workers 4
 
+    mljec report pfn-r-lite models/mine pfnano_*.root -o report
+
     mljec report dimuons.root -o report --balance zmumu --met PuppiMET --jec jec_folder --label "CMS Preliminary"
     """
     from coffea_mljec.report import write_report
     from coffea_mljec.validation.registry import MEASUREMENTS
 
-    path = standard.provider()
-    providers = comparison.providers(path, where)
-    simulation, given, clouds = _first_events(inputs[0], running.tree, providers, comparison)
+    inputs, comparison = _without_models(inputs, comparison)
+    providers = comparison.providers(standard, where)
+    simulation, given, clouds, caveat = _first_events(inputs[0], running.tree, providers, comparison)
     chosen: dict[str, Any] = {
         "dijets": {} if dijets else None,
         "balance": None if balance is None else {"reference": balance.value, "met": met},
@@ -82,7 +89,7 @@ def report(
     judges = _judges(providers, comparison, simulation, given, chosen)
     formats = figure_formats(plots)
     folder, results, skipped = _measured(inputs, output, judges, running)
-    against = AsStored.name if path is None else path.name
+    against = standard.name or AsStored.name
     written = write_report(
         {
             name: judge.summary(results[name], **MEASUREMENTS[name].summary_options(against))
@@ -94,6 +101,7 @@ def report(
         energy=energy,
         title=title,
         clouds=clouds,
+        caveat=caveat,
         made=_made(inputs, skipped),
     )
     print_tables(written)
@@ -102,8 +110,8 @@ def report(
 
 def _first_events(
     file: str, tree: str, providers: Mapping[str, Any], comparison: Comparison
-) -> tuple[bool, set[str], list[Any]]:
-    """Whether the first file is simulation, which fields corrected jets have, and some jets to display."""
+) -> tuple[bool, set[str], list[Any], str]:
+    """Whether the first file is simulation, which fields corrected jets have, some jets to display, and a caveat."""
     from coffea_mljec.report import find_clouds
 
     with open_nano(file, tree) as nano:
@@ -111,7 +119,38 @@ def _first_events(
         simulation = comparison.gen_collection in events.fields
         given = {field for one in providers.values() for field in one.apply(events, comparison.collection).fields}
         clouds = find_clouds(events, providers, comparison.collection, comparison.gen_collection)
-        return simulation, given, clouds
+        caveat = _caveat(providers, detect(events, comparison.collection).simulation)
+        return simulation, given, clouds, caveat
+
+
+def _without_models(inputs: list[str], comparison: Comparison) -> tuple[list[str], Comparison]:
+    """The files among what was given, and the comparison with the models among it."""
+    from coffea_mljec.models import bundled
+
+    known = {name for name in bundled() if not Path(name).exists()}
+    given = [name for name in inputs if name in known or (Path(name) / "card.json").is_file()]
+    files = [name for name in inputs if name not in given]
+    if not files:
+        raise InputError(f"there are no files to compare {', '.join(given)} on: give NanoAOD files too.")
+    return files, replace(comparison, model=[*given, *(comparison.model or ())]) if given else comparison
+
+
+def _caveat(providers: Mapping[str, Any], parametrised: bool) -> str:
+    """Which networks were made for another sample than the events, in words; empty for none."""
+    cards = {name: one.card for name, one in providers.items() if hasattr(one, "card")}
+    foreign = [
+        f"{name} (trained on {'parametrised' if card.training.fast_simulation else 'other'} simulation: "
+        f"{card.training.sample})"
+        for name, card in cards.items()
+        if card.training.fast_simulation != parametrised
+    ]
+    if not foreign:
+        return ""
+    events = "this project's parametrised simulation" if parametrised else "not from this project's simulation"
+    return (
+        f"Judged on another sample than it was made for: {'; '.join(foreign)}. The events are {events}. Numbers of "
+        "such a network show how it carries over, not what a network trained on these events can do."
+    )
 
 
 def _judges(

@@ -44,10 +44,8 @@ def validate(
     from coffea_mljec.report import write_report
     from coffea_mljec.validation.response.processor import ResponseProcessor
 
-    path = standard.provider()
-    judge = ResponseProcessor(
-        comparison.providers(path, where), comparison.collection, comparison.gen_collection, **comparison.statistics()
-    )
+    jets = (comparison.collection, comparison.gen_collection)
+    judge = ResponseProcessor(comparison.providers(standard, where), *jets, **comparison.statistics())
     formats = figure_formats(plots)
     with running.executor("chunk", "Validating") as run:
         # A bad file is refused here, before the work and before anything is written.
@@ -55,7 +53,7 @@ def validate(
         folder = make_folder(output)
         checkpoints = Checkpoints(folder / "checkpoints", resume=resume)
         outcome = process(run, plan, judge, skip_bad=running.skip_bad, checkpoints=checkpoints)
-    summary = judge.summary(outcome.result, standard=AsStored.name if path is None else path.name)
+    summary = judge.summary(outcome.result, standard=standard.name or AsStored.name)
     report = write_report({"response": summary}, folder, formats=formats)
     checkpoints.clear()
     print_tables(report)

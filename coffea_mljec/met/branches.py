@@ -109,8 +109,8 @@ def find_branches(layout: Layout, algorithm: str | None, low_pt: bool) -> METBra
         if lacking := [name for name in _LOW_PT_FIELDS if name not in layout.fields.get(LOW_PT_TABLE, ())]:
             tried = [f"{LOW_PT_TABLE}_{name}" for name in lacking]
             remedy = (
-                "These are the jets that only corrections bring above 15 GeV; Type1MET(..., low_pt=False) does "
-                "without them."
+                "These are the jets that only corrections bring above 15 GeV; Type1MET(..., low_pt=False), or "
+                "--no-met-low-pt, does without them."
             )
             raise _missing(layout, asker, tried, remedy)
         low_pt_fields = (*_LOW_PT_FIELDS, *_present(layout, LOW_PT_TABLE, ("muonSubtrDeltaPhi", "EmEF")))

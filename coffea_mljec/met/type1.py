@@ -144,6 +144,10 @@ class Type1MET:
 
     __call__ = apply
 
+    def table(self, events: Any, collection: str = "Jet") -> str:
+        """The collection of the file that `apply` corrects: ``PuppiMET``, ``MET`` or ``PFMET``; errors are its own."""
+        return self._branches(detect(events, collection)).met
+
     def required_branches(self, events: Any, collection: str = "Jet") -> tuple[str, ...]:
         """List the branches of this file that `apply` may read, counters included, sorted.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
@@ -13,31 +13,15 @@ from typing import Any
 
 import awkward as ak
 import numpy as np
-import numpy.typing as npt
 
 from coffea_mljec.errors import DamagedFileError, InputError
+from coffea_mljec.nano.friend_columns import COLUMNS, FriendContent, friend_content
 from coffea_mljec.nano.opening import IDENTITY, NanoFile, open_nano
-from coffea_mljec.status import STATUS_TYPE
 from coffea_mljec.support.atomic import whole_file
 from coffea_mljec.support.fingerprint import fingerprint
 from coffea_mljec.support.paths import checked_path
 
 __all__ = ["COLUMNS", "METADATA_KEY", "FriendSummary", "check_friend", "friend_paths", "write_friend"]
-
-COLUMNS: dict[str, str] = {
-    "pt": "float32",
-    "eta": "float32",
-    "phi": "float32",
-    "mass": "float32",
-    "rawFactor": "float32",
-    "pt_raw": "float32",
-    "mass_raw": "float32",
-    "pt_orig": "float32",
-    "mass_orig": "float32",
-    "jet_energy_correction": "float32",
-    "mljec_status": STATUS_TYPE.__name__,
-}
-"""The columns of each corrected jet, in NanoAOD's own precision."""
 
 METADATA_KEY = "mljec"
 """Name of the TObjString beside the tree: a JSON text that says what wrote the file and from what."""
@@ -104,7 +88,13 @@ def friend_paths(sources: Iterable[str | os.PathLike[str]], folder: str | os.Pat
 
 
 def check_friend(
-    path: str | os.PathLike[str], source: str | os.PathLike[str], corrector: Any, collection: str = "Jet"
+    path: str | os.PathLike[str],
+    source: str | os.PathLike[str],
+    corrector: Any,
+    collection: str = "Jet",
+    *,
+    met: Any = None,
+    variations: bool = False,
 ) -> None:
     """Check that a friend file is what `write_friend` would write now, by what it says of itself.
 
@@ -123,7 +113,7 @@ def check_friend(
             f"{path} is no friend file of ours ({type(error).__name__}): it cannot be kept. Move it away, or overwrite "
             "it with --force."
         ) from None
-    wanted = _made_with(corrector, collection) | {"source": os.fspath(source)}
+    wanted = _made_with(corrector, collection, met, variations) | {"source": os.fspath(source)}
     other = [
         f"{name} was {found.get(name)} and is {value}" for name, value in wanted.items() if found.get(name) != value
     ]
@@ -141,6 +131,8 @@ def write_friend(
     collection: str = "Jet",
     treename: str = "Events",
     *,
+    met: Any = None,
+    variations: bool = False,
     chunk_size: int = 50_000,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -148,7 +140,7 @@ def write_friend(
     """Correct the jets of one file and write them as a friend tree.
 
     The tree has one entry for each entry of the input, in its order and none skipped: ``run``, ``luminosityBlock``,
-    ``event``, ``n<collection>`` and the columns of each jet. NanoEvents opens it. The input is only read.
+    ``event``, ``n<collection>``, the columns of each jet and those of MET. NanoEvents opens it. The input is only read.
 
     Parameters
     ----------
@@ -163,6 +155,11 @@ def write_friend(
         Jet collection to correct.
     treename : str
         Name of the tree, in the input and in the friend file.
+    met : Type1MET, optional
+        Of the same provider: ``PuppiMET_pt``, ``PuppiMET_phi``, or those of ``MET``.
+    variations : bool
+        Write the variations of jets and MET too, under the names of nanoAOD-tools: ``Jet_pt_nom``,
+        ``Jet_mass_jesTotalUp``, ``Jet_pt_jerDown``, ``MET_phi_jesTotalUp``, ``MET_pt_unclustEnUp``.
     chunk_size : int
         Entries read at a time.
     force : bool
@@ -196,17 +193,18 @@ def write_friend(
     summary = FriendSummary(os.fspath(source), str(target))
     with open_nano(source, treename) as nano, whole_file(target) as temporary:
         with uproot.recreate(temporary, compression=uproot.ZSTD(3)) as out:
-            columns = _columns_of(corrector, nano, collection)
-            types = _IDENTITY_TYPES | {collection: _jet_type(columns)}
+            content = friend_content(nano.events(0, 0), corrector, collection, met, variations)
+            types = _IDENTITY_TYPES | content.types
             if progress is not None:
                 progress(0, nano.entries)
             tree = out.mktree(treename, types, title=f"corrected {collection}")
             for start in range(0, nano.entries, chunk_size):
                 stop = min(start + chunk_size, nano.entries)
-                tree.extend(_correct(nano, start, stop, corrector, collection, columns, summary))
+                tree.extend(_correct(nano, start, stop, corrector, met, content, summary))
                 if progress is not None:
                     progress(stop, nano.entries)
-            out[METADATA_KEY] = json.dumps(_metadata(nano, corrector, collection), sort_keys=True)
+            made = _made_with(corrector, collection, met, variations) | _made_from(nano)
+            out[METADATA_KEY] = json.dumps(made, sort_keys=True)
         if summary.events != nano.entries:
             raise InputError(
                 f"{nano.path}: {summary.events} of {nano.entries} entries came through; nothing was written."
@@ -215,26 +213,18 @@ def write_friend(
 
 
 def _correct(
-    nano: NanoFile,
-    start: int,
-    stop: int,
-    corrector: Any,
-    collection: str,
-    types: Mapping[str, str],
-    summary: FriendSummary,
+    nano: NanoFile, start: int, stop: int, corrector: Any, met: Any, content: FriendContent, summary: FriendSummary
 ) -> dict[str, Any]:
     """Correct one chunk; returns the columns of the tree."""
+    collection = content.collection
     try:
         events = nano.events(start, stop)
         jets = corrector.apply(events, collection)
-        lacking = [name for name in types if name not in ak.fields(jets)]
-        if lacking:
-            raise InputError(f"{_name(corrector)} returned jets without {', '.join(lacking)}: no provider may do that.")
         counts = np.asarray(ak.num(jets, axis=1))
         if len(jets) != stop - start or not np.array_equal(counts, np.asarray(ak.num(events[collection], axis=1))):
             raise InputError(f"{_name(corrector)} returned other jets than {collection} has: no provider may do that.")
-        # One field at a time: a zip would carry the behaviour and the cross references of NanoEvents along.
-        columns = {name: _typed(jets[name], dtype, counts) for name, dtype in types.items()}
+        columns = content.jet_columns(jets, counts, _name(corrector))
+        of_met = {} if met is None else content.met_columns(met.apply(events, collection, jets=jets))
         identity = {name: np.asarray(events[name]).astype(_IDENTITY_TYPES[name]) for name in IDENTITY}
     except OSError as error:
         raise DamagedFileError(
@@ -244,45 +234,35 @@ def _correct(
     summary.events += len(counts)
     summary.jets += int(counts.sum())
     summary.status.update(ak.flatten(columns["mljec_status"], axis=1).tolist())
-    return identity | {collection: ak.zip(columns, depth_limit=2)}
-
-
-def _typed(column: Any, dtype: str, counts: npt.NDArray[np.integer[Any]]) -> Any:
-    flat = np.asarray(ak.flatten(column, axis=1)).astype(dtype)
-    return ak.unflatten(flat, counts)
-
-
-def _columns_of(corrector: Any, nano: NanoFile, collection: str) -> Mapping[str, str]:
-    """The columns to write and their types."""
-    asked = getattr(corrector, "columns", None)
-    return COLUMNS if asked is None else asked(nano.events(0, 0), collection)
-
-
-def _jet_type(columns: Mapping[str, str]) -> str:
-    return "var * {" + ", ".join(f"{name}: {dtype}" for name, dtype in columns.items()) + "}"
+    return identity | {collection: ak.zip(columns, depth_limit=2)} | of_met
 
 
 def _name(corrector: Any) -> str:
     return str(getattr(corrector, "name", type(corrector).__name__))
 
 
-def _made_with(corrector: Any, collection: str) -> dict[str, Any]:
+def _made_with(corrector: Any, collection: str, met: Any, variations: bool) -> dict[str, Any]:
     """What the numbers of a friend file depend on, beside its input."""
+    content: str | None
+    of_met: str | None
     try:
         content = fingerprint(corrector)
+        of_met = None if met is None else fingerprint(met)
     except TypeError:  # it cannot be pickled, and need not be in one process
-        content = None
+        content = of_met = None
     return {
         "provider": _name(corrector),
         "digest": getattr(getattr(corrector, "card", None), "sha256", None),
         "fingerprint": content,
+        "met": of_met,
+        "variations": variations,
         "collection": collection,
         "coffea_mljec": version("coffea-mljec"),
     }
 
 
-def _metadata(nano: NanoFile, corrector: Any, collection: str) -> dict[str, Any]:
-    return _made_with(corrector, collection) | {
+def _made_from(nano: NanoFile) -> dict[str, Any]:
+    return {
         "source": nano.path,
         "source_uuid": nano.uuid,
         "entries": nano.entries,

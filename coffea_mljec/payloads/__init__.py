@@ -1,6 +1,6 @@
 """JEC payloads: text files and correctionlib files, read into objects that evaluate flat columns."""
 
-from coffea_mljec.payloads.correctionlib_json import read_json
+from coffea_mljec.payloads.correctionlib_json import read_json, tags_of
 from coffea_mljec.payloads.payload import Payload
 from coffea_mljec.payloads.resolution import Resolution, ScaleFactor
 from coffea_mljec.payloads.resolution_files import (
@@ -27,4 +27,5 @@ __all__ = [
     "read_text",
     "read_uncertainties_json",
     "read_uncertainties_text",
+    "tags_of",
 ]

@@ -23,7 +23,7 @@ from coffea_mljec.payloads.payload import CANONICAL, Level, Payload, payload_con
 from coffea_mljec.payloads.table import Axis, FormulaTable
 from coffea_mljec.support.suggestions import nearest
 
-__all__ = ["LibraryLevel", "load", "read_json", "read_level"]
+__all__ = ["LibraryLevel", "load", "read_json", "read_level", "tags_of"]
 
 COMPOUND = "L1L2L3Res"
 NO_CORRECTION = {
@@ -91,6 +91,30 @@ def read_json(path: str | Path, tag: str, algorithm: str, levels: str | Sequence
         if isinstance(level, FormulaTable) and (odd := odd_factor(level)) is not None:
             raise PayloadError(f"{path.name}: {name}: {odd} Copy the whole file again")
     return Payload(read, tag, algorithm)
+
+
+def tags_of(path: str | Path, what: str, algorithm: str) -> tuple[str, ...]:
+    """The tags under which a file has something of an algorithm, in its order.
+
+    Parameters
+    ----------
+    path : str or Path
+        A correctionlib file, plain or gzipped.
+    what : str
+        ``L1L2L3Res``, ``Total``, ``PtResolution``, ...
+    algorithm : str
+        ``AK4PFPuppi``.
+
+    Raises
+    ------
+    PayloadError
+        The file is unreadable, or not a correctionlib file.
+    """
+    content = load(payload_path(path))
+    entries = [*content["corrections"], *(content.get("compound_corrections") or ())]
+    end = f"_{what}_{algorithm}"
+    found = (entry["name"].removesuffix(end) for entry in entries if entry["name"].endswith(end))
+    return tuple(tag for tag in found if not tag.endswith("_Regrouped"))
 
 
 def _level_name(name: str, tag: str, algorithm: str) -> str:

@@ -51,6 +51,7 @@ def write_report(
     energy: float | None = None,
     title: str = TITLE,
     clouds: Sequence[Cloud] = (),
+    caveat: str = "",
     made: Mapping[str, str] | None = None,
 ) -> Report:
     """Write ``numbers.json``, ``table.md``, ``report.html`` and ``plots/*``; each appears complete or not at all.
@@ -72,6 +73,8 @@ def write_report(
         Of the page.
     clouds : sequence of Cloud
         Jets to display, from `coffea_mljec.validation.response.clouds.find_clouds`.
+    caveat : str
+        What a reader is to know before the numbers: a paragraph below the head of the page.
     made : mapping of str to str, optional
         How the report was made, for the end of the page; the package's version is added.
 
@@ -90,14 +93,14 @@ def write_report(
     make_folder(folder / "plots" if formats else folder)
 
     numbers = folder / "numbers.json"
-    write_text(numbers, json.dumps(_numbers(results, clouds, made), indent=1, allow_nan=False) + "\n")
+    write_text(numbers, json.dumps(_numbers(results, clouds, made, caveat), indent=1, allow_nan=False) + "\n")
     table = _write_tables(results, folder / "table.md")
     captions = {name: summary.caption(label, energy) for name, summary in results.items()}
     drawings = _drawings(results, captions, clouds)
     pictures, plots = _write_figures(drawings, folder / "plots", formats) if formats else ({}, [])
     parts = [replace(part, pictures=tuple(pictures.get(part.anchor, ()))) for part in _sections(results, clouds)]
     whole = folder / "report.html"
-    write_text(whole, page(title, _about(results), parts, made))
+    write_text(whole, page(title, _about(results), parts, made, caveat))
     summary = results.get("response")
     return Report(summary if isinstance(summary, Summary) else None, numbers, table, whole, plots)
 
@@ -117,12 +120,13 @@ def _check(results: Mapping[str, MeasurementSummary], formats: Sequence[str]) ->
 
 
 def _numbers(
-    results: Mapping[str, MeasurementSummary], clouds: Sequence[Cloud], made: Mapping[str, str]
+    results: Mapping[str, MeasurementSummary], clouds: Sequence[Cloud], made: Mapping[str, str], caveat: str
 ) -> dict[str, Any]:
     """The response's numbers by themselves, those of others under their name."""
     found: dict[str, Any] = {name: summary.to_dict() for name, summary in results.items()}
     response = found.pop("response", {})
-    return response | found | {"jets": [cloud.to_dict() for cloud in clouds], "made": dict(made)}
+    about = {"caveat": caveat, "made": dict(made)}
+    return response | found | {"jets": [cloud.to_dict() for cloud in clouds]} | about
 
 
 def _write_tables(results: Mapping[str, MeasurementSummary], path: Path) -> Path | None:

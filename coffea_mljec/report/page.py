@@ -11,7 +11,7 @@ from coffea_mljec.validation.common.table import Table
 __all__ = ["page"]
 
 
-def page(title: str, words: str, sections: Sequence[Section], made: Mapping[str, str]) -> str:
+def page(title: str, words: str, sections: Sequence[Section], made: Mapping[str, str], caveat: str = "") -> str:
     """Put the page together, from the template ``page.html.j2``.
 
     Parameters
@@ -22,6 +22,8 @@ def page(title: str, words: str, sections: Sequence[Section], made: Mapping[str,
         Those that hold neither figures nor tables with rows are left out.
     made : mapping of str to str
         How the report was made: rows of the last table.
+    caveat : str
+        A paragraph that stands out, below `words`.
 
     Returns
     -------
@@ -37,4 +39,5 @@ def page(title: str, words: str, sections: Sequence[Section], made: Mapping[str,
     environment.filters["b64encode"] = lambda content: b64encode(content).decode("ascii")
     shown = [part for part in sections if part.pictures or any(table.rows for table in part.tables)]
     origin = Table("", ("what", "value"), tuple(made.items()))
-    return environment.get_template("page.html.j2").render(title=title, words=words, sections=shown, made=origin)
+    template = environment.get_template("page.html.j2")
+    return template.render(title=title, words=words, caveat=caveat, sections=shown, made=origin)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -12,9 +12,10 @@ from uuid import UUID
 from coffea.processor.executor import FileMeta
 
 from coffea_mljec import defaults
-from coffea_mljec.errors import InputError, WorkerError
+from coffea_mljec.errors import DamagedFileError, InputError, WorkerError
 from coffea_mljec.nano import open_nano
 from coffea_mljec.nano.opening import PARQUET
+from coffea_mljec.workers.fileset import Fileset, InputFile, input_files
 from coffea_mljec.workers.guard import PACKAGE, Failure, Kind, as_failure, check_same_package
 
 __all__ = ["Plan", "plan_of"]
@@ -43,7 +44,7 @@ class Plan:
 
 def plan_of(
     executor: Any,
-    fileset: Mapping[str, Sequence[str]],
+    fileset: Fileset,
     *,
     treename: str = "Events",
     chunk_size: int = defaults.CHUNK_SIZE,
@@ -54,9 +55,10 @@ def plan_of(
     Parameters
     ----------
     executor : coffea executor
-    fileset : mapping of str to sequence of str
-        Dataset -> files, as the workers see them.
+    fileset : mapping or path
+        What to run on, in any form of coffea's: see `run`.
     treename : str
+        Where the fileset names none.
     chunk_size : int
         Events a chunk, about.
     skip_bad : bool
@@ -65,44 +67,62 @@ def plan_of(
     Raises
     ------
     InputError
-        If there is no file, one is given twice, none can be read; without `skip_bad`, if any cannot.
+        If there is no file, one is given twice, trees or formats are mixed, none can be read; without `skip_bad`, if
+        any cannot.
     WorkerError
         If a worker cannot do the work.
     """
-    dataset_of = {str(name): dataset for dataset, names in fileset.items() for name in names}
-    if not dataset_of:
-        raise InputError("there are no files to run on: give at least one.")
-    names = [str(name) for files in fileset.values() for name in files]
-    repeated = sorted({name for name in names if names.count(name) > 1}) if len(names) > len(dataset_of) else []
-    if repeated:
-        raise InputError(f"given more than once: {', '.join(repeated)}; give each input file once.")
+    files = {file.name: file for file in input_files(fileset, treename)}
+    (tree,) = {file.treename for file in files.values()}
     looker = executor.copy(unit="file", desc="Looking at files", function_name="look")
     found: dict[str, tuple[int, bytes, str]] = {}
     bad: dict[str, Failure] = {}
     for _ in range(2):  # what cannot be read at once is tried again: a server may have been busy
-        waiting = [name for name in dataset_of if name not in found]
+        waiting = [name for name in files if name not in found]
         if not waiting:
             break
-        seen, _ = looker(waiting, partial(_look, treename=treename, package=version(PACKAGE)), None)
+        seen, _ = looker(waiting, partial(_look, treename=tree, package=version(PACKAGE)), None)
         found |= seen.get("found", {})
         bad = {failure.file: failure for failure in seen.get("bad", ())}
         if any(failure.kind != Kind.file for failure in bad.values()):
             break
-    failures = [bad[name] for name in dataset_of if name in bad]
+    for name in list(found):
+        other = _other_file(files[name], *found[name])
+        if other is not None:
+            bad[name] = as_failure(other, name)
+            del found[name]
+    failures = [bad[name] for name in files if name in bad]
     if failures and (not skip_bad or not found or any(failure.kind != Kind.file for failure in failures)):
         lacking = any(failure.kind == Kind.worker for failure in failures)
         raise (WorkerError if lacking else InputError)("\n".join(str(failure) for failure in failures))
-    chunks: list[Any] = []
-    for name in dataset_of:
-        if name in found:
-            entries, uuid, _ = found[name]
-            meta = FileMeta(dataset_of[name], name, treename, {"numentries": entries, "uuid": uuid})
-            chunks.extend(meta.chunks(chunk_size, align_clusters=False))
+    chunks = [chunk for name in files if name in found for chunk in _chunks(files[name], *found[name][:2], chunk_size)]
     formats = sorted({kind for _, _, kind in found.values()})
     if len(formats) > 1:
         raise InputError(f"the files are {' and '.join(formats)}: coffea's Runner takes one format; run on each alone.")
-    files = {name: f"{uuid.hex()}, {entries} events" for name, (entries, uuid, _) in found.items()}
-    return Plan(chunks, tuple(failures), files, *formats)
+    known = {name: f"{uuid.hex()}, {entries} events" for name, (entries, uuid, _) in found.items()}
+    return Plan(chunks, tuple(failures), known, *formats)
+
+
+def _chunks(file: InputFile, entries: int, uuid: bytes, chunk_size: int) -> Iterator[Any]:
+    """coffea's chunks of each step; of the whole file, where it has none."""
+    for start, stop in ((0, entries),) if file.steps is None else file.steps:
+        known = file.metadata | {"numentries": stop - start, "uuid": uuid}
+        step = FileMeta(file.dataset, file.name, file.treename, known, file.preload)
+        for chunk in step.chunks(chunk_size, align_clusters=False):
+            yield replace(chunk, entrystart=start + chunk.entrystart, entrystop=start + chunk.entrystop)
+
+
+def _other_file(file: InputFile, entries: int, uuid: bytes, kind: str) -> DamagedFileError | None:
+    """What is wrong, if the steps of a fileset were made for another file than the one that was found."""
+    # coffea gives Parquet, which has no UUID, one of another kind than ours.
+    now = str(UUID(bytes=uuid))
+    if kind == "root" and file.uuid is not None and file.uuid != now:
+        why = f"its UUID is {now}, it was {file.uuid}"
+    elif file.steps and file.steps[-1][1] > entries:
+        why = f"it has {entries} events, and the steps go to {file.steps[-1][1]}"
+    else:
+        return None
+    return DamagedFileError(f"{file.name} is another file than when the fileset was preprocessed ({why}): do it again.")
 
 
 def _look(name: str, treename: str, package: str) -> dict[str, Any]:

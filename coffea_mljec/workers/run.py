@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,6 +18,7 @@ from coffea_mljec.support.fingerprint import fingerprint
 from coffea_mljec.workers.checkpoints import Checkpoints, Progress
 from coffea_mljec.workers.cluster import ClusterExecutor
 from coffea_mljec.workers.files import Plan, plan_of
+from coffea_mljec.workers.fileset import Fileset
 from coffea_mljec.workers.guard import PACKAGE, Failure, Kind, guarded, part_of
 from coffea_mljec.workers.parcel import packed, parcelled
 from coffea_mljec.workers.planned import check_same_file
@@ -51,11 +52,13 @@ class Outcome:
 
 def run(
     where: Any,
-    fileset: Mapping[str, Sequence[str]],
+    fileset: Fileset,
     inner: Any,
     *,
     treename: str = "Events",
-    chunk_size: int = defaults.CHUNK_SIZE,
+    schema: Any = None,
+    chunk_size: int | None = None,
+    chunksize: int | None = None,
     skip_bad: bool = False,
     checkpoints: Checkpoints | None = None,
 ) -> Outcome:
@@ -65,12 +68,19 @@ def run(
     ----------
     where : distributed.Client or coffea executor
         A cluster, or anything else that coffea runs on.
-    fileset : mapping of str to sequence of str
-        Dataset -> files, as the workers see them.
+    fileset : mapping or path
+        Dataset -> files, as the workers see them, in any form of coffea's: a list; file -> tree; a dictionary with
+        ``files`` and ``metadata``, which the events then carry; what coffea's ``dataset_tools.preprocess`` made, of
+        which the steps are kept and the UUIDs checked; the path of a JSON file with one of these.
     inner : ProcessorABC or function of events
     treename : str
-    chunk_size : int
-        Events a chunk, about.
+        Where the fileset names none.
+    schema : class of coffea's BaseSchema, optional
+        How the files are read; PFNanoAODSchema, which reads any NanoAOD, by default.
+    chunk_size : int, optional
+        Events a chunk, about; `coffea_mljec.defaults.CHUNK_SIZE` by default. Longer steps are divided.
+    chunksize : int, optional
+        The same, as coffea spells it.
     skip_bad : bool
         Leave out what cannot be read and list it, instead of refusing.
     checkpoints : Checkpoints, optional
@@ -83,25 +93,55 @@ def run(
     Raises
     ------
     InputError
-        With what the processor refused or what cannot be read, chunk by chunk; if the processor cannot be pickled, no
-        event could be read, or the checkpoints are of another configuration.
+        With what the processor refused or what cannot be read, chunk by chunk; if the fileset mixes trees, formats or
+        schemas, the processor cannot be pickled, no event could be read, or the checkpoints are of another
+        configuration.
     WorkerError
         If a worker or the cluster cannot do the work.
     RuntimeError
         With the worker's traceback, for a mistake in the processor.
     """
     executor = where if isinstance(where, processor.executor.ExecutorBase) else ClusterExecutor(client=where)
-    plan = plan_of(executor, fileset, treename=treename, chunk_size=chunk_size, skip_bad=skip_bad)
-    return process(executor, plan, inner, skip_bad=skip_bad, checkpoints=checkpoints)
+    schema = _checked_schema(schema)
+    size = _checked_size(chunk_size, chunksize)
+    plan = plan_of(executor, fileset, treename=treename, chunk_size=size, skip_bad=skip_bad)
+    return process(executor, plan, inner, schema=schema, skip_bad=skip_bad, checkpoints=checkpoints)
+
+
+def _checked_schema(schema: Any) -> Any:
+    from coffea.nanoevents import BaseSchema
+
+    if schema is not None and not (isinstance(schema, type) and issubclass(schema, BaseSchema)):
+        raise InputError(
+            f"schema must be one class of coffea's BaseSchema, such as NanoAODSchema, for all files; got {schema!r}. "
+            "Run datasets of different schemas on their own."
+        )
+    return schema
+
+
+def _checked_size(chunk_size: int | None, chunksize: int | None) -> int:
+    if chunk_size is not None and chunksize is not None:
+        raise InputError(f"chunk_size={chunk_size} and chunksize={chunksize} are the same; give one of them.")
+    given = chunksize if chunk_size is None else chunk_size
+    size = defaults.CHUNK_SIZE if given is None else given
+    if size < 1:
+        raise InputError(f"chunk_size must be 1 or more, got {size}.")
+    return size
 
 
 def process(
-    executor: Any, plan: Plan, inner: Any, *, skip_bad: bool = False, checkpoints: Checkpoints | None = None
+    executor: Any,
+    plan: Plan,
+    inner: Any,
+    *,
+    schema: Any = None,
+    skip_bad: bool = False,
+    checkpoints: Checkpoints | None = None,
 ) -> Outcome:
     """The second half of `run`, on a plan that `plan_of` made."""
     unfinished = _Unfinished(inner)
     content = b"" if isinstance(executor, processor.IterativeExecutor) else packed(unfinished, type(inner).__name__)
-    progress = Progress() if checkpoints is None else checkpoints.start(_configuration(plan, inner))
+    progress = Progress() if checkpoints is None else checkpoints.start(_configuration(plan, inner, schema))
     progress.skipped |= set(plan.skipped)
     left_out = {(failure.file, failure.start, failure.stop) for failure in progress.skipped}
     waiting = [chunk for chunk in plan.chunks if _key(chunk) not in progress.done | left_out]
@@ -114,7 +154,7 @@ def process(
             started = time.monotonic()
             whole = not waiting and not progress.done
             where = "" if whole else f" (from chunk {len(progress.done) + 1} of {len(plan.chunks)})"
-            runner = _Attempts(executor.copy(desc=executor.desc + where), plan.format, sent)
+            runner = _Attempts(executor.copy(desc=executor.desc + where), plan.format, schema, sent)
             _block(runner, block, progress, skip_bad)
             if waiting and checkpoints is not None:
                 checkpoints.save(progress)
@@ -134,13 +174,14 @@ class _Attempts:
 
     executor: Any
     format: str
+    schema: Any
     sent: Any
 
     def __call__(self, chunks: list[Any], attempt: int) -> Any:
         from coffea.nanoevents import PFNanoAODSchema
 
         executor = guarded(self.executor, attempt)
-        runner = processor.Runner(executor=executor, schema=PFNanoAODSchema, format=self.format)
+        runner = processor.Runner(executor=executor, schema=self.schema or PFNanoAODSchema, format=self.format)
         with _adding_up():
             return runner(chunks, self.sent)
 
@@ -220,7 +261,7 @@ def _check_complete(plan: Plan, progress: Progress) -> None:
         )
 
 
-def _configuration(plan: Plan, inner: Any) -> dict[str, str]:
+def _configuration(plan: Plan, inner: Any, schema: Any) -> dict[str, str]:
     """Everything on which a result depends, under names that a person knows."""
     try:
         settings = {name: fingerprint(value) for name, value in sorted(vars(inner).items())}
@@ -234,6 +275,8 @@ def _configuration(plan: Plan, inner: Any) -> dict[str, str]:
         "processor": f"{type(inner).__module__}.{type(inner).__qualname__}",
         "files": fingerprint([(os.fspath(name), what) for name, what in plan.files.items()]),
         "chunks": fingerprint([_key(chunk) for chunk in plan.chunks]),
+        "datasets": fingerprint([(chunk.dataset, chunk.usermeta) for chunk in plan.chunks]),
+        "schema": "PFNanoAODSchema" if schema is None else schema.__qualname__,
     }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
+
 from coffea_mljec.validation.registry import MEASUREMENTS
 from tests.factories import two_jets, write
 
@@ -60,3 +62,31 @@ def test_a_balance_without_leptons_is_refused(mljec, jec_text, tmp_path):
     status, _, said = mljec(*command, "--balance", "zmumu")
     assert status == 2
     assert "needs Muon, which the events do not have" in said
+
+
+def test_networks_among_the_files_are_compared_and_judged_with_a_caveat(
+    mljec, model_folder, sample, jec_text, tmp_path
+):
+    """The toy network was not trained on parametrised simulation, which the sample is; the bundled one was."""
+    command = ("report", model_folder, "pfn-r-lite", sample, "-o", tmp_path / "r", "--replicas", 0)
+    status, _, said = mljec(*command, "--no-plots", "--no-dijets")
+    assert status == 0, said
+    numbers = json.loads((tmp_path / "r" / "numbers.json").read_text())
+    assert numbers["providers"] == ["as stored", "toy", "pfn-r-lite"]
+    wanted = (
+        "Judged on another sample than it was made for: toy (trained on other simulation: none). The events are this"
+    )
+    assert numbers["caveat"].startswith(wanted)
+    assert wanted in (tmp_path / "r" / "report.html").read_text()
+    assert "there are no files to compare pfn-r-lite on" in mljec("report", "pfn-r-lite", "-o", tmp_path / "r")[2]
+
+
+@pytest.mark.filterwarnings("ignore::coffea_mljec.MissingBranchWarning")
+def test_the_caveat_of_bundled_networks_on_other_events(mljec, jec_text, tmp_path):
+    nano = write(two_jets(), tmp_path / "nano.root")
+    command = ("report", nano, "--model", "jet-bdt", "-o", tmp_path / "r", "--replicas", 0, "--no-plots")
+    status, _, said = mljec(*command, "--jec", jec_text)
+    assert status == 0, said
+    page = (tmp_path / "r" / "report.html").read_text()
+    assert "jet-bdt (trained on parametrised simulation: " in page
+    assert "The events are not from this project&#39;s simulation" in page
