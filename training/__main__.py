@@ -20,6 +20,7 @@ from training.cli import (
     redraw,
     search,
     simulate,
+    study,
     train,
 )
 
@@ -38,6 +39,7 @@ for module in (
     realism,
     train,
     search,
+    study,
     export,
     export_weaver,
     ensemble,

@@ -21,6 +21,7 @@ __all__ = [
     "run_generator",
     "search_seed",
     "simulation_generator",
+    "study_generator",
 ]
 
 
@@ -82,7 +83,7 @@ def pass_seed(seed: int, number: int, stream: PassStream) -> tuple[int, int, int
 def acceptance_generator(seed: int, number: int) -> np.random.Generator:
     """Return the generator that accepts jets in the pass ``number``.
 
-    It has no stream of its own. In passes 2 to 4 it begins with the numbers of the `RunStream` of the same integer:
+    It has no stream of its own. In passes 2 to 5 it begins with the numbers of the `RunStream` of the same integer:
     those choose jets before the training, these thin them out in an epoch, by other means.
     """
     return np.random.default_rng((seed, number))
@@ -91,6 +92,11 @@ def acceptance_generator(seed: int, number: int) -> np.random.Generator:
 def search_seed(seed: int, trials: int) -> int:
     """Return the seed of a search that has so many trials: a continued one must not draw what it drew before."""
     return seed + trials
+
+
+def study_generator(points: int) -> np.random.Generator:
+    """Return the generator of the noise that is added to so many points of a fit: a figure is the same every time."""
+    return np.random.default_rng(points)
 
 
 def simulation_generator(seed: int, stream: SimulationStream, *batch: int) -> np.random.Generator:

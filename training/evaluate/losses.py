@@ -13,7 +13,7 @@ from training.evaluate.jets import EvaluatedJets
 from training.evaluate.weights import flavour_codes
 from training.learning.sampling import SamplingSettings, weigh_jets
 
-__all__ = ["Losses", "losses"]
+__all__ = ["Losses", "losses", "replica_losses"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,25 @@ def losses(
     sampling : SamplingSettings
         The target density.
     """
+    found = replica_losses(jets, pt, replica_weights, sampling)
+    names = list(found)
+    pairs = list(zip(names[1:], names[:-1], strict=True))
+    return Losses(
+        {name: _measured(values) for name, values in found.items()},
+        {(one, before): _measured(found[one] - found[before]) for one, before in pairs},
+    )
+
+
+def replica_losses(
+    jets: EvaluatedJets,
+    pt: Mapping[str, NDArray[np.float64]],
+    replica_weights: NDArray[np.uint8],
+    sampling: SamplingSettings,
+) -> dict[str, NDArray[np.float64]]:
+    """Return provider -> its loss and that of every bootstrap replica, float64 array [1 + replicas].
+
+    Parameters are those of `losses`.
+    """
     code = flavour_codes(jets)
     known = np.flatnonzero(code > 0)
     weights = weigh_jets(jets["pt_gen"][known], jets["abs_eta_gen"][known], code[known], sampling)
@@ -59,12 +78,7 @@ def losses(
     for name, values in pt.items():
         miss = np.abs(target - np.log(values[known] / jets["pt_raw"][known])) * inside * share
         found[name] = (miss @ times) / total
-    names = list(found)
-    pairs = list(zip(names[1:], names[:-1], strict=True))
-    return Losses(
-        {name: _measured(values) for name, values in found.items()},
-        {(one, before): _measured(found[one] - found[before]) for one, before in pairs},
-    )
+    return found
 
 
 def _measured(values: NDArray[np.float64]) -> Measured:

@@ -26,7 +26,7 @@ from training.evaluate.timing import time_per_jet
 from training.evaluate.weights import closure_weights, effective_entries, replicas_of, spectrum_weights
 from training.learning.sampling import SamplingSettings
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "refuse_shared"]
 
 #: What a summary holds for figures alone.
 _FOR_FIGURES = ("coarse", "distributions")
@@ -96,7 +96,7 @@ def evaluate(
         See `open_providers`, `closures` and `read_evaluated_jets`; also if a production is both tested on and derived
         from.
     """
-    _refuse_shared(productions, closure_from)
+    refuse_shared(productions, closure_from)
     providers = open_providers(models, jec)
     files = files_evenly(closure_from, closure_files)
     payloads = closures(providers, closure, files, cache, progress, workers, train_share)
@@ -134,7 +134,8 @@ def evaluate(
     return output
 
 
-def _refuse_shared(productions: Sequence[Path], closure_from: Sequence[Path]) -> None:
+def refuse_shared(productions: Sequence[Path], closure_from: Sequence[Path]) -> None:
+    """Refuse a production that is both tested on and derived from."""
     shared = {path.resolve() for path in productions} & {path.resolve() for path in closure_from}
     if shared:
         raise InputError(

@@ -6,17 +6,16 @@ The study is an SQLite file and goes on where it was; its table is written anew 
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from coffea_mljec.errors import InputError
-from coffea_mljec.support.atomic import make_folder, whole_file, write_text
+from coffea_mljec.support.atomic import make_folder, whole_file
 from training.learning.recipe import AnyRecipe, Recipe, TreesRecipe, parse_recipe
 from training.learning.run_folder import read_run
+from training.learning.tables import write_table
 from training.learning.train import train
 from training.networks.architecture import Architecture
 from training.random_streams import search_seed
@@ -154,12 +153,7 @@ def _write_tables(folder: Path, study: Any) -> None:
         for trial in trials
     ]
     columns = ["trial", "val_loss", *extra, *parameters]
-    table = io.StringIO()
-    csv.writer(table, lineterminator="\n").writerows([columns, *rows])
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
-    write_text(folder / "study.csv", table.getvalue())
-    write_text(folder / "study.md", "\n".join(lines) + "\n")
+    write_table(folder, "study", columns, rows)
 
 
 def _text(value: Any) -> str:

@@ -19,6 +19,7 @@ COMMANDS = (
     "realism",
     "train",
     "search",
+    "study",
     "export",
     "export-weaver",
     "ensemble",

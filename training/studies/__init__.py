@@ -1,0 +1,1 @@
+"""Studies: variants of one recipe, trained, evaluated on one test production, and compared."""
