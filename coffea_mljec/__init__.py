@@ -5,7 +5,6 @@ Importing the package makes attribute assignment of existing fields work for Nan
 
 from __future__ import annotations
 
-from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -71,7 +70,10 @@ allow_assignment()
 
 
 def apply(events: Any, collection: str = "Jet") -> Any:
-    """Return the jets corrected by the bundled default model; the same as ``MLJEC().apply(events, collection)``.
+    """Return the jets corrected by the best bundled network that the file can feed: ``MLJEC().apply(events, ...)``.
+
+    Each call decides for itself. An `MLJEC` that is kept refuses files that would get another network than those
+    before.
 
     Parameters
     ----------
@@ -85,9 +87,4 @@ def apply(events: Any, collection: str = "Jet") -> Any:
     ak.Array or dask_awkward.Array
         See `Provider.apply`. Jets that the network cannot treat keep the pT that the file had; ``mljec_status`` tells.
     """
-    return _default().apply(events, collection)
-
-
-@cache
-def _default() -> MLJEC:
-    return MLJEC()
+    return MLJEC().apply(events, collection)

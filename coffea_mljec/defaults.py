@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-__all__ = ["BATCH", "CHUNK_SIZE", "DEVICE", "FACTORS", "IN_SITU_REPLICAS", "MODEL", "REPLICAS", "WORKER_PATIENCE"]
+__all__ = [
+    "BATCH",
+    "CHUNK_SIZE",
+    "DEVICE",
+    "FACTORS",
+    "IN_SITU_REPLICAS",
+    "MODEL",
+    "NETWORKS",
+    "REPLICAS",
+    "WORKER_PATIENCE",
+]
 
 MODEL = "pfn-r-lite-3"
-"""The bundled model that `coffea_mljec.apply` uses."""
+"""The bundled model that is compared with and shown where none is named."""
+
+NETWORKS = (MODEL, "jet-bdt")
+"""The bundled models that `MLJEC()` takes, the best first: the first that is for the jets of a file and that the file
+can feed. By resolution in simulation (docs/explanation/results.md). A model that reads the same as one before it would
+never be taken, so it is not here. CHS jets come first: a file that does not tell which jets it has is taken for CHS."""
 
 BATCH = 1024
 """Jets that a network evaluates at a time: features and activations of a batch stay in the cache."""

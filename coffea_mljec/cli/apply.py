@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,13 +22,14 @@ from coffea_mljec.cli.options import (
 )
 from coffea_mljec.cli.regression import HELP, NamedRegression
 from coffea_mljec.cli.systematics import Systematics
-from coffea_mljec.cli.terminal import err, out, say_skipped
-from coffea_mljec.errors import InputError
+from coffea_mljec.cli.terminal import err, out, say_note, say_skipped
+from coffea_mljec.errors import InputError, MissingBranchError, MLJECError
 from coffea_mljec.nano import FriendSummary, check_friend, friend_paths, write_friend
+from coffea_mljec.nano.first_file import FirstFile, deciding
 from coffea_mljec.status import Status
 from coffea_mljec.support.atomic import make_folder
 from coffea_mljec.support.progress import progress
-from coffea_mljec.workers import Failure, as_failure, spread
+from coffea_mljec.workers import Failure, as_failure, first_files, spread
 
 __all__ = ["apply"]
 
@@ -61,9 +62,10 @@ def apply(
 ) -> None:
     """Correct the jets of NanoAOD files; write one friend tree an input file, entry for entry.
 
-    The default is the bundled model. With [bold]--jec[/] or [bold]--jec-json[/] alone it is the standard path; with
-    [bold]--model[/] or [bold]--regression[/] as well, the standard path corrects the jets that those cannot treat; a
-    regression takes the JEC that [bold]--jec-json[/] has for its jets.
+    The default is the best bundled network that the first file can feed; all files get the same. With [bold]--jec[/]
+    or [bold]--jec-json[/] alone it is the standard path; with [bold]--model[/] or [bold]--regression[/] as well, the
+    standard path corrects the jets that those cannot treat; a regression takes the JEC that [bold]--jec-json[/] has for
+    its jets.
     [bold]--variations[/] and [bold]--met[/] add columns under the names of nanoAOD-tools.
     Of a network that gives neither pT nor mass, the friend trees hold its outputs beside the jets' momenta.
     Inputs are only read.
@@ -83,12 +85,14 @@ def apply(
         raise InputError("--variations: there are none without --uncertainties, --resolution or --met; give one.")
     written = _written(model, public_key, regression, standard, systematics, where, met, low_pt, variations)
     folder = make_folder(output)
-    jobs = _jobs(friend_paths(inputs, folder), written, collection, force, resume)
-    if not jobs:
-        out.print("nothing to do: every friend file exists.")
-        return
+    paths = friend_paths(inputs, folder)
     options: dict[str, Any] = {"collection": collection, "treename": running.tree, "chunk_size": running.chunk_size}
     with running.executor("file", "Correcting") as run:
+        written = written.decided(run, list(paths), collection, running.tree)
+        jobs = _jobs(paths, written, collection, force, resume)
+        if not jobs:
+            out.print("nothing to do: every friend file exists.")
+            return
         if isinstance(run, IterativeExecutor):
             results = _here(jobs, partial(_correct, written=written, **options))
         else:
@@ -103,6 +107,23 @@ class _Written:
     corrector: Any
     met: Any
     variations: bool
+    first: FirstFile | None = None
+    """The file that chose the network, if none was named."""
+
+    def decided(self, run: Any, names: list[str], collection: str, tree: str) -> _Written:
+        """The same for all files, with the network that the first of them chooses if none was named."""
+        if not getattr(self.corrector, "undecided", False):
+            return self
+        first = first_files(run, {"": names}, tree).get("")
+        layout = None if first is None else first.layout(collection)
+        if first is None or layout is None:  # its own job says what is wrong
+            return self
+        try:
+            corrector = self.corrector.decided(layout)
+        except MLJECError as error:
+            raise type(error)(f"{first.name}: {error}") from None
+        say_note(f"network {corrector.card.name!r}, the best that the first file can feed: {first.name}")
+        return replace(self, corrector=corrector, first=first)
 
     def options(self) -> dict[str, Any]:
         return {"met": self.met, "variations": self.variations}
@@ -146,10 +167,12 @@ def _written(
 def _by_network(
     model: str | None, public_key: str | None, standard: Any, options: dict[str, Any], varied: dict[str, Any]
 ) -> Any:
-    from coffea_mljec import MLJEC, Network, defaults
+    from coffea_mljec import MLJEC, Network
     from coffea_mljec.models import open_model
 
-    opened = open_model(model or defaults.MODEL, public_key)
+    if model is None:
+        return MLJEC(fallback=standard, public_key=public_key, **options, **varied)
+    opened = open_model(model, public_key)
     if opened.card.corrects:
         return MLJEC(opened, fallback=standard, **options, **varied)
     if standard is not None:
@@ -181,8 +204,14 @@ def _correct(job: Job, written: _Written, **options: Any) -> dict[str, FriendSum
     """Correct one file; what goes wrong is a result too, so that one bad file does not stop the others."""
     source, path = job
     try:
-        return {source: write_friend(source, path, written.corrector, force=True, **written.options(), **options)}
+        with deciding(written.first):  # MET asks the corrector as it was given
+            return {source: write_friend(source, path, written.corrector, force=True, **written.options(), **options)}
     except Exception as error:
+        if written.first is not None and isinstance(error, MissingBranchError):
+            error = MissingBranchError(
+                f"{error} {written.corrector.name!r} was chosen by the first file, {written.first.name}, and all files "
+                "get the same: name one that all can feed with --model, or run on each kind of file by itself."
+            )
         return {source: as_failure(error, source)}
 
 

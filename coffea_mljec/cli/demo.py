@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from coffea_mljec import defaults
 from coffea_mljec.cli.comparison import figure_formats
 from coffea_mljec.cli.options import Output, Workers
 from coffea_mljec.cli.terminal import out, say_note
@@ -54,7 +55,7 @@ def demo(
     formats = figure_formats(wanted=True)
     with _material() as (sample, payloads):
         standard = FactorizedJEC.from_txt(payloads)
-        network = MLJEC(fallback=standard)
+        network = MLJEC(defaults.MODEL, fallback=standard)
         judge = ResponseProcessor({standard.name: standard, network.name: network})
         with open_nano(sample) as nano:
             # Two chunks a worker, so that the work is shared and the results of several chunks are added up.

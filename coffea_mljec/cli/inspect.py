@@ -84,6 +84,8 @@ def _print_collection(report: dict[str, Any]) -> None:
     for line in _constituent_lines(report):
         out.print(line)
     out.print(f"stored regressions: {', '.join(report['stored_regressions']) or 'none'}")
+    chosen = report["chosen"]
+    out.print(f"without a name, MLJEC() takes: {chosen['network'] or 'none'}")
     out.print(_providers_table(report))
 
 

@@ -84,6 +84,7 @@ def collection_report(sample: Any, collection: str, networks: Sequence[Network] 
         "jets": len(chunk),
         "constituents": _constituents(chunk),
         "events_looked_at": len(sample),
+        "chosen": _chosen(layout),
         "models": _models(chunk, networks),
         "other_providers": _others(chunk),
     }
@@ -130,6 +131,18 @@ def _constituents(chunk: JetChunk) -> dict[str, Any] | str:
         return asdict(survey(chunk))
     except MLJECError as error:
         return f"not usable: {error}"
+
+
+def _chosen(layout: Layout) -> dict[str, str]:
+    """The network that is taken where none is named, or why there is none."""
+    from coffea_mljec import MLJEC, MissingBranchWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MissingBranchWarning)  # the table says what the others lack
+        try:
+            return {"network": MLJEC().decided(layout).name, "why": ""}
+        except MLJECError as error:
+            return {"network": "", "why": str(error)}
 
 
 def _models(chunk: JetChunk, networks: Sequence[Network]) -> dict[str, dict[str, Any]]:

@@ -73,6 +73,11 @@ class Correction(ABC):
     def branches(self, layout: Layout) -> Iterable[Branch]:
         """What `factor` reads, beyond raw momenta; raises MissingBranchError if the file lacks some of it."""
 
+    def decided(self, layout: Layout) -> Correction:
+        """The correction that these jets get: itself, unless it chooses among several."""
+        del layout
+        return self
+
     @abstractmethod
     def extra_fields(self, layout: Layout) -> tuple[str, ...]:
         """Fields of the jets that it gives beside a factor on pT: ``mass``, ``pt_resolution``, ``mljec_<class>``."""

@@ -19,7 +19,7 @@ from coffea_mljec.models.backends import LOCAL, Backend
 from coffea_mljec.models.outputs import Values, named_outputs
 from coffea_mljec.nano import Branch, FlatJets, JetChunk, Layout
 from coffea_mljec.nano.dropped_vertices import read_from_links
-from coffea_mljec.nano.requirements import required_branches
+from coffea_mljec.nano.requirements import lacking, required_branches
 from coffea_mljec.payloads.suitability import check_algorithm
 from coffea_mljec.status import STATUS_TYPE, Status, StatusArray, carries, mark
 
@@ -109,6 +109,10 @@ class Evaluation:
         jet = (*self._jet_quantities, *(("mass_raw",) if layout.direction else ()))
         return required_branches(layout, jet, constituents, self.asker, features.feature_of)
 
+    def lacking(self, layout: Layout) -> tuple[str, ...]:
+        """All that a file lacks of what the network reads, for messages."""
+        return lacking(self._read_as(layout), self._jet_quantities, self._constituent_quantities(layout))
+
     def flat(self, chunk: JetChunk) -> FlatJets:
         """What the features are made from: the constituents that the card selects, in its order."""
         mine = chunk.asked_by(self.asker, self._read_as(chunk.layout))
@@ -163,7 +167,7 @@ class Evaluation:
         card, n_jets = self.card, len(flat)
         values = {output.name: np.empty(n_jets, np.float64) for output in card.outputs}
         replaced = np.zeros(n_jets, np.bool_)
-        raw = {name: _RAW[name](chunk) for name in {o.quantity for o in card.outputs if o.transform == "times_raw"}}
+        raw = {name: _RAW[name](chunk) for name in {o.kind for o in card.outputs if o.transform == "times_raw"}}
 
         def batch(start: int) -> None:
             stop = min(start + card.batch_size, n_jets)

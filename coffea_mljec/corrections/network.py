@@ -26,7 +26,7 @@ _warned: set[str] = set()
 
 
 class MissingBranchWarning(UserWarning):
-    """A file lacks a branch that a network reads, so that its fallback takes every jet."""
+    """A file lacks a branch that a network reads, so that a lesser network or a fallback takes every jet."""
 
 
 class NetworkCorrection(Correction):
@@ -55,6 +55,9 @@ class NetworkCorrection(Correction):
         self.card = model.card
         self.dispensable = dispensable
         self._outputs = {output.quantity: output for output in self.card.outputs}
+        self._set: dict[str, str] = {
+            output.field: output.name for output in self.card.outputs if output.field is not None
+        }
         if not self.card.corrects:
             raise ModelError(
                 f"model {self.card.name!r} gives {', '.join(output.quantity for output in self.card.outputs)}: neither "
@@ -96,24 +99,43 @@ class NetworkCorrection(Correction):
         self.network.check(layout)
 
     def branches(self, layout: Layout) -> Iterable[Branch]:
-        """What the features need; nothing where the fallback takes every jet."""
+        """What the features need, and the fields that masses replace; nothing where the fallback takes every jet."""
         try:
-            return self.network.branches(layout)
+            return [*self.network.branches(layout), *self._replaced(layout)]
         except MissingBranchError:
             if not self.dispensable:
                 raise
             return ()
 
+    def decided(self, layout: Layout) -> NetworkCorrection:
+        """Itself."""
+        del layout
+        return self
+
     def extra_fields(self, layout: Layout) -> tuple[str, ...]:
         """``mass``, ``pt_resolution`` and ``mljec_<class>``, as far as the model gives them."""
         fields = ["mass"] if "mass" in self._outputs else []
+        for name in [name for name in self._set if name in layout.fields[layout.collection]]:
+            fields += [name, f"{name}_orig"]
         if "resolution" in self._outputs or self._quantiles is not None:
             fields.append("pt_resolution")
         return (*fields, *(f"mljec_{output.jet_class}" for output in self.card.outputs if output.jet_class))
 
+    def _replaced(self, layout: Layout) -> list[Branch]:
+        """The fields that its masses take the place of; raises MissingBranchError."""
+        collection = layout.collection
+        for name in self._set:
+            if name not in layout.fields[collection]:
+                raise MissingBranchError(
+                    f"{self.asker} sets {name} of {collection}, and the file lacks {collection}_{name}. "
+                    "coffea_mljec.Network(model).outputs(events) gives it beside the jets."
+                )
+        return [Branch(collection, name) for name in self._set]
+
     def factor(self, chunk: JetChunk) -> Factors:
         """Corrected / raw pT, and whether the jet is one that the network can treat."""
         try:
+            self._replaced(chunk.layout)
             found = self.network.evaluate(chunk)
         except MissingBranchError as error:
             if not self.dispensable:
@@ -143,7 +165,10 @@ class NetworkCorrection(Correction):
     def _extras(self, found: Evaluated, layout: Layout) -> dict[str, npt.NDArray[np.float64]]:
         extras: dict[str, npt.NDArray[np.float64]] = {}
         for field in self.extra_fields(layout):
-            if field == "mass":
+            if field in self._set:
+                extras[field] = found.values[self._set[field]]
+                extras[f"{field}_orig"] = np.full(len(found.status), np.nan)  # the record has it from the file
+            elif field == "mass":
                 extras[field] = found.values[self._outputs["mass"].name]
             elif field == "pt_resolution":
                 extras[field] = self._resolution(found)

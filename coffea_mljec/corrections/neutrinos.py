@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 
 import numpy as np
@@ -89,6 +90,12 @@ class WithNeutrinos(Correction):
                 "neutrinos= the network corrects to visible pT."
             )
         return [*self.visible.branches(layout), *(Branch(collection, field) for field in wanted)]
+
+    def decided(self, layout: Layout) -> Correction:
+        """On top of what the correction decides."""
+        other = copy.copy(self)
+        other.visible = self.visible.decided(layout)
+        return other
 
     def extra_fields(self, layout: Layout) -> tuple[str, ...]:
         """Those of the correction."""

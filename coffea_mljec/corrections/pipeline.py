@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import awkward as ak
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from coffea_mljec import defaults
 from coffea_mljec.corrections.correction import Correction, Factors
 from coffea_mljec.corrections.extra_levels import ExtraLevels
-from coffea_mljec.corrections.record import corrected_jets_meta, correction_columns
+from coffea_mljec.corrections.record import corrected_jets_meta, correction_columns, set_before
 from coffea_mljec.corrections.variation_record import (
     stale_fields,
     varied_columns,
@@ -163,15 +163,21 @@ class Pipeline:
             factor[kept] = np.where(np.isfinite(ratio), ratio, 1.0)
         return Corrected(factor, kept, status, extras)
 
+    def decided(self, layout: Layout) -> Pipeline:
+        """The same with what its corrections choose for these jets (`Correction.decided`)."""
+        fallback = None if self.fallback is None else self.fallback.decided(layout)
+        return replace(self, correction=self.correction.decided(layout), fallback=fallback)
+
     def branches(self, layout: Layout) -> set[Branch]:
         """Everything that is read; raises MissingBranchError if the file lacks some of it."""
-        asker = self.correction.asker
+        asker, jets = self.correction.asker, layout.collection
         # All of a jet's momentum: coffea builds no jet that lacks a coordinate, and jets are what comes back.
         momenta = ("pt_raw", "mass_raw", "pt_stored", "mass_stored", "eta", "phi")
         return {
             *(branch for one in self._in_turn() for branch in one._own_branches(layout)),
             *(self.systematics.branches(layout, asker) if self.systematics.payloads else ()),
             *jet_branches(layout, momenta, asker),
+            *(Branch(jets, f"{name}_orig") for name in set_before(layout.fields[jets])),
         }
 
     def required_branches(self, events: Any, collection: str) -> tuple[str, ...]:
@@ -188,9 +194,11 @@ class Pipeline:
         extras = dict(alone.extras)
         low, high = defaults.FACTORS
         beyond = ~((factor >= low) & (factor <= high))
-        if "mass" in extras:
-            with np.errstate(invalid="ignore"):
-                beyond |= extras["mass"] < 0
+        with np.errstate(invalid="ignore"):
+            for name in extras:
+                if name == "mass" or f"{name}_orig" in extras:
+                    beyond |= extras[name] < 0
+            if "mass" in extras:
                 # A level scales the jet, so its mass too.
                 extras["mass"] = extras["mass"] * (factor / alone.factor)
         beyond &= carries(status, Status.APPLIED)
@@ -229,6 +237,8 @@ class Pipeline:
         return varied_meta(corrected, self.systematics, chunk.layout, self.systematics.names(chunk.layout))
 
     def _in_dask(self, events: Any, collection: str, method: str) -> Any:
-        # Errors that need no data come now, at the user's line, not later on a worker.
-        self.branches(self.chunk(events, collection).layout)
-        return on_partitions(self, method, events, collection)
+        # Errors that need no data come now, at the user's line, not later on a worker; and so does any choice.
+        layout = self.chunk(events, collection).layout
+        decided = self.decided(layout)
+        decided.branches(layout)
+        return on_partitions(decided, method, events, collection)

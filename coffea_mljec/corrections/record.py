@@ -12,7 +12,7 @@ import numpy.typing as npt
 from coffea_mljec.nano import JetChunk
 from coffea_mljec.status import STATUS_TYPE, StatusArray
 
-__all__ = ["CORRECTION_FIELDS", "corrected_jets_meta", "correction_columns", "refreshed_raw_factor"]
+__all__ = ["CORRECTION_FIELDS", "corrected_jets_meta", "correction_columns", "refreshed_raw_factor", "set_before"]
 
 CORRECTION_FIELDS: dict[str, Any] = {
     "pt": np.float32,
@@ -55,7 +55,8 @@ def correction_columns(
         Jets that keep the pT and mass that the file had.
     status : ndarray of `coffea_mljec.status.STATUS_TYPE`, shape (n_jets,)
     extras : mapping of str to ndarray of float64, shape (n_jets,)
-        Further fields; ``mass`` (GeV) where it is not NaN in place of raw mass times factor.
+        Further fields; ``mass`` (GeV) where it is not NaN in place of raw mass times factor, and a field with its
+        original beside it (``msoftdrop``, ``msoftdrop_orig``) in place of the file's.
 
     Returns
     -------
@@ -80,8 +81,29 @@ def correction_columns(
         "jet_energy_correction": factor,
         "mljec_status": status,
     }
+    for name, stored in _stored(chunk, extras).items():
+        said = extras.get(name, np.full(len(chunk), np.nan))
+        extras = {**extras, name: np.where(np.isnan(said), stored, said), f"{name}_orig": stored}
     further = {name: value.astype(np.float32) for name, value in extras.items() if name != "mass"}
     return {name: np.asarray(columns[name], dtype=dtype) for name, dtype in CORRECTION_FIELDS.items()} | further
+
+
+def set_before(fields: Iterable[str]) -> tuple[str, ...]:
+    """The fields that an earlier correction has set beside pT and mass, such as ``msoftdrop``: the file's is kept."""
+    have = set(fields)
+    if "mljec_status" not in have:
+        return ()
+    return tuple(name for name in sorted(have) if f"{name}_orig" in have and name not in CORRECTION_FIELDS)
+
+
+def _stored(chunk: JetChunk, extras: Mapping[str, Any]) -> dict[str, npt.NDArray[np.float64]]:
+    """What the file had in the fields that are set now or were set before: those that have an original beside them."""
+    before = set_before(chunk.layout.fields[chunk.layout.collection])
+    now = [name for name in extras if f"{name}_orig" in extras]
+    return {
+        name: chunk.field(f"{name}_orig" if name in before else name).astype(np.float64)
+        for name in dict.fromkeys((*now, *before))
+    }
 
 
 def corrected_jets_meta(jets: ak.Array, extra_fields: Iterable[str]) -> ak.Array:

@@ -237,8 +237,8 @@ class ModelCard(_Strict):
 
     @property
     def corrects(self) -> bool:
-        """Whether it gives the pT or the mass of a jet."""
-        return bool({"pt", "mass"} & {output.quantity for output in self.outputs})
+        """Whether it gives the pT or a mass of a jet."""
+        return bool({"pt", "mass"} & {output.kind for output in self.outputs})
 
     @property
     def feature_set(self) -> FeatureSet:

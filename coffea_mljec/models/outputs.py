@@ -18,6 +18,8 @@ Values = dict[str, npt.NDArray[np.float64]]
 
 _PLAIN_QUANTITIES = ("pt", "mass", "energy", "resolution", "value")
 _PROBABILITY = re.compile(r"probability:[A-Za-z0-9_.]+")
+_MASS_FIELD = re.compile(r"mass:(?P<field>[A-Za-z]\w*)")
+_NO_MASS = ("pt", "eta", "phi", "mass", "rawFactor", "jet_energy_correction", "pt_resolution")
 _QUANTILE = re.compile(r"quantile:0?\.\d+")
 
 Transform = Literal["identity", "exp", "times_raw", "softmax", "below", "above"]
@@ -35,6 +37,9 @@ class Output(BaseModel):
             Corrected over raw pT.
         ``mass``, ``energy``
             Of the jet, in GeV.
+        ``mass:msoftdrop``
+            A mass in GeV for that field of the jets, instead of their ``mass``; the file's is kept as
+            ``msoftdrop_orig``.
         ``resolution``
             Relative width of the corrected pT.
         ``quantile:0.16``
@@ -64,17 +69,31 @@ class Output(BaseModel):
     @field_validator("quantity")
     @classmethod
     def _known(cls, quantity: str) -> str:
-        if quantity in _PLAIN_QUANTITIES or _PROBABILITY.fullmatch(quantity) or _QUANTILE.fullmatch(quantity):
+        named = _MASS_FIELD.fullmatch(quantity)
+        if named and (named["field"] in _NO_MASS or named["field"].endswith(("_raw", "_orig"))):
+            raise ValueError(f"{quantity!r}: {named['field']} is no field that a mass may set; msoftdrop is one")
+        if named or quantity in _PLAIN_QUANTITIES or _PROBABILITY.fullmatch(quantity) or _QUANTILE.fullmatch(quantity):
             return quantity
         raise ValueError(
-            f"unknown quantity {quantity!r}: expected {', '.join(_PLAIN_QUANTITIES)}, quantile:0.16 (any number "
-            "between 0 and 1) or probability:<class>"
+            f"unknown quantity {quantity!r}: expected {', '.join(_PLAIN_QUANTITIES)}, mass:<field>, quantile:0.16 (any "
+            "number between 0 and 1) or probability:<class>"
         )
 
     @property
     def source(self) -> str:
         """The graph's output that holds it."""
         return self.graph or self.name
+
+    @property
+    def kind(self) -> str:
+        """The quantity without what stands behind its colon: ``mass``, ``quantile``."""
+        return self.quantity.partition(":")[0]
+
+    @property
+    def field(self) -> str | None:
+        """Of a mass, the field of the jets that it sets if it is not their mass itself; else None."""
+        named = _MASS_FIELD.fullmatch(self.quantity)
+        return named["field"] if named else None
 
     @property
     def level(self) -> float | None:
@@ -100,7 +119,7 @@ def output_problem(outputs: Sequence[Output]) -> str | None:
     for output in outputs:
         if STATUS_FIELD in (output.name, f"mljec_{output.name}", f"mljec_{output.jet_class}"):
             return f"output {output.name!r} ({output.quantity}) would take the place of the field {STATUS_FIELD}"
-        if output.transform == "times_raw" and output.quantity not in ("mass", "energy"):
+        if output.transform == "times_raw" and output.kind not in ("mass", "energy"):
             return f"output {output.name!r}: times_raw is for mass and energy, not for {output.quantity}"
         if output.transform in ("below", "above") and (
             output.level is None or not any(other.quantity == "pt" for other in outputs)
@@ -145,7 +164,7 @@ def named_outputs(outputs: Sequence[Output], graph: Mapping[str, Array], raw: Ra
             with np.errstate(over="ignore"):
                 values[output.name] = np.exp(values[output.name])
         elif output.transform == "times_raw":
-            values[output.name] = values[output.name] * raw(output.quantity)
+            values[output.name] = values[output.name] * raw(output.kind)
     middle = next((values[output.name] for output in outputs if output.quantity == "pt"), None)
     for output in outputs:
         if middle is not None and output.transform in ("below", "above"):

@@ -12,7 +12,7 @@ from coffea_mljec.nano.algorithm import scheme_of
 from coffea_mljec.nano.layout import Layout, Linkage
 from coffea_mljec.nano.quantities import QUANTITIES
 
-__all__ = ["check_events", "detect", "is_dask", "is_jagged"]
+__all__ = ["check_events", "detect", "fields_of", "is_dask", "is_jagged", "layout_of"]
 
 Fields = dict[str, tuple[str, ...]]
 
@@ -60,6 +60,11 @@ def detect(events: Any, collection: str = "Jet") -> Layout:
         If these are not NanoEvents or have no such collection.
     """
     check_events(events, collection)
+    return layout_of(fields_of(events), collection)
+
+
+def fields_of(events: Any) -> Fields:
+    """The collections of events and the fields of each; raises InputError if some events are missing."""
     given = events if isinstance(events, ak.Array) else events._meta
     if given.layout.is_option:
         raise InputError(
@@ -68,7 +73,11 @@ def detect(events: Any, collection: str = "Jet") -> Layout:
         )
     form = _record(given.layout.form)
     # From the form: building a collection only to ask for its fields fails on skims that lack a coordinate of it.
-    fields = {name: tuple(_record(form.content(name)).fields) for name in form.fields}
+    return {name: tuple(_record(form.content(name)).fields) for name in form.fields}
+
+
+def layout_of(fields: Fields, collection: str) -> Layout:
+    """The layout of a jet collection, from the collections of a file and the fields of each; raises InputError."""
     if "pt" not in fields[collection]:
         raise InputError(
             f"{collection} is not a collection of jets: it has no pt; got fields {', '.join(fields[collection][:8])}. "

@@ -149,7 +149,8 @@ def write_friend(
     path : str or path
         Friend file. It is written under a temporary name and renamed when complete.
     corrector : provider
-        Any object with ``name`` and ``apply(events, collection)``. Its ``columns(events, collection)``, if it has such
+        Any object with ``name`` and ``apply(events, collection)``. Where it has ``decided(events, collection)``, what
+        that returns is applied, and named in the friend file. Its ``columns(events, collection)``, if it has such
         a method, names the columns to write and their types; they are `COLUMNS` otherwise.
     collection : str
         Jet collection to correct.
@@ -192,6 +193,8 @@ def write_friend(
         raise InputError(f"no folder {target.parent} to write {target.name} to; make it first.")
     summary = FriendSummary(os.fspath(source), str(target))
     with open_nano(source, treename) as nano, whole_file(target) as temporary:
+        if hasattr(corrector, "decided"):
+            corrector = corrector.decided(nano.events(0, 0), collection)
         with uproot.recreate(temporary, compression=uproot.ZSTD(3)) as out:
             content = friend_content(nano.events(0, 0), corrector, collection, met, variations)
             types = _IDENTITY_TYPES | content.types

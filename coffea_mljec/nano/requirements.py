@@ -9,7 +9,15 @@ from coffea_mljec.errors import MissingBranchError
 from coffea_mljec.nano.layout import Layout
 from coffea_mljec.nano.quantities import CONSTITUENTS, Branch, kind_of_jet_quantity
 
-__all__ = ["FeatureOf", "Missing", "constituents_read", "jet_branches", "missing_branches", "required_branches"]
+__all__ = [
+    "FeatureOf",
+    "Missing",
+    "constituents_read",
+    "jet_branches",
+    "lacking",
+    "missing_branches",
+    "required_branches",
+]
 
 FeatureOf = Callable[[str, str], str | None]
 """(kind, quantity) -> the feature that needs it, for messages (`coffea_mljec.features.FeatureSet.feature_of`)."""
@@ -96,6 +104,21 @@ def _listed(layout: Layout, jet: Iterable[str], constituents: Mapping[str, Itera
     )
     names = dict.fromkeys(lacking)
     return f" All that is missing: {', '.join(names)}." if len(names) > 1 else ""
+
+
+def lacking(layout: Layout, jet: Iterable[str], constituents: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+    """Name all that a file lacks of what `required_branches` asks for, whole tables and links included."""
+    names: dict[str, None] = {}
+    for kind in constituents_read(layout, constituents):
+        try:
+            layout.require_links(kind, "")
+        except MissingBranchError:
+            names[f"{kind} constituents of {layout.collection}"] = None
+    for kind, name, _ in _needs(layout, jet, constituents):
+        if layout.find(kind, name) is None:
+            there = layout.table(kind) is not None
+            names[" or ".join(layout.looked_for(kind, name)) if there else f"{name} of {kind} constituents"] = None
+    return tuple(names)
 
 
 def missing_branches(

@@ -23,6 +23,7 @@ __all__ = [
     "check_kind",
     "check_same_era",
     "check_unchanged",
+    "is_for",
     "warn_of_campaign",
     "warn_of_runs",
     "warn_standard_jets",
@@ -41,6 +42,7 @@ RUNS = {
 CAMPAIGN = re.compile(r"Run(?:II|3|III20\d\d)(?:Summer|Autumn|Fall|Winter|Spring)\d\d(?:UL\d\d)?(?:APV|EE|BPix)?")
 """CMS's names of productions of simulation: ``RunIISummer20UL16APV``, ``Run3Summer22EE``."""
 
+_ALGORITHM = re.compile(r"AK(\d+)PF(chs|CHS|Puppi|PUPPI)?")
 _PERIODS = ("APV", "EE", "BPix")
 _warned: set[str] = set()
 
@@ -71,7 +73,7 @@ def check_algorithm(algorithm: str, layout: Layout, what: str) -> None:
     InputError
         Naming both radii.
     """
-    made_for = re.match(r"AK(\d+)PF(chs|CHS|Puppi|PUPPI)?", algorithm)
+    made_for = _ALGORITHM.match(algorithm)
     expected = radius(layout.collection)
     if made_for is not None and expected is not None and int(made_for[1]) != round(10 * expected):
         raise InputError(
@@ -86,6 +88,17 @@ def check_algorithm(algorithm: str, layout: Layout, what: str) -> None:
         f"jets: use one for AK{made_for[1]}PF{scheme}.",
         MismatchWarning,
     )
+
+
+def is_for(algorithm: str, layout: Layout) -> bool:
+    """Whether jets are those of an algorithm, as far as their file tells radius and pileup scheme."""
+    made_for = _ALGORITHM.match(algorithm)
+    if made_for is None:
+        return True
+    size, scheme = radius(layout.collection), pileup_scheme(layout)
+    if size is not None and int(made_for[1]) != round(10 * size):
+        return False
+    return made_for[2] is None or scheme is None or made_for[2].lower() == scheme.lower()
 
 
 def check_kind(is_data: bool, layout: Layout, what: str) -> None:

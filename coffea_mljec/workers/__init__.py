@@ -9,6 +9,7 @@ from coffea_mljec.workers.cluster import ClusterExecutor
 from coffea_mljec.workers.environment import WorkerVersionWarning, check_workers
 from coffea_mljec.workers.executors import ExecutorKind, executor
 from coffea_mljec.workers.files import Plan, plan_of
+from coffea_mljec.workers.first_files import first_files
 from coffea_mljec.workers.guard import Failure, as_failure
 from coffea_mljec.workers.local_cluster import OpenClusterWarning, local_cluster
 from coffea_mljec.workers.parcel import spread
@@ -32,6 +33,7 @@ __all__ = [
     "as_failure",
     "check_workers",
     "executor",
+    "first_files",
     "local_cluster",
     "plan_of",
     "process",

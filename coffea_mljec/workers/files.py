@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -14,8 +14,10 @@ from coffea.processor.executor import FileMeta
 from coffea_mljec import defaults
 from coffea_mljec.errors import DamagedFileError, InputError, WorkerError
 from coffea_mljec.nano import open_nano
+from coffea_mljec.nano.first_file import FirstFile
 from coffea_mljec.nano.opening import PARQUET
 from coffea_mljec.workers.fileset import Fileset, InputFile, input_files
+from coffea_mljec.workers.first_files import first_files
 from coffea_mljec.workers.guard import PACKAGE, Failure, Kind, as_failure, check_same_package
 
 __all__ = ["Plan", "plan_of"]
@@ -34,12 +36,15 @@ class Plan:
         File -> its UUID and number of events: which file it is, whatever its name.
     format : str
         coffea's word: ``root`` or ``parquet``.
+    first : dict of str to FirstFile
+        Data set -> its first file that can be read.
     """
 
     chunks: list[Any]
     skipped: tuple[Failure, ...]
     files: dict[str, str]
     format: str = "root"
+    first: dict[str, FirstFile] = field(default_factory=dict)
 
 
 def plan_of(
@@ -100,7 +105,11 @@ def plan_of(
     if len(formats) > 1:
         raise InputError(f"the files are {' and '.join(formats)}: coffea's Runner takes one format; run on each alone.")
     known = {name: f"{uuid.hex()}, {entries} events" for name, (entries, uuid, _) in found.items()}
-    return Plan(chunks, tuple(failures), known, *formats)
+    readable: dict[str, list[str]] = {}
+    for name in files:
+        if name in found:
+            readable.setdefault(files[name].dataset, []).append(name)
+    return Plan(chunks, tuple(failures), known, formats[0], first_files(executor, readable, tree))
 
 
 def _chunks(file: InputFile, entries: int, uuid: bytes, chunk_size: int) -> Iterator[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,6 +14,7 @@ from coffea import processor
 
 from coffea_mljec import defaults
 from coffea_mljec.errors import InputError, MLJECError, WorkerError
+from coffea_mljec.nano.first_file import FirstFile, deciding
 from coffea_mljec.support.fingerprint import fingerprint
 from coffea_mljec.workers.checkpoints import Checkpoints, Progress
 from coffea_mljec.workers.cluster import ClusterExecutor
@@ -139,7 +140,7 @@ def process(
     checkpoints: Checkpoints | None = None,
 ) -> Outcome:
     """The second half of `run`, on a plan that `plan_of` made."""
-    unfinished = _Unfinished(inner)
+    unfinished = _Unfinished(inner, plan.first)
     content = b"" if isinstance(executor, processor.IterativeExecutor) else packed(unfinished, type(inner).__name__)
     progress = Progress() if checkpoints is None else checkpoints.start(_configuration(plan, inner, schema))
     progress.skipped |= set(plan.skipped)
@@ -223,14 +224,17 @@ def _once_a_message(failures: list[Failure]) -> list[str]:
 
 
 class _Unfinished(processor.ProcessorABC):
-    """A processor whose `postprocess` waits until all blocks are there, and that sees no file but the planned one."""
+    """A processor whose `postprocess` waits until all blocks are there, that sees no file but the planned one, and
+    whose choices are those of the first file of the data set."""
 
-    def __init__(self, inner: Any) -> None:
+    def __init__(self, inner: Any, first: Mapping[str, FirstFile]) -> None:
         self.inner = inner
+        self.first = first
 
     def process(self, events: Any) -> Any:
         check_same_file(events)
-        return self.inner.process(events) if isinstance(self.inner, processor.ProcessorABC) else self.inner(events)
+        with deciding(self.first.get(events.metadata["dataset"])):
+            return self.inner.process(events) if isinstance(self.inner, processor.ProcessorABC) else self.inner(events)
 
     def postprocess(self, accumulator: Any) -> Any:
         return accumulator

@@ -201,3 +201,30 @@ def test_the_stored_regression(mljec, tmp_path, model_folder):
     assert "applied: 120" in printed
     command = ("apply", nano, "-o", tmp_path / "g", "--regression", "PNet", "--model", model_folder)
     assert "--model and --regression both correct" in mljec(*command)[2]
+
+
+@pytest.mark.filterwarnings("always::coffea_mljec.MissingBranchWarning")
+def test_without_a_model_the_first_file_chooses_the_network(mljec, model_folder, nano, tmp_path, monkeypatch):
+    """For all files: one that could feed a better one gets it too, one that cannot feed it is refused."""
+    from coffea_mljec import defaults
+    from tests.models import toy
+
+    monkeypatch.setattr(defaults, "NETWORKS", (str(toy.write(tmp_path / "rich", name="rich")), str(model_folder)))
+    folder, poor = tmp_path / "friends", write(two_jets().without("Jet_area"), tmp_path / "poor.root")
+    status, _, said = mljec("apply", nano, poor, "-o", folder)
+    assert status == 0, said
+    assert "MLJEC() takes 'toy' for Jet: 'rich' needs charged constituents of Jet, " in said
+    assert f"note: network 'toy', the best that the first file can feed: {nano}" in said
+    for name in ("nano", "poor"):
+        with uproot.open(folder / f"{name}_mljec.root") as file:
+            assert json.loads(file["mljec"])["provider"] == "toy"
+    assert "nothing to do" in mljec("apply", nano, poor, "-o", folder, "--resume")[1]
+    lacking = write(two_jets().without("Jet_eta"), tmp_path / "lacking.root")
+    status, _, said = mljec("apply", nano, lacking, "-o", tmp_path / "others")
+    assert status == 2
+    assert f"'toy' was chosen by the first file, {nano}, and all files get the same" in said
+    status, _, said = mljec("apply", lacking, nano, "-o", tmp_path / "others")
+    assert status == 2
+    assert (
+        f"{lacking}: no bundled network can be fed by the Jet of this file. What lacks least: feature jet.eta" in said
+    )

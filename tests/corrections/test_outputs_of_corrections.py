@@ -9,8 +9,8 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from coffea_mljec import MLJEC, FactorizedJEC, Network, Status
-from coffea_mljec.errors import ModelError
+from coffea_mljec import MLJEC, FactorizedJEC, MissingBranchWarning, Network, Status
+from coffea_mljec.errors import MissingBranchError, MLJECError, ModelError
 from coffea_mljec.payloads.uncertainty_files import read_uncertainties_text
 from tests.models import weaver_toy as toy
 
@@ -144,6 +144,48 @@ def test_a_mass_alone_leaves_the_pt_of_the_file(tmp_path: Path, layout_events: A
     np.testing.assert_allclose(flat(jets.mass)[applied], flat(said.m)[applied], rtol=1e-6)
     np.testing.assert_array_equal(flat(jets.mass_orig), flat(events.FatJet.mass))
     assert "pt_resolution" not in jets.fields
+
+
+def test_a_mass_for_another_field_of_the_jets(tmp_path: Path, standard: Any, layout_events: Any) -> None:
+    """Soft-drop mass, from which the file's is kept; pT and mass are as without it, and so are jets left alone."""
+    events = layout_events("pfnano")
+    file = flat(events.FatJet.mass) * np.float32(0.7)
+    events["FatJet"] = ak.with_field(events.FatJet, events.FatJet.mass * np.float32(0.7), "msoftdrop")
+    given = {"ratio": ("pt", "exp"), "m": ("mass:msoftdrop", "times_raw")}
+    network = model(tmp_path, ["ratio", "m"], given)
+    limit = float(np.median(flat(events.FatJet.pt * (1 - events.FatJet.rawFactor))))
+    card = network.card.model_copy(update={"domain": network.card.domain.model_copy(update={"pt_raw": (limit, 1e4)})})
+    provider = MLJEC(type(network.model)(card, network.model.graph), fallback=standard)
+    jets, said = provider.apply(events, "FatJet"), network.outputs(events)
+    own = flat(Status.APPLIED.of(jets))
+    assert 0 < own.sum() < len(own)
+    np.testing.assert_allclose(flat(jets.msoftdrop)[own], flat(said.m)[own], rtol=1e-6)
+    np.testing.assert_array_equal(flat(jets.msoftdrop)[~own], file[~own])
+    np.testing.assert_array_equal(flat(jets.msoftdrop_orig), file)
+    np.testing.assert_allclose(flat(jets.mass), flat(jets.mass_raw) * flat(jets.jet_energy_correction), rtol=1e-5)
+    assert {"msoftdrop", "msoftdrop_orig"} <= set(provider.columns(events, "FatJet"))
+    # Corrected again, by itself and by what does not set it.
+    events["FatJet"] = jets
+    again = provider.apply(events, "FatJet")
+    np.testing.assert_array_equal(flat(again.msoftdrop), flat(jets.msoftdrop))
+    np.testing.assert_array_equal(flat(again.msoftdrop_orig), file)
+    assert "FatJet_msoftdrop_orig" in standard.required_branches(events, "FatJet")
+    np.testing.assert_array_equal(flat(standard.apply(events, "FatJet").msoftdrop), file)
+
+
+def test_a_mass_for_a_field_that_is_not_there(tmp_path: Path, standard: Any, layout_events: Any) -> None:
+    events = layout_events("pfnano")
+    network = model(tmp_path, ["m"], {"m": ("mass:mpruned", "identity")})
+    with pytest.raises(
+        MissingBranchError, match=r"model 'toy' sets mpruned of FatJet, and the file lacks FatJet_mpruned"
+    ):
+        MLJEC(network.model).apply(events, "FatJet")
+    with pytest.warns(MissingBranchWarning, match="FatJet_mpruned"):
+        jets = MLJEC(network.model, fallback=standard).apply(events, "FatJet")
+    assert flat(Status.FALLBACK.of(jets)).all()
+    for wrong in ("mass:pt", "mass:msoftdrop_orig", "mass:"):
+        with pytest.raises(MLJECError, match=r"is no field that a mass may set|unknown quantity 'mass:'"):
+            model(tmp_path, ["m"], {"m": (wrong, "identity")})
 
 
 def test_resolution_as_the_network_gives_it(tmp_path: Path, layout_events: Any) -> None:

@@ -34,7 +34,7 @@ def flat(values: Any) -> np.ndarray:
 
 def test_threads_change_no_bit(events: Any) -> None:
     one = flat(mljec.MLJEC().correction(events))
-    assert len(one) > 2 * mljec.MLJEC().card.batch_size
+    assert len(one) > 2 * mljec.MLJEC(defaults.MODEL).card.batch_size
     for threads in (2, 5):
         np.testing.assert_array_equal(flat(mljec.MLJEC(threads=threads).correction(events)), one)
 
@@ -86,7 +86,7 @@ def resident(field):
 def events(**part):
     return NanoEventsFactory.from_root({sys.argv[1]: "Events"}, schemaclass=PFNanoAODSchema, **part).events()
 
-corrector = mljec.MLJEC()
+corrector = mljec.MLJEC("pfn-r-lite-3")
 flat = corrector.pipeline.correction.network.flat(JetChunk.of(events()))
 part = [compute(flat, corrector.card.feature_set, 0, n) for n in np.random.default_rng(1).integers(1, 1024, 200)]
 for arrays in part:  # every size once
