@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from coffea_mljec.payloads import correctionlib_json, resolution_files, uncertainty_files
+from coffea_mljec.payloads import correctionlib_json, level_files, resolution_files, uncertainty_files
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -60,7 +60,7 @@ def sample() -> Path:
 @pytest.fixture(scope="session")
 def sample_jec() -> list[Path]:
     """The standard correction of that sample, one text file a level."""
-    return sorted((ROOT / "coffea_mljec" / "data" / "jec").glob("*.jec.txt"))
+    return level_files(ROOT / "coffea_mljec" / "data" / "jec", "AK4PFchs")
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,7 @@ def test_dijet_mass_of_real_jets(dijet_mass, real_data):
 
 
 def test_dijet_mass_of_the_sample_from_its_command_line(monkeypatch, capsys):
-    payloads = [part for path in sorted((DATA / "jec").glob("*.jec.txt")) for part in ("--jec", str(path))]
+    payloads = [part for path in sorted((DATA / "jec").glob("*AK4PFchs.jec.txt")) for part in ("--jec", str(path))]
     monkeypatch.setattr(sys, "argv", ["processor.py", str(SAMPLE), *payloads])
     runpy.run_path(str(ROOT / "examples" / "processor.py"), run_name="__main__")
     printed = capsys.readouterr().out
@@ -48,7 +48,7 @@ def test_dijet_mass_of_the_sample_from_its_command_line(monkeypatch, capsys):
 
 
 def test_dijets_of_the_sample_from_the_command_line(monkeypatch, capsys, tmp_path):
-    payloads = [part for path in sorted((DATA / "jec").glob("*.jec.txt")) for part in ("--jec", str(path))]
+    payloads = [part for path in sorted((DATA / "jec").glob("*AK4PFchs.jec.txt")) for part in ("--jec", str(path))]
     numbers = tmp_path / "dijets.json"
     options = ["--pt", "60", "200", "3000", "--eta", "0", "2.5", "5", "--min-events", "1", "--replicas", "3"]
     monkeypatch.setattr(sys, "argv", ["in_situ.py", "dijet", str(SAMPLE), *payloads, *options, "-o", str(numbers)])
@@ -65,7 +65,7 @@ def test_dijets_of_the_sample_from_the_command_line(monkeypatch, capsys, tmp_pat
 
 def test_balance_of_real_events_from_the_command_line(monkeypatch, capsys, real_data):
     """PFNano has muons, electrons and MET; ten events hold no Z boson."""
-    payloads = [part for path in sorted((DATA / "jec").glob("*.jec.txt")) for part in ("--jec", str(path))]
+    payloads = [part for path in sorted((DATA / "jec").glob("*AK4PFchs.jec.txt")) for part in ("--jec", str(path))]
     file = str(real_data / "nano" / "pfnano_ul17_mc.root")
     monkeypatch.setattr(sys, "argv", ["in_situ.py", "zll", file, *payloads, "--met", "MET", "--min-events", "1"])
     runpy.run_path(str(ROOT / "examples" / "in_situ.py"), run_name="__main__")

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import coffea_mljec
 
-__all__ = ["ALGORITHM", "JEC"]
+__all__ = ["ALGORITHM", "ALGORITHMS", "JEC"]
 
-ALGORITHM = "AK4PFchs"
-"""Jet algorithm and pileup scheme of the jets that are simulated, corrected and trained on."""
+ALGORITHMS = {"chs": "AK4PFchs", "puppi": "AK4PFPuppi"}
+"""Kind of the simulated AK4 jets -> jet algorithm and pileup scheme, as CMS names them."""
+
+ALGORITHM = ALGORITHMS["chs"]
+"""Of the jets that are simulated, corrected and trained on by default."""
 
 JEC = Path(coffea_mljec.__file__).resolve().parent / "data" / "jec"
-"""Folder of the standard correction that comes with the package, derived from this simulation."""
+"""Folder of the standard corrections that come with the package, derived from this simulation."""

@@ -25,6 +25,7 @@ __all__ = ["demo"]
 SAMPLE = "mljec_sample.root"
 ENERGY = 13.0
 """TeV, of the sample."""
+JETS = "AK4PFchs"
 CORRECTED = "corrected_jets.root"
 
 
@@ -73,8 +74,10 @@ def demo(
 @contextmanager
 def _material() -> Iterator[tuple[Path, list[Path]]]:
     """The sample and the standard path's payloads."""
+    from coffea_mljec.payloads import level_files
+
     with as_file(files("coffea_mljec") / "data") as data:
-        sample, payloads = data / SAMPLE, sorted((data / "jec").glob("*.jec.txt"))
+        sample, payloads = data / SAMPLE, level_files(data / "jec", JETS)
         if not sample.is_file() or not payloads:
             raise InputError(f"the sample or its corrections are not in {data}: install coffea-mljec again.")
         yield sample, payloads

@@ -13,7 +13,7 @@ import typer
 
 from coffea_mljec import defaults
 from coffea_mljec.errors import InputError
-from coffea_mljec.payloads import tags_of
+from coffea_mljec.payloads import level_files, tags_of
 from coffea_mljec.payloads.suitability import DEDICATED
 from coffea_mljec.support.paths import checked_path
 from coffea_mljec.workers import ExecutorKind, executor
@@ -63,9 +63,10 @@ class StandardPath:
     tag: Annotated[
         str | None, typer.Option(metavar="T", help="Tag in --jec-json, such as Summer22_22Sep2023_V3_MC.")
     ] = None
-    algo: Annotated[str | None, typer.Option(metavar="A", help="Jet algorithm in --jec-json, such as AK4PFPuppi.")] = (
-        None
-    )
+    algo: Annotated[
+        str | None,
+        typer.Option(metavar="A", help="Jet algorithm in --jec-json, or in a folder --jec, such as AK4PFPuppi."),
+    ] = None
 
     @property
     def name(self) -> str | None:
@@ -114,11 +115,15 @@ class StandardPath:
                 raise InputError(f"--jec-json holds many corrections: say which one with {lacking}.")
             algorithm = self.plain if regressed else self.algo
             return FactorizedJEC.from_json(self.jec_json, self.tag, str(algorithm), **systematics)
-        if self.tag is not None or self.algo is not None:
-            raise InputError("--tag and --algo choose from a --jec-json file, and none is given.")
+        if self.tag is not None:
+            raise InputError("--tag chooses from a --jec-json file, and none is given.")
         if not self.jec:
+            if self.algo is not None:
+                raise InputError("--algo chooses from a --jec-json file or a folder --jec, and none is given.")
             return None
-        return FactorizedJEC.from_txt([level for path in self.jec for level in _levels(path)], **systematics)
+        algorithm = self.plain if regressed else self.algo
+        levels = [level for path in self.jec for level in _levels(path, algorithm)]
+        return FactorizedJEC.from_txt(levels, **systematics)
 
 
 @dataclass(frozen=True)
@@ -211,12 +216,12 @@ def flattened(command: Callable[..., None]) -> Callable[..., None]:
     return flat
 
 
-def _levels(given: str) -> list[Path]:
+def _levels(given: str, algorithm: str | None) -> list[Path]:
     """The file itself, or the text payloads of a folder."""
     path = checked_path(given, "a text payload, or a folder with them")
     if not path.is_dir():
         return [path]
-    levels = sorted(file for file in path.iterdir() if file.name.endswith((".jec.txt", ".jec.txt.gz")))
+    levels = level_files(path, algorithm)
     if not levels:
         raise InputError(f"no text payloads in {path}: expected files named <tag>_<level>_<algorithm>.jec.txt.")
     return levels

@@ -9,7 +9,7 @@ from coffea_mljec.payloads.resolution_files import (
     read_scale_factor_json,
     read_scale_factor_text,
 )
-from coffea_mljec.payloads.text import read_text
+from coffea_mljec.payloads.text import level_files, read_text
 from coffea_mljec.payloads.uncertainty import Shifts, Uncertainties
 from coffea_mljec.payloads.uncertainty_files import read_uncertainties_json, read_uncertainties_text
 
@@ -19,6 +19,7 @@ __all__ = [
     "ScaleFactor",
     "Shifts",
     "Uncertainties",
+    "level_files",
     "read_json",
     "read_resolution_json",
     "read_resolution_text",

@@ -15,7 +15,7 @@ from coffea_mljec.support.suggestions import did_you_mean
 __all__ = ["STANDARD", "closure", "is_bundled", "resolution", "scale_factor"]
 
 STANDARD = "standard"
-"""The standard path of the sample that comes with the package: it has a resolution, and no closure."""
+"""The standard path of the sample that comes with the package, CHS jets: it has a resolution, and no closure."""
 
 _DATA = Path(str(files("coffea_mljec") / "data"))
 _START, _END = "MLJECSim-", "_V1_MC"
@@ -95,10 +95,12 @@ def _file(name: str, level: str, kind: str, what: str) -> Path:
     start = "MLJECSim" if name == STANDARD else f"{_START}{name}"
     folder = _DATA / ("jec" if name == STANDARD else "closures")
     known = _models() if level == "MLClosure" else [*_models(), STANDARD]
-    path = folder / f"{start}{_END}_{level}_AK4PFchs.{kind}.txt"
-    if name not in known or not path.is_file():
+    # A model's name says its jets; the standard paths of all jets share theirs.
+    jets = "AK4PFchs" if name == STANDARD else "*"
+    found = sorted(folder.glob(f"{start}{_END}_{level}_{jets}.{kind}.txt")) if name in known else []
+    if not found:
         raise InputError(
             f"no {what} of {name!r} comes with the package. {did_you_mean(str(name), known)}There are those of "
             f"{', '.join(known)}; your own: python -m training derive, and coffea_mljec.payloads reads them."
         )
-    return path
+    return found[0]

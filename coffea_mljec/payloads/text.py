@@ -15,7 +15,7 @@ from coffea_mljec.payloads.table import FormulaTable
 from coffea_mljec.payloads.textheader import file_name
 from coffea_mljec.payloads.textrows import formula_table
 
-__all__ = ["LEVEL_ORDER", "read_text"]
+__all__ = ["LEVEL_ORDER", "level_files", "read_text"]
 
 LEVEL_ORDER = {
     "L1FastJet": 1, "L1RC": 1, "L1Offset": 1,
@@ -30,6 +30,35 @@ NOT_LEVELS = {
     "UncertaintySources": "uncertainty sources", "Uncertainty": "an uncertainty", "PtResolution": "a resolution",
     "PhiResolution": "a resolution", "SF": "resolution scale factors",
 }  # fmt: skip
+
+
+def level_files(folder: Path, algorithm: str | None = None) -> list[Path]:
+    """Return the text files of the one correction in a folder, closures (``MLClosure``) aside; none where it has none.
+
+    Parameters
+    ----------
+    folder : Path
+        May hold the corrections of several jet algorithms: the names of files say for which each is.
+    algorithm : str, optional
+        The jet algorithm that is wanted, such as ``AK4PFPuppi``.
+
+    Raises
+    ------
+    InputError
+        If the folder has several and none is asked for, or others than the one that is.
+    PayloadError
+        If the name of a file does not say what it is for.
+    """
+    if not folder.is_dir():
+        return []
+    files = [path for path in sorted(folder.iterdir()) if path.name.endswith((".jec.txt", ".jec.txt.gz"))]
+    named = [(path, *file_name(path)[1:]) for path in files]
+    found = sorted({made_for for _, level, made_for in named if level != "MLClosure"})
+    if algorithm is None and len(found) > 1:
+        raise InputError(f"{folder} has corrections for {' and '.join(found)} jets: say which algorithm is meant")
+    if algorithm is not None and found and algorithm not in found:
+        raise InputError(f"{folder} has no correction for {algorithm} jets, only for {' and '.join(found)}")
+    return [path for path, level, made_for in named if level != "MLClosure" and algorithm in (None, made_for)]
 
 
 def read_text(paths: Sequence[str | Path]) -> Payload:

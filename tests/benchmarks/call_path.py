@@ -66,12 +66,12 @@ def varied(provider: Any, events: Any) -> Any:
 
 def cases(sample: str, jec: Path) -> dict[str, Callable[[], Any]]:
     """Name -> a call."""
-    texts = sorted(jec.glob("*.jec.txt"))
+    texts = sorted(jec.glob("*AK4PFchs.jec.txt"))
     standard = mljec.FactorizedJEC.from_txt(texts)
     smeared = mljec.FactorizedJEC.from_txt(
         texts,
-        resolution=payloads.read_resolution_text(next(jec.glob("*PtResolution*"))),
-        scale_factor=payloads.read_scale_factor_text(next(jec.glob("*_SF_*"))),
+        resolution=payloads.read_resolution_text(next(jec.glob("*PtResolution_AK4PFchs*"))),
+        scale_factor=payloads.read_scale_factor_text(next(jec.glob("*_SF_AK4PFchs*"))),
     )
     lite, trees, edges = (mljec.MLJEC(name) for name in ("pfn-r-lite", "jet-bdt", "particlenet-r-lite"))
     met = mljec.Type1MET(standard, low_pt=False)

@@ -138,7 +138,7 @@ def test_a_bad_file_does_not_stop_the_others(mljec, nano, jec_text, tmp_path, ex
         (["--model", "pfn-of-mine"], "no model 'pfn-of-mine'"),
         (["--jec-json", "x.json"], "say which one with --tag and --algo"),
         (["--jec-json", "x.json", "--jec", "y.txt"], "both name a standard path"),
-        (["--algo", "AK4PFchs"], "--tag and --algo choose from a --jec-json file"),
+        (["--algo", "AK4PFchs"], "--algo chooses from a --jec-json file or a folder --jec"),
         (["--jec", "nowhere.txt"], "nowhere.txt"),
     ],
 )

@@ -21,7 +21,7 @@ from tests.nano.generated import LAYOUTS, read_sample
 
 DATA = Path(__file__).resolve().parents[2] / "coffea_mljec" / "data"
 SAMPLE = DATA / "mljec_sample.root"
-TEXTS = tuple(sorted((DATA / "jec").glob("*.jec.txt")))
+TEXTS = tuple(sorted((DATA / "jec").glob("*AK4PFchs.jec.txt")))
 N_EVENTS = 10
 MODES = ("eager", "virtual")
 KINDS = {"tree": "TTree", "rntuple": "RNTuple", "parquet": "Parquet", "dask": "TTree"}

@@ -95,7 +95,7 @@ Found = dict[str, dict[str, Cell]]
 @cache
 def providers(collection: str, regression: str, folder: Path) -> dict[str, Provider]:
     """The four providers for a collection; large jets have a payload and a network of their own, made here."""
-    standard: Provider = FactorizedJEC.from_txt(sorted((SAMPLE.parent / "jec").glob("*.jec.txt")))
+    standard: Provider = FactorizedJEC.from_txt(sorted((SAMPLE.parent / "jec").glob("*AK4PFchs.jec.txt")))
     network: Provider = MLJEC("pfn-r-lite")
     if collection == "FatJet":
         text = folder / "Toy1_V1_MC_L2Relative_AK8PFPuppi.jec.txt"

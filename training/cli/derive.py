@@ -26,7 +26,9 @@ def command(
     name: Annotated[
         str | None, typer.Option(help="Campaign, version and MC; MLJECSim_V1_MC or MLJECSim-PROVIDER_V1_MC by default.")
     ] = None,
-    algo: Annotated[str, typer.Option(help="Jet algorithm, part of the file names.")] = "AK4PFchs",
+    algo: Annotated[
+        str | None, typer.Option(help="Jet algorithm, part of the file names; the jets' own by default.")
+    ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Folder that keeps each file's jets: an interrupted run goes on from there.")
     ] = None,

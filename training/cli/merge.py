@@ -20,9 +20,11 @@ def command(
 ) -> None:
     """Join a small production into one file, as it is shipped with the package."""
     from coffea_mljec.payloads import read_text
+    from training.derive.jets import algorithm_of
     from training.simulate.production import correction_files
     from training.simulate.skim import merge
 
-    payload = None if jec is None else read_text(correction_files(jec))
-    n_events = merge(sorted(folder.glob("*.root")), output, raw_pt, unmatched_pt, payload, compression)
+    files = sorted(folder.glob("*.root"))
+    payload = read_text(correction_files(jec, algorithm_of(files[0]))) if jec is not None and files else None
+    n_events = merge(files, output, raw_pt, unmatched_pt, payload, compression)
     typer.echo(f"{output}: {n_events} events, {output.stat().st_size / 1e6:.2f} MB")

@@ -20,6 +20,12 @@ def command(
         str,
         typer.Option(help="One process; several with shares (qcd=0.7,qcd-b=0.3); or 'mix', the training sample's."),
     ] = "mix",
+    jets: Annotated[
+        str, typer.Option(help="AK4 jets: chs, as in Run 2, or puppi, with the branches of Run 3.")
+    ] = "chs",
+    energy: Annotated[
+        float | None, typer.Option(help="Centre-of-mass energy in TeV; 13 for chs, 13.6 for puppi by default.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed; independent samples take different ones.")] = 1,
     workers: Annotated[int, typer.Option("--workers", "-j", help="Processes.")] = 1,
     pileup: Annotated[str, typer.Option(help="Mean interactions, or a range of means: 25 or 10,70.")] = "10,70",
@@ -40,6 +46,7 @@ def command(
 ) -> None:
     """Simulate events: Pythia 8, pileup, a CMS-like detector, jets; written as shards in the PFNano layout."""
     from coffea_mljec.support.digest import file_digest
+    from training.defaults import ALGORITHM, ALGORITHMS
     from training.simulate.plan import MIX, Plan
     from training.simulate.production import correction_files, produce
 
@@ -47,12 +54,14 @@ def command(
     settings: dict[str, Any] = {
         "pileup_mean": _pileup(pileup), "passes": passes, "tune": tune, "shower": shower,
         "hadron_response_scale": hadron_response, "pt_hat_min": low, "pt_hat_max": high,
+        "energy": 1000.0 * (energy if energy is not None else 13.6 if jets == "puppi" else 13.0),
     }  # fmt: skip
-    files = correction_files(jec) if jec is not None else []
+    # Unknown jets are refused with the rest of the plan.
+    files = correction_files(jec, ALGORITHMS.get(jets, ALGORITHM)) if jec is not None else []
     plan = Plan.create(
         seed=seed, events=events, shard_events=shard_events, shares=MIX if process == "mix" else _shares(process),
         settings=settings, pool_events=pool_events, compression=compression,
-        selection={"ak8": ak8, "raw_pt_min": raw_pt, "unmatched_raw_pt_min": unmatched_pt},
+        selection={"jets": jets, "ak8": ak8, "raw_pt_min": raw_pt, "unmatched_raw_pt_min": unmatched_pt},
         correction={path.name: file_digest(path) for path in files},
     )  # fmt: skip
     end = None if minutes is None else time.monotonic() + 60.0 * minutes

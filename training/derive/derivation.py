@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from coffea_mljec.errors import InputError
 from coffea_mljec.payloads import Payload, read_text
 from coffea_mljec.support.atomic import make_folder
+from training.defaults import ALGORITHMS
 from training.derive.inversion import Inversion, invert, inverted_level
 from training.derive.jets import MatchedJets
 from training.derive.level import CLOSURE, Level, unit_level
 from training.derive.library import write_library
 from training.derive.mix import mix_weights
-from training.derive.offset import fit_offset, offset_level, subtracted
+from training.derive.offset import fit_offset, no_offset, offset_level, subtracted
 from training.derive.resolution import fit_resolution, resolution_level, scale_factor_level
 from training.derive.response import fit_response
 from training.derive.text import write_text
@@ -61,6 +62,8 @@ class Derived:
 def derive(jets: MatchedJets, folder: Path, tag: str, algorithm: str, about: str = "") -> Derived:
     """Derive the standard correction: L1FastJet, L2Relative, L3Absolute (1: L2Relative leads to the generator's scale).
 
+    PUPPI takes pileup away itself: for its jets L1FastJet is 1, as CMS has it.
+
     Parameters
     ----------
     jets : MatchedJets
@@ -80,7 +83,7 @@ def derive(jets: MatchedJets, folder: Path, tag: str, algorithm: str, about: str
     """
     _prepare(folder, tag, algorithm)
     weight = mix_weights(jets)
-    offset = fit_offset(jets, weight, ETA_EDGES)
+    offset = no_offset(ETA_EDGES) if jets.algorithm == ALGORITHMS["puppi"] else fit_offset(jets, weight, ETA_EDGES)
     inversions = _inversions(jets, weight, subtracted(jets, offset))
     levels = [
         offset_level(offset), inverted_level("L2Relative", ETA_EDGES, inversions),

@@ -23,19 +23,21 @@ from coffea_mljec.support.digest import digest
 from coffea_mljec.support.progress import progress as progress_bar
 from coffea_mljec.validation.common.binning import flavour_code
 from coffea_mljec.workers.pool import in_order
+from training import defaults
 from training.dataset.splits import held_out
 from training.derive.provider import corrected_jets, digest_of
+from training.simulate.branches import kind_of_jets, rho_name
 
-__all__ = ["MatchedJets", "files_of", "read_jets"]
+__all__ = ["MatchedJets", "algorithm_of", "files_of", "read_jets"]
 
 MAX_DISTANCE = 0.2
 
 _BRANCHES = (
     "Jet_pt", "Jet_rawFactor", "Jet_eta", "Jet_phi", "Jet_area", "Jet_hadronFlavour", "Jet_partonFlavour", "GenJet_pt",
-    "GenJet_eta", "GenJet_phi", "fixedGridRhoFastjetAll", "Pileup_nPU", "genWeight", "MLJEC_process", "event",
+    "GenJet_eta", "GenJet_phi", "Pileup_nPU", "genWeight", "MLJEC_process", "event",
 )  # fmt: skip
 _SCATTER = "MLJEC_scatter"
-_FORMAT = 3
+_FORMAT = 4
 
 Columns = dict[str, NDArray[np.float64]]
 
@@ -53,12 +55,15 @@ class MatchedJets:
         Every event's rho and number of pileup interactions.
     uncorrected : int
         Jets left out because the provider did not correct them.
+    algorithm : str
+        Jet algorithm and pileup scheme: ``AK4PFchs`` or ``AK4PFPuppi``.
     """
 
     columns: Columns
     event_rho: NDArray[np.float64]
     event_n_pu: NDArray[np.float64]
     uncorrected: int = 0
+    algorithm: str = defaults.ALGORITHM
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         """Return one column."""
@@ -91,6 +96,24 @@ def files_of(inputs: Sequence[Path]) -> list[Path]:
             raise InputError(f"{path} is named twice: its jets would count twice; name each file or folder once")
         seen.add(path.resolve())
     return files
+
+
+def algorithm_of(path: Path) -> str | None:
+    """Return ``AK4PFchs`` or ``AK4PFPuppi`` for a file of our simulation, None for any other file.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    import uproot
+
+    try:
+        with uproot.open(path) as file:
+            tree = file["Events"]
+            return defaults.ALGORITHMS[kind_of_jets(tree)] if "MLJEC_simulation" in tree else None
+    except Exception as error:  # uproot raises many kinds, OSError among them
+        raise InputError(f"{path} cannot be read: {error}") from None
 
 
 def _inside(folder: Path) -> list[Path]:
@@ -158,8 +181,13 @@ def read_jets(
             f"no jet{why} of these {len(parts)} files has a generator jet within {MAX_DISTANCE}: nothing to derive a "
             "correction from"
         )
-    rho, n_pu = (np.concatenate([event[name] for event in events]) for name in ("rho", "n_pu"))
-    return MatchedJets(columns, rho, n_pu, uncorrected)
+    rho, n_pu, puppi = (np.concatenate([event[name] for event in events]) for name in ("rho", "n_pu", "puppi"))
+    if np.ptp(puppi) > 0:
+        raise InputError(
+            "some of these files hold CHS jets and others PUPPI jets, which have corrections of their own: give those "
+            "of one kind (python -m training simulate --jets)"
+        )
+    return MatchedJets(columns, rho, n_pu, uncorrected, defaults.ALGORITHMS["puppi" if puppi.any() else "chs"])
 
 
 def _kept(path: Path, provider: Provider | None, cache: Path | None, train_share: float) -> tuple[Columns, Columns]:
@@ -198,9 +226,10 @@ def _read(path: Path, provider: Provider | None, train_share: float) -> tuple[Co
     try:
         with uproot.open(path) as file:
             tree = file["Events"]
-            lacking = [name for name in _BRANCHES if name not in tree]
+            rho_branch, kind = rho_name(tree), kind_of_jets(tree)
+            lacking = [name for name in (*_BRANCHES, rho_branch) if name not in tree]
             scatter = [_SCATTER] if _SCATTER in tree else []  # productions of one pass may lack it
-            arrays = None if lacking else tree.arrays([*_BRANCHES, *scatter])
+            arrays = None if lacking else tree.arrays([*_BRANCHES, rho_branch, *scatter])
     except Exception as error:  # uproot raises many kinds, OSError among them
         raise InputError(f"{path} cannot be used to derive a correction: {error}") from None
     if arrays is None:
@@ -208,8 +237,8 @@ def _read(path: Path, provider: Provider | None, train_share: float) -> tuple[Co
             f"{path} cannot be used to derive a correction: it has no branch {', '.join(lacking)}; give files of "
             "'python -m training simulate'"
         )
-    rho = ak.to_numpy(arrays["fixedGridRhoFastjetAll"]).astype(np.float64)
-    events = {"rho": rho, "n_pu": ak.to_numpy(arrays["Pileup_nPU"]).astype(np.float64)}
+    rho, n_pu = (ak.to_numpy(arrays[name]).astype(np.float64) for name in (rho_branch, "Pileup_nPU"))
+    events = {"rho": rho, "n_pu": n_pu, "puppi": np.full(len(rho), float(kind == "puppi"))}
     jets, rows = _matched(arrays)
     if train_share > 0.0:
         kept = held_out(jets["event"].astype(np.int64), train_share)
@@ -244,6 +273,6 @@ def _matched(arrays: Any) -> tuple[Columns, NDArray[np.int64]]:
         "eta_gen": flat("GenJet_eta")[partner[kept]],
         "flavour": flavour_code(hadron, parton).astype(np.float64),
     }
-    names = {"rho": "fixedGridRhoFastjetAll", "weight": "genWeight", "process": "MLJEC_process"}
+    names = {"rho": rho_name(arrays.fields), "weight": "genWeight", "process": "MLJEC_process"}
     names["event"] = _SCATTER if _SCATTER in arrays.fields else "event"
     return columns | {n: ak.to_numpy(arrays[b]).astype(np.float64)[event] for n, b in names.items()}, kept

@@ -14,7 +14,7 @@ from training.derive.level import Level, Row, mirrored
 from training.derive.medians import group_quantiles
 from training.derive.smoothing import Axis, smooth_curve
 
-__all__ = ["FORMULA", "PT_RANGE", "Offset", "fit_offset", "offset_level", "subtracted"]
+__all__ = ["FORMULA", "PT_RANGE", "Offset", "fit_offset", "no_offset", "offset_level", "subtracted"]
 
 Floats = NDArray[np.float64]
 
@@ -96,6 +96,12 @@ def fit_offset(jets: MatchedJets, weight: Floats, edges: Floats) -> Offset:
     ]).T  # fmt: skip
     slopes = np.maximum(smooth_curve(axis, x, slope, error)(at), 1e-3)
     return Offset(edges, np.full(len(at), rho_0), slopes, np.clip(curve(at), *_GROWTH))
+
+
+def no_offset(edges: Floats) -> Offset:
+    """Return an offset of 0 in bins of |eta|, for jets without pileup."""
+    nothing = np.zeros(len(edges) - 1)
+    return Offset(edges, nothing, nothing, nothing)
 
 
 def _fit(

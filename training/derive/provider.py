@@ -15,9 +15,9 @@ from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
 from coffea_mljec.models import bundled
 from coffea_mljec.nano.opening import open_nano, quiet_coffea
+from coffea_mljec.payloads import level_files
 from coffea_mljec.status import StatusArray, no_status
 from coffea_mljec.support.digest import digest
-from training.derive.level import CLOSURE
 
 __all__ = ["STANDARD", "corrected_jets", "describe", "digest_of", "open_provider", "slug", "tag_of"]
 
@@ -26,8 +26,8 @@ STANDARD = "standard"
 _EVENTS = 1_000
 
 
-def open_provider(text: str) -> Provider:
-    """Open a bundled model by name, a model folder, or a folder of text payloads.
+def open_provider(text: str, algorithm: str | None = None) -> Provider:
+    """Open a bundled model by name, a model folder, or a folder of text payloads (of this algorithm).
 
     Raises
     ------
@@ -35,7 +35,7 @@ def open_provider(text: str) -> Provider:
         If it is none of these.
     """
     folder = Path(text)
-    payloads = sorted(file for file in folder.glob("*.jec.txt") if CLOSURE not in file.name) if folder.is_dir() else []
+    payloads = level_files(folder, algorithm)
     if payloads:
         return FactorizedJEC.from_txt(payloads, name=folder.resolve().name)
     if text not in bundled() and not (folder / "card.json").is_file():

@@ -23,7 +23,7 @@ def derive_from_files(
     inputs: Sequence[Path],
     folder: Path,
     tag: str | None,
-    algorithm: str,
+    algorithm: str | None = None,
     others: Sequence[Path] = (),
     provider: str = STANDARD,
     cache: Path | None = None,
@@ -41,7 +41,8 @@ def derive_from_files(
         For the payloads.
     tag : str, optional
         ``MLJECSim_V1_MC``, or ``MLJECSim-<provider>_V1_MC``, by default.
-    algorithm : str
+    algorithm : str, optional
+        The jets' own by default: ``AK4PFchs`` or ``AK4PFPuppi``.
     provider : str
         ``standard``: derive the standard correction. Otherwise the closure of that provider.
     cache : Path, optional
@@ -62,10 +63,11 @@ def derive_from_files(
             f"{sorted(common)[0]} is among the files to derive from and those to measure the closure on: a closure "
             "means something on other events only"
         )
-    opened = None if provider == STANDARD else open_provider(provider)
+    opened = None if provider == STANDARD else open_provider(provider, algorithm)
     name = STANDARD if opened is None else opened.name
     tag = tag or tag_of(opened)
     jets = read_jets(inputs, opened, cache, progress=True, workers=workers, train_share=train_share)
+    algorithm = algorithm or jets.algorithm
     if jets.uncorrected:
         console.print(f"{jets.uncorrected} jets left out, which {name} does not correct")
     with console.status(f"deriving from {len(jets)} jets"):
@@ -75,6 +77,11 @@ def derive_from_files(
     samples = {"same events": jets}
     if others:
         samples["other events"] = read_jets(others, opened, cache, progress=True, workers=workers)
+        if samples["other events"].algorithm != jets.algorithm:
+            raise InputError(
+                f"the closure's events hold {samples['other events'].algorithm} jets, the others {jets.algorithm}: "
+                "measure it on jets of the same kind"
+            )
     with console.status("measuring the closure"):
         tables = _tables(samples, derived, name)
     target = report or folder

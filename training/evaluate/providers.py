@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from coffea_mljec import MLJEC, FactorizedJEC
 from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
-from coffea_mljec.payloads import Payload, read_text
-from training import defaults
+from coffea_mljec.payloads import Payload, level_files, read_text
 from training.derive.level import CLOSURE
 from training.derive.provider import describe, slug, tag_of
 from training.evaluate.jets import EvaluatedJets
@@ -23,7 +22,7 @@ __all__ = ["STANDARD", "closed", "closures", "open_providers"]
 STANDARD = "standard"
 
 
-def open_providers(models: Sequence[str], jec: Path) -> dict[str, Provider]:
+def open_providers(models: Sequence[str], jec: Path, algorithm: str | None = None) -> dict[str, Provider]:
     """Return the standard path, and the models with it as their fallback, by name.
 
     Parameters
@@ -32,13 +31,15 @@ def open_providers(models: Sequence[str], jec: Path) -> dict[str, Provider]:
         Bundled names or model folders.
     jec : Path
         Folder with the standard path's text payloads.
+    algorithm : str, optional
+        The jets', where the folder has the payloads of several.
 
     Raises
     ------
     InputError
         If the folder holds no payloads, or two models have one name.
     """
-    levels = sorted(file for file in jec.glob("*.jec.txt") if CLOSURE not in file.name) if jec.is_dir() else []
+    levels = level_files(jec, algorithm)
     if not levels:
         raise InputError(f"no text payloads (*.jec.txt) in {jec}: give the folder of the standard correction")
     standard = FactorizedJEC.from_txt([str(path) for path in levels], name=STANDARD)
@@ -125,4 +126,4 @@ def _derive(
     # Jets that a network hands to its fallback say nothing of the network.
     alone = MLJEC(provider.model) if isinstance(provider, MLJEC) else provider
     jets = read_jets(training, alone, cache, progress, workers, train_share)
-    derive_closure(jets, folder, tag_of(provider), defaults.ALGORITHM, describe(provider.name, len(jets)))
+    derive_closure(jets, folder, tag_of(provider), jets.algorithm, describe(provider.name, len(jets)))

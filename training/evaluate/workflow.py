@@ -14,6 +14,7 @@ from coffea_mljec.defaults import REPLICAS
 from coffea_mljec.errors import InputError
 from coffea_mljec.support.atomic import make_folder, write_text
 from coffea_mljec.validation.response.summary import Measured, Summary
+from training.derive.jets import algorithm_of, files_of
 from training.evaluate.figures import DRAWN, draw_figures
 from training.evaluate.figures_of_merit import card_metrics, provider_numbers, region_numbers
 from training.evaluate.histograms import fill, summary_of
@@ -97,7 +98,7 @@ def evaluate(
         from.
     """
     refuse_shared(productions, closure_from)
-    providers = open_providers(models, jec)
+    providers = open_providers(models, jec, algorithm_of(files_of(productions)[0]))
     files = files_evenly(closure_from, closure_files)
     payloads = closures(providers, closure, files, cache, progress, workers, train_share)
     again = open_seeds(seeds or {}, providers)

@@ -27,6 +27,7 @@ from coffea_mljec.workers.pool import in_order
 from training.derive.mix import mix_weights
 from training.learning.sampling import FLAVOUR_GROUPS, SamplingSettings, weigh_jets
 from training.realism.productions import finished
+from training.simulate.branches import kind_of_jets
 
 __all__ = ["FRACTIONS", "KNOWN", "SHAPES", "THINNED", "SimulatedJets", "read_simulated_jets"]
 
@@ -146,6 +147,11 @@ def _read(path: Path) -> tuple[dict[str, NDArray[Any]], NDArray[np.float64]]:
         with open_nano(path) as nano:
             if "MLJEC_process" not in nano.branches:
                 raise InputError(f"{path} is no simulated sample of this project: it has no branch MLJEC_process")
+            if kind_of_jets(nano.branches) == "puppi":
+                raise InputError(
+                    f"{path} holds PUPPI jets, and the targets are CMS's CHS jets of Run 2: give a production of "
+                    "simulate --jets chs, which shares detector and pileup"
+                )
             try:
                 return _columns(nano.events(), str(path))
             except MLJECError:

@@ -1,15 +1,16 @@
 """The branches of the output: name, type, kept mantissa bits and title, table by table.
 
 Names and types follow PFNano on NanoAODv8 (CMS UL2017), with `numberOfHits`, `numberOfPixelHits` and `hcalFraction` as
-later PFNano versions have them. What only this project's files carry: ``MLJEC_simulation``, ``MLJEC_process``
-and ``MLJEC_scatter``.
+later PFNano versions have them. With PUPPI jets, names are those of Run 3 (NanoAODv11 on). What only this project's
+files carry: ``MLJEC_simulation``, ``MLJEC_process`` and ``MLJEC_scatter``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import NamedTuple
 
-__all__ = ["FORMAT_VERSION", "TABLES", "Branch"]
+__all__ = ["FORMAT_VERSION", "RUN3_NAMES", "TABLES", "TABLES_OF", "Branch", "kind_of_jets", "rho_name"]
 
 FORMAT_VERSION = 1
 """Value of ``MLJEC_simulation``: raised whenever the meaning of a branch changes."""
@@ -162,4 +163,44 @@ TABLES: dict[str, dict[str, Branch]] = {
     "JetSVs": {"jetIdx": Branch("i4", "index of the jet in Jet"), **_VERTEX_LINK},
     "FatJetSVs": {"jetIdx": Branch("i4", "index of the jet in FatJet"), **_VERTEX_LINK},
 }
-"""Table -> field -> branch; the table "" holds one number an event."""
+"""Table -> field -> branch, for CHS jets; the table "" holds one number an event."""
+
+RUN3_NAMES = {
+    "fixedGridRhoFastjetAll": "Rho_fixedGridRhoFastjetAll",
+    "RawMET_pt": "RawPuppiMET_pt",
+    "RawMET_phi": "RawPuppiMET_phi",
+    "RawMET_sumEt": "RawPuppiMET_sumEt",
+    "MET_pt": "PuppiMET_pt",
+    "MET_phi": "PuppiMET_phi",
+}
+"""Name of an event's number with CHS jets -> its name with PUPPI jets."""
+
+_RUN3_TITLES = {
+    "RawMET_pt": "missing momentum of all particle-flow candidates in GeV, weighted by PUPPI",
+    "RawMET_sumEt": "scalar sum of the candidates' pT in GeV, weighted by PUPPI",
+}
+_RUN3_JET = {"jetId": _JET["jetId"]._replace(title="jet ID of Run 3: bit 1 tight, bit 2 tight and lepton veto")}
+
+TABLES_OF: dict[str, dict[str, dict[str, Branch]]] = {
+    "chs": TABLES,
+    "puppi": TABLES
+    | {
+        "": {
+            RUN3_NAMES.get(name, name): branch._replace(title=_RUN3_TITLES.get(name, branch.title))
+            for name, branch in TABLES[""].items()
+        }
+    }
+    | {name: TABLES[name] | _RUN3_JET for name in ("Jet", "FatJet")},
+}
+"""Kind of the AK4 jets, ``chs`` or ``puppi`` -> tables."""
+
+
+def kind_of_jets(names: Container[str]) -> str:
+    """Return the kind of the AK4 jets, ``chs`` or ``puppi``, in events with these branches."""
+    return "puppi" if "Rho_fixedGridRhoFastjetAll" in names else "chs"
+
+
+def rho_name(names: Container[str]) -> str:
+    """Return which of these branches is rho."""
+    name = "fixedGridRhoFastjetAll"
+    return RUN3_NAMES[name] if kind_of_jets(names) == "puppi" else name

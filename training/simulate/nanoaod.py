@@ -18,7 +18,7 @@ from coffea_mljec.errors import InputError
 from coffea_mljec.payloads import Payload
 from coffea_mljec.support.atomic import whole_file
 from training.simulate.batch import Jagged, offsets_of
-from training.simulate.branches import TABLES, Branch
+from training.simulate.branches import TABLES, TABLES_OF, Branch, kind_of_jets, rho_name
 from training.simulate.tables import EventTables
 
 __all__ = ["COMPRESSIONS", "correct_jets", "read", "truncate", "write"]
@@ -64,7 +64,7 @@ def correct_jets(events: EventTables, payload: Payload, collection: str = "Jet")
     jets = events.tables[collection]
     raw, raw_mass = (np.asarray(jets[name], np.float64) * (1.0 - jets["rawFactor"]) for name in ("pt", "mass"))
     columns = {name: jets[name] for name in ("eta", "phi", "area")}
-    rho = np.repeat(events.scalars["fixedGridRhoFastjetAll"], jets.counts)
+    rho = np.repeat(events.scalars[rho_name(events.scalars)], jets.counts)
     factor, valid = payload.evaluate({"pt_raw": raw, "rho": rho, "run": np.ones(len(raw)), **columns})
     factor = np.where(valid, factor, 1.0)
     order = np.lexsort((-raw * factor, jets.event))
@@ -114,10 +114,11 @@ def write(path: str | os.PathLike[str], events: EventTables, compression: str = 
     data: dict[str, Any] = {}
     kinds: dict[str, Any] = {}
     titles: dict[str, str] = {}
-    for name, branch in TABLES[""].items():
+    layout = TABLES_OF[kind_of_jets(events.scalars)]
+    for name, branch in layout[""].items():
         data[name] = _stored(name, _column(events.scalars, name, ""), branch)
         kinds[name], titles[name] = np.dtype(branch.kind), branch.title
-    for table, fields in TABLES.items():
+    for table, fields in layout.items():
         if table == "" or table not in events.tables:
             continue
         rows = events.tables[table]
@@ -163,15 +164,16 @@ def read(path: str | os.PathLike[str]) -> EventTables:
         raise InputError(f"{path} could not be read as a file of the simulation: {error}") from None
     if "MLJEC_simulation" not in arrays.fields:
         raise InputError(f"{path} lacks MLJEC_simulation: it was not written by this project's simulation")
-    present = {"": TABLES[""]} | {table: fields for table, fields in TABLES.items() if f"n{table}" in arrays.fields}
+    layout = TABLES_OF[kind_of_jets(arrays.fields)]
+    present = {"": layout[""]} | {table: fields for table, fields in layout.items() if f"n{table}" in arrays.fields}
     wanted = [f"{table}_{field}" if table else field for table, fields in present.items() for field in fields]
     if missing := sorted(set(wanted) - set(arrays.fields)):
         raise InputError(
             f"{path} lacks {', '.join(missing[:5])}: an older version of the simulation wrote it; simulate it again"
         )
-    scalars = {name: ak.to_numpy(arrays[name]) for name in TABLES[""]}
+    scalars = {name: ak.to_numpy(arrays[name]) for name in layout[""]}
     tables: dict[str, Jagged] = {}
-    for table, fields in TABLES.items():
+    for table, fields in layout.items():
         if table == "" or f"n{table}" not in arrays.fields:
             continue
         counts = ak.to_numpy(arrays[f"n{table}"]).astype(np.int64)

@@ -142,6 +142,9 @@ class Plan(BaseModel):
         """Return what must be equal for shards to belong to one production: all but the number of events."""
         described = self.model_dump(mode="json")
         del described["events"]
+        # Productions of CHS jets from before there were others do not say it.
+        if described["selection"].get("jets") == "chs":
+            del described["selection"]["jets"]
         # The settings with their defaults as they are now: a changed default makes another production.
         described["settings"] = {process: self.settings_of(process).model_dump(mode="json") for process in self.shares}
         return described | {"detector": {name: _plain(value) for name, value in DETECTOR._asdict().items()}}

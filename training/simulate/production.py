@@ -16,11 +16,12 @@ from typing import Any
 from rich.console import Console
 
 from coffea_mljec.errors import InputError
-from coffea_mljec.payloads import Payload, read_text
+from coffea_mljec.payloads import Payload, level_files, read_text
 from coffea_mljec.support.atomic import make_folder
 from coffea_mljec.support.digest import file_digest
 from coffea_mljec.support.progress import progress
 from coffea_mljec.workers.pool import in_order
+from training import defaults
 from training.simulate.manifest import begin_manifest, is_done, require_manifest, write_manifest
 from training.simulate.nanoaod import correct_jets, read, write
 from training.simulate.pileup import PileupPool
@@ -31,15 +32,15 @@ from training.simulate.tables import assemble
 __all__ = ["calibrate", "correction_files", "produce", "simulate_shard"]
 
 
-def correction_files(folder: Path) -> list[Path]:
-    """Return the text files of the one correction in a folder.
+def correction_files(folder: Path, algorithm: str | None = defaults.ALGORITHM) -> list[Path]:
+    """Return the text files of the correction in a folder that is for the jets of an algorithm; None: the only one.
 
     Raises
     ------
     InputError
         If there is none.
     """
-    files = sorted(folder.glob("*.jec.txt"))
+    files = level_files(folder, algorithm)
     if not files:
         raise InputError(f"no *.jec.txt in {folder}: give the folder that 'python -m training derive' wrote")
     return files
@@ -191,7 +192,8 @@ def calibrate(folder: Path, jec: Path) -> int:
         If the folder is no production.
     """
     manifest = require_manifest(folder)
-    files = correction_files(jec)
+    kind = manifest["identity"]["selection"].get("jets", "chs")
+    files = correction_files(jec, defaults.ALGORITHMS[kind])
     payload = read_text(files)
     manifest["identity"]["correction"] = {path.name: file_digest(path) for path in files}
     for name in sorted(manifest["shards"]):

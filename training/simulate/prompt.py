@@ -25,14 +25,14 @@ _NEUTRINOS = (12, 14, 16)
 _RECONSTRUCTED = {"Electron": (11, 5.0, 2.5), "Muon": (13, 3.0, 2.4), "Photon": (22, 15.0, 2.5)}
 
 
-def missing_momentum(batch: RecoBatch) -> dict[str, NDArray[np.generic]]:
-    """Return missing momentum of all candidates and, of the generator, of the neutrinos.
+def missing_momentum(batch: RecoBatch, weight: NDArray[np.floating] | None = None) -> dict[str, NDArray[np.generic]]:
+    """Return missing momentum of all candidates, weighted where ``weight`` [n] is given, and of the neutrinos.
 
     ``RawMET_{pt,phi,sumEt}``, ``GenMET_{pt,phi}``, and ``MET_{pt,phi}``, which is the raw one: `coffea_mljec.met` makes
     the type-1 MET of any correction from it.
     """
-    x, y, total = _sums(batch.candidates, np.ones(len(batch.candidates["pt"]), np.bool_))
-    invisible = np.isin(np.abs(batch.gen["pdgId"]), _NEUTRINOS)
+    x, y, total = _sums(batch.candidates, np.ones(len(batch.candidates["pt"])) if weight is None else weight)
+    invisible = np.isin(np.abs(batch.gen["pdgId"]), _NEUTRINOS).astype(np.float64)
     gen_x, gen_y, _ = _sums(batch.gen, invisible)
     pt, phi = np.hypot(x, y), np.arctan2(-y, -x)
     return {
@@ -62,10 +62,10 @@ def prompt_tables(batch: RecoBatch) -> dict[str, Jagged]:
     return tables
 
 
-def _sums(rows: Jagged, kept: NDArray[np.bool_]) -> tuple[NDArray[np.float64], ...]:
-    """Return the sums over each event's kept rows of px, py and pT."""
+def _sums(rows: Jagged, weight: NDArray[np.floating]) -> tuple[NDArray[np.float64], ...]:
+    """Return the weighted sums over each event's rows of px, py and pT."""
     pt, phi = (np.asarray(rows[name], np.float64) for name in ("pt", "phi"))
-    pt = np.where(kept, pt, 0.0)
+    pt = pt * weight
     parts = (pt * np.cos(phi), pt * np.sin(phi), pt)
     return tuple(np.bincount(rows.event, part, minlength=len(rows)).astype(np.float64) for part in parts)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from coffea_mljec.errors import InputError
 from coffea_mljec.payloads import Payload
 from training.simulate.batch import Jagged
+from training.simulate.branches import kind_of_jets
 from training.simulate.nanoaod import correct_jets, read, write
 from training.simulate.tables import EventTables
 
@@ -27,7 +28,7 @@ def take_events(events: EventTables, chosen: NDArray[np.int64]) -> EventTables:
 
 def concatenate(parts: Sequence[EventTables]) -> EventTables:
     """Return the events of all parts, one part after the other; all must have the tables of the first."""
-    tables = {tuple(sorted(part.tables)) for part in parts}
+    tables = {(kind_of_jets(part.scalars), *sorted(part.tables)) for part in parts}
     if len(tables) != 1:
         raise InputError(f"files with different tables cannot be joined: {' / '.join(map(', '.join, sorted(tables)))}")
     return EventTables(

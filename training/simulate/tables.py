@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from coffea_mljec.errors import InputError
 from coffea_mljec.numerics.geometry import delta_r2
 from coffea_mljec.numerics.jit import njit
 from coffea_mljec.numerics.matching import match_flat
 from training.simulate.batch import Jagged, RecoBatch, offsets_of
-from training.simulate.branches import FORMAT_VERSION
+from training.simulate.branches import FORMAT_VERSION, RUN3_NAMES, TABLES_OF
 from training.simulate.flavour import hadron_flavour, parton_flavour
 from training.simulate.jets import Jets, chs_jets, generator_jets, puppi_jets
 from training.simulate.prompt import missing_momentum, prompt_tables
@@ -30,6 +31,9 @@ class JetSelection:
 
     Attributes
     ----------
+    jets : str
+        What the AK4 jets are made of: ``chs``, candidates without charged ones of pileup (Run 2); or ``puppi``,
+        candidates weighted by PUPPI (Run 3). Rho and missing momentum then have the names of Run 3 too.
     raw_pt_min : float
         Raw pT in GeV above which an AK4 jet matched to a generator jet (within 0.4) is kept.
     unmatched_raw_pt_min : float
@@ -47,6 +51,11 @@ class JetSelection:
     gen_pt_min: float = 8.0
     ak8: bool = True
     ak8_pt_min: float = 100.0
+    jets: str = "chs"
+
+    def __post_init__(self) -> None:
+        if self.jets not in TABLES_OF:
+            raise InputError(f"unknown jets {self.jets!r}: choose one of {', '.join(TABLES_OF)}")
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,9 @@ def assemble(
     """
     n = len(batch)
     tables: dict[str, Jagged] = {"GenPart": batch.genpart, "SV": batch.sv}
-    jets = chs_jets(batch.candidates, selection.raw_pt_min)
+    puppi = selection.jets == "puppi"
+    weight = batch.candidates["puppiWeight"]
+    jets = (puppi_jets if puppi else chs_jets)(batch.candidates, selection.raw_pt_min, 0.4)
     gen = generator_jets(batch.gen, selection.gen_pt_min)
     jets, tables["GenJet"] = _label(batch, jets, gen, "genJetIdx", 0.4)
     matched = jets.table["genJetIdx"] >= 0
@@ -100,11 +111,14 @@ def assemble(
     tables["PFCands"] = batch.candidates.select(used)
     within = np.cumsum(used) - 1 - np.repeat(tables["PFCands"].offsets[:-1], batch.candidates.counts)
     for name, (found, radius) in collections.items():
-        tables[name] = _jet_table(found, batch.candidates, None if name == "Jet" else batch.candidates["puppiWeight"])
+        weighted = puppi or name != "Jet"
+        tables[name] = _jet_table(found, batch.candidates, weight if weighted else None, run3=puppi)
         tables[name + "PFCands"] = _candidate_links(found, within)
         tables[name + "SVs"] = _vertex_links(found.table, batch.sv, radius)
     tables |= prompt_tables(batch)
-    scalars = _scalars(batch, n) | missing_momentum(batch)
+    scalars = _scalars(batch, n) | missing_momentum(batch, weight if puppi else None)
+    if puppi:
+        scalars = {RUN3_NAMES.get(name, name): column for name, column in scalars.items()}
     scalars["luminosityBlock"] = np.full(n, block)
     before = seed * EVENTS_A_SEED + first_event + 1
     scalars["event"] = before + np.arange(n)
@@ -171,7 +185,7 @@ def _compose(
     return fraction, count
 
 
-def _jet_table(jets: Jets, candidates: Jagged, weight: NDArray[np.generic] | None) -> Jagged:
+def _jet_table(jets: Jets, candidates: Jagged, weight: NDArray[np.generic] | None, run3: bool) -> Jagged:
     """Return the jets' table with composition and jet ID; ``weight`` scales the candidates' energies."""
     number = np.abs(candidates["pdgId"])
     kind = np.select([number == 211, (number == 130) | (number == 1), number == 11, number == 13], [0, 1, 2, 4], 3)
@@ -183,7 +197,8 @@ def _jet_table(jets: Jets, candidates: Jagged, weight: NDArray[np.generic] | Non
     columns |= dict(zip(("chHEF", "neHEF", "chEmEF", "neEmEF", "muEF"), fraction, strict=True))
     columns["muonSubtrFactor"] = fraction[4]
     columns |= {"nConstituents": jets.members.counts, "nElectrons": count[2], "nMuons": count[4]}
-    columns |= {"rawFactor": np.zeros(len(jets.members)), "jetId": _jet_id(jets.table["eta"], fraction, count)}
+    jet_id = (_jet_id_run3 if run3 else _jet_id)(jets.table["eta"], fraction, count)
+    columns |= {"rawFactor": np.zeros(len(jets.members)), "jetId": jet_id}
     return Jagged(jets.table.offsets, columns)
 
 
@@ -198,6 +213,29 @@ def _jet_id(eta: NDArray[np.generic], fraction: NDArray[np.float64], count: NDAr
     endcap = (photon > 0.01) & (photon < 0.99) & (n_neutral > 1)
     forward = (neutral > 0.2) & (photon < 0.9) & (n_neutral > 10)
     tight = np.select([away <= 2.6, away <= 2.7, away <= 3.0], [central, edge, endcap], forward)
+    return _with_veto(tight, away, muon, electron)
+
+
+def _jet_id_run3(
+    eta: NDArray[np.generic], fraction: NDArray[np.float64], count: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return CMS's jet ID for PUPPI jets of Run 3 (JetMET recommendation "JetID13p6TeV"), 2 and 6 as `_jet_id`."""
+    away = np.abs(np.asarray(eta))
+    charged, neutral, electron, photon, muon = fraction
+    n_charged = count[0] + count[2] + count[4]
+    n_neutral = count[1] + count[3]
+    several = (n_charged + n_neutral > 1) & (n_charged > 0)
+    central = (neutral < 0.99) & (photon < 0.9) & several & (charged > 0.01)
+    edge = (neutral < 0.9) & (photon < 0.99)
+    endcap = neutral < 0.99
+    forward = (photon < 0.4) & (n_neutral > 1)
+    tight = np.select([away <= 2.6, away <= 2.7, away <= 3.0], [central, edge, endcap], forward)
+    return _with_veto(tight, away, muon, electron)
+
+
+def _with_veto(
+    tight: NDArray[np.bool_], away: NDArray[np.floating], muon: NDArray[np.float64], electron: NDArray[np.float64]
+) -> NDArray[np.int64]:
     no_lepton = (away > 2.7) | ((muon < 0.8) & (electron < 0.8))
     return np.where(tight, np.where(no_lepton, 6, 2), 0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from coffea_mljec import FactorizedJEC
 from coffea_mljec.errors import InputError
+from coffea_mljec.payloads import read_text
 from tests.training.derive.toy import RHO_0, resolution, toy, true_response, true_slope
 from training.derive import workflow
 from training.derive.closure import closure_table, plot_closure, summary, write_closure
@@ -121,6 +123,23 @@ def test_a_providers_closure_flattens_it(training: MatchedJets, tmp_path: Path) 
     assert standard.payload.evaluate(columns)[0] == pytest.approx(found.payload.evaluate(columns)[0], rel=1e-6)
 
 
+def test_jets_of_puppi_have_no_offset(training: MatchedJets, tmp_path: Path) -> None:
+    """As in CMS L1FastJet is 1, whatever rho; what pileup leaves is L2Relative's."""
+    puppi = dataclasses.replace(training, algorithm="AK4PFPuppi")
+    found = derive(puppi, tmp_path, "Toy_V1_MC", puppi.algorithm)
+    assert [path.name.split("_MC_")[1] for path in found.texts[:3]] == [
+        "L1FastJet_AK4PFPuppi.jec.txt", "L2Relative_AK4PFPuppi.jec.txt", "L3Absolute_AK4PFPuppi.jec.txt",
+    ]  # fmt: skip
+    columns = {name: training[name] for name in ("pt_raw", "eta", "area", "rho")}
+    factor, valid = read_text(found.texts[:1]).evaluate(columns)
+    assert valid.all()
+    assert (factor == 1.0).all()
+    library = FactorizedJEC.from_json(found.library, "Toy_V1_MC", "AK4PFPuppi", "L1FastJet")
+    assert (library.payload.evaluate(columns)[0] == 1.0).all()
+    closure = summary(closure_table(puppi, np.ones(len(puppi)), corrected(puppi, found.payload)))
+    assert closure["largest"] < 0.01
+
+
 def test_closure_files(derived: Derived, tmp_path: Path) -> None:
     jets = toy(4, 20_000)
     tables = {"one": closure_table(jets, np.ones(len(jets)), corrected(jets, derived.payload))}
@@ -158,6 +177,9 @@ def test_the_command(training: MatchedJets, tmp_path: Path, monkeypatch: pytest.
     columns = {name: jets[name] for name in ("pt_raw", "eta", "area", "rho")}
     standard = FactorizedJEC.from_json(found.library, "MLJECSim_V1_MC", "AK4PFchs")
     assert standard.payload.levels[-1] == "L2L3Residual"
+    monkeypatch.setitem(samples, two, dataclasses.replace(samples[two], algorithm="AK4PFPuppi"))
+    with pytest.raises(InputError, match="the closure's events hold AK4PFPuppi jets, the others AK4PFchs"):
+        workflow.derive_from_files([one], tmp_path / "other", None, None, [two])
     assert standard.payload.evaluate(columns)[0] == pytest.approx(found.payload.evaluate(columns)[0], rel=1e-6)
 
 

@@ -14,10 +14,14 @@ import uproot
 import coffea_mljec as mljec
 from coffea_mljec.errors import InputError
 from coffea_mljec.nano.opening import open_nano
+from coffea_mljec.payloads import level_files
+from tests.training.simulate.fakes import random_batch
 from training.derive import jets as jets_module
-from training.derive.jets import files_of, read_jets
+from training.derive.jets import algorithm_of, files_of, read_jets
 from training.derive.provider import corrected_jets, digest_of, open_provider, slug, tag_of
 from training.derive.workflow import derive_from_files
+from training.simulate.nanoaod import write
+from training.simulate.tables import JetSelection, assemble
 
 DATA = Path(mljec.__file__).parent / "data"
 EVENTS = DATA / "mljec_sample.root"
@@ -36,7 +40,7 @@ def test_jets_of_the_bundled_sample() -> None:
 
 @pytest.mark.parametrize("text", ["pfn-r-lite", str(JEC)])
 def test_a_providers_jets_are_those_of_apply(text: str, tmp_path: Path) -> None:
-    provider = open_provider(text)
+    provider = open_provider(text, "AK4PFchs")
     jets = read_jets([EVENTS], provider, tmp_path)
     with open_nano(EVENTS) as file:
         corrected = provider.apply(file.events())
@@ -53,6 +57,31 @@ def test_a_providers_jets_are_those_of_apply(text: str, tmp_path: Path) -> None:
     assert again.uncorrected == jets.uncorrected
 
 
+def test_jets_say_their_algorithm(tmp_path: Path) -> None:
+    for kind in ("chs", "puppi"):
+        made = assemble(random_batch(5, 12), JetSelection(jets=kind, ak8=False), 1, 0, 1)
+        write(tmp_path / f"{kind}.root", made)
+    chs, puppi = (tmp_path / f"{kind}.root" for kind in ("chs", "puppi"))
+    assert [read_jets([path]).algorithm for path in (chs, puppi)] == ["AK4PFchs", "AK4PFPuppi"]
+    assert [algorithm_of(path) for path in (chs, puppi)] == ["AK4PFchs", "AK4PFPuppi"]
+    again = read_jets([puppi], cache=tmp_path / "cache")
+    assert read_jets([puppi], cache=tmp_path / "cache").algorithm == again.algorithm == "AK4PFPuppi"
+    with pytest.raises(InputError, match="some of these files hold CHS jets and others PUPPI jets"):
+        read_jets([chs, puppi])
+    with pytest.raises(InputError, match="cannot be read"):
+        algorithm_of(tmp_path / "nothing.root")
+
+
+def test_a_folder_of_two_algorithms_needs_one_to_be_named(tmp_path: Path) -> None:
+    for path in level_files(JEC, "AK4PFchs"):
+        shutil.copy(path, tmp_path)
+        shutil.copy(path, tmp_path / path.name.replace("AK4PFchs", "AK4PFPuppi"))
+    with pytest.raises(InputError, match="has corrections for AK4PFPuppi and AK4PFchs jets: say which algorithm"):
+        open_provider(str(tmp_path))
+    chosen = open_provider(str(tmp_path), "AK4PFPuppi")
+    assert chosen.algorithm == "AK4PFPuppi"
+
+
 def test_the_cache_spares_reading_and_mends_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = read_jets([EVENTS], None, tmp_path)
     (entry,) = tmp_path.iterdir()
@@ -64,13 +93,13 @@ def test_the_cache_spares_reading_and_mends_itself(tmp_path: Path, monkeypatch: 
 
 
 def test_names_and_digests() -> None:
-    network, standard = open_provider("pfn-r-lite"), open_provider(str(JEC))
+    network, standard = open_provider("pfn-r-lite"), open_provider(str(JEC), "AK4PFchs")
     assert slug(network) == "pfn-r-lite"
     network = mljec.MLJEC("pfn-r-lite", name="my net_2.0")
     assert slug(network) == "my-net-2-0"
     assert (tag_of(network), tag_of(None)) == ("MLJECSim-my-net-2-0_V1_MC", "MLJECSim_V1_MC")
     assert len({digest_of(network), digest_of(standard)}) == 2
-    assert digest_of(standard) == digest_of(open_provider(str(JEC)))
+    assert digest_of(standard) == digest_of(open_provider(str(JEC), "AK4PFchs"))
 
 
 def test_files_of_a_production(tmp_path: Path) -> None:
@@ -102,7 +131,7 @@ def test_bad_files(tmp_path: Path) -> None:
     foreign = tmp_path / "foreign.root"
     with uproot.recreate(foreign) as file:
         file["Events"] = {"event": np.arange(3), "genWeight": np.ones(3)}
-    with pytest.raises(InputError, match=r"it has no branch Jet_pt, .*MLJEC_process; give files of"):
+    with pytest.raises(InputError, match=r"it has no branch Jet_pt, .*MLJEC_process, fixedGridRhoFastjetAll; give files of"):
         read_jets([foreign])
 
 

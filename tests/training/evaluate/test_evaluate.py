@@ -68,7 +68,7 @@ def toy(n: int = 4000, seed: int = 4, process: int | None = None) -> EvaluatedJe
 def test_one_row_a_jet_gives_what_the_processor_gives(
     sample: Path, jec: Path, open_nano: Callable[..., Any], tmp_path: Path
 ) -> None:
-    standard = FactorizedJEC.from_txt([str(p) for p in sorted(jec.glob("*.jec.txt"))], name="standard")
+    standard = FactorizedJEC.from_txt([str(p) for p in sorted(jec.glob("*AK4PFchs.jec.txt"))], name="standard")
     jets = read_evaluated_jets([sample], {"standard": standard}, progress=False)
     ours = fill(jets, jets.pt, replicas_of(jets, 2))
     theirs = ResponseProcessor({"standard": standard}, replicas=0).process(open_nano(sample))["events"]
