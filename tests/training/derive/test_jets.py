@@ -131,7 +131,9 @@ def test_bad_files(tmp_path: Path) -> None:
     foreign = tmp_path / "foreign.root"
     with uproot.recreate(foreign) as file:
         file["Events"] = {"event": np.arange(3), "genWeight": np.ones(3)}
-    with pytest.raises(InputError, match=r"it has no branch Jet_pt, .*MLJEC_process, fixedGridRhoFastjetAll; give files of"):
+    with pytest.raises(
+        InputError, match=r"it has no branch Jet_pt, .*MLJEC_process, fixedGridRhoFastjetAll; give files of"
+    ):
         read_jets([foreign])
 
 
