@@ -22,7 +22,8 @@ class Constituents:
     columns : mapping of str to ndarray
         Canonical quantity -> flat table over the whole chunk (all candidates, linked or not).
     index : ndarray of int64, shape (N,)
-        Rows of those tables, jet by jet, in the order of the table.
+        Rows of those tables, jet by jet, in the order of the table; of a table whose rows belong to one jet each, by
+        falling pT.
     offsets : ndarray of int64, shape (n_jets + 1,)
         Jet ``j`` owns ``index[offsets[j]:offsets[j + 1]]``.
     on_links : frozenset of str

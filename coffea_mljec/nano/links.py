@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from coffea_mljec.errors import InputError, JetsChangedError
 from coffea_mljec.nano.algorithm import radius
-from coffea_mljec.nano.grouping import group_links, pick_groups, rows_of_links
+from coffea_mljec.nano.grouping import group_links, order_rows, pick_groups, rows_of_links
 from coffea_mljec.nano.layout import Layout
 from coffea_mljec.nano.momenta import constituent_sums
 from coffea_mljec.nano.origin import Origin, find_origin
@@ -184,6 +184,7 @@ def _linked(chunk: JetChunk, kind: str, jet_offsets: Index, with_links: bool) ->
         rows = spans_of(links.offsets)
         link_jet = _whole(links, "jetIdx", links.flat)
         found = Groups(*group_links(rows, link_jet, own, jet_offsets, chunk.spans(kind)))
+        order_rows(found.index, found.offsets, *_momenta(chunk, kind))
         return replace(found, links=found.index)
     link_jet, link_target = (_whole(links, name, links.column) for name in ("jetIdx", linkage.index))
     if len(link_target) != len(link_jet):
@@ -197,6 +198,15 @@ def _linked(chunk: JetChunk, kind: str, jet_offsets: Index, with_links: bool) ->
         return found
     rows = rows_of_links(found.index, found.offsets, links.spans, link_jet, link_target, jet_offsets, chunk.spans(kind))
     return replace(found, links=rows)
+
+
+def _momenta(chunk: JetChunk, kind: str) -> Iterator[npt.NDArray[Any]]:
+    """What orders rows without a number of their own, of all that is read of them in any case."""
+    if kind != "sv":
+        names = ("pt", "eta", "phi")
+    else:  # eta and phi of vertices that only their links describe are made later, jet by jet
+        names = ("eta", "phi", "phi") if not chunk.layout.direction else ("pt", "mass", "mass")
+    return (chunk.constituent(kind, name) for name in names)
 
 
 def _whole(links: Table, name: str, read: Callable[[str], npt.NDArray[Any]]) -> npt.NDArray[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coffea_mljec.nano.grouping import group_links, pick_groups, rows_of_links, split_charged
+from coffea_mljec.nano.grouping import group_links, order_rows, pick_groups, rows_of_links, split_charged
 from coffea_mljec.nano.table import Spans, spans_of
 from coffea_mljec.nano.vertices import group_near, strays
 
@@ -185,6 +185,25 @@ def test_picked_groups_equal_plain_python() -> None:
     got = [picked[a:b].tolist() for a, b in itertools.pairwise(picked_offsets)]
     assert got == [[7, 2, 2], [], [4, 1], [7, 2, 2], []]
     assert picked_broken.tolist() == [False, False, False, False, True]
+
+
+def test_rows_without_a_number_are_ordered_by_what_they_hold() -> None:
+    """As by numpy's lexsort; the same ones whatever order the table has; a jet with a NaN keeps its rows."""
+    rng = np.random.default_rng(5)
+    offsets = np.array([0, 0, 1, 9, 40])
+    keys = rng.integers(0, 4, (3, 40)).astype(np.float32)  # few values: many are equal
+    index = np.arange(40)
+    order_rows(index, offsets, *keys)
+    for first, last in itertools.pairwise(offsets):
+        expected = first + np.lexsort([-key[first:last] for key in keys[::-1]])
+        np.testing.assert_array_equal(index[first:last], expected)
+    moved = np.concatenate([rng.permutation(np.arange(a, b)) for a, b in itertools.pairwise(offsets)])
+    again = np.arange(40)
+    order_rows(again, offsets, *keys[:, moved])
+    np.testing.assert_array_equal(keys[:, moved][:, again], keys[:, index])
+    keys[0, 3] = np.nan
+    order_rows(index, offsets, *keys)
+    assert sorted(index[1:9]) == list(range(1, 9))
 
 
 def test_split_keeps_order_and_loses_nothing() -> None:

@@ -19,8 +19,6 @@ LAYOUTS = ("pfnano",) * 6 + ("pfnano_run3", "pfnano_106x", "rows_per_jet", "jmep
 WAYS = ("memory",) * 12 + ("tree", "tree", "rntuple", "parquet", "parquet", "dask")
 IN_DASK = ("u_cut", "u_sort", "u_shuffle", "u_repeat", "u_exchange", "u_events")
 """Changes that can be made of dask events."""
-ROUNDING = {"context": 3e-7}
-"""Networks that onnxruntime runs: its logarithm rounds the last few numbers of a batch otherwise than the others."""
 METHODS = ("apply",) * 6 + ("correction", "variations")
 
 
@@ -94,7 +92,6 @@ def judge(case: Case) -> Outcome:
         expected(layout, name, collection, setup["skim"]),
         broken.touched,
         broken.everything,
-        ROUNDING.get(name, 0),
     )
 
 
