@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
+
 from coffea_mljec.corrections import FactorizedJEC, NanoRegression, Provider
 from coffea_mljec.corrections.pipeline import Pipeline
 from coffea_mljec.errors import InputError
+from coffea_mljec.nano import JetChunk
 from coffea_mljec.payloads import Payload
+from coffea_mljec.status import Status, StatusArray, mark
 
-__all__ = ["level1_of", "refuse_neutrinos", "standard_within", "varied_like"]
+__all__ = ["evaluate_level1", "level1_of", "refuse_neutrinos", "standard_within", "varied_like"]
 
 
 def standard_within(provider: Provider | None) -> FactorizedJEC | None:
@@ -55,3 +60,19 @@ def level1_of(standard: FactorizedJEC) -> Payload | None:
     payload = standard.payload
     level = payload.stack[0]
     return Payload((level,), payload.tag, payload.algorithm) if level.level.startswith("L1") else None
+
+
+def evaluate_level1(standard: FactorizedJEC, chunk: JetChunk, status: StatusArray) -> npt.NDArray[np.float64]:
+    """Return L1 / raw pT of the jets of a chunk, shape (n_jets,).
+
+    NaN where it is not known, and then a bit in ``status`` says why, in place: a provider that does not read the area
+    has nothing to say about an impossible one.
+    """
+    payload = level1_of(standard)
+    assert payload is not None
+    asked = chunk.asked_by("the L1 correction of MET")
+    factor, valid = payload.evaluate(asked.jets(payload.inputs))
+    bad = asked.bad(payload.inputs)
+    mark(status, bad, Status.BAD_INPUT)
+    mark(status, ~valid & ~bad, Status.OUT_OF_DOMAIN)
+    return np.where(bad, np.nan, factor)

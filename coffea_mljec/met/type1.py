@@ -19,14 +19,14 @@ from coffea_mljec.met.jets import (
     with_low_pt_jets,
 )
 from coffea_mljec.met.record import Vectors, met_meta, with_met
-from coffea_mljec.met.standard import level1_of, refuse_neutrinos, standard_within, varied_like
+from coffea_mljec.met.standard import evaluate_level1, level1_of, refuse_neutrinos, standard_within, varied_like
 from coffea_mljec.met.unclustered import unclustered_shift, vectors_of
 from coffea_mljec.nano import Branch, JetChunk, Layout, detect
 from coffea_mljec.nano.assignment import allow_dask_assignment
 from coffea_mljec.nano.detection import is_dask
 from coffea_mljec.nano.jagged import flat_column
 from coffea_mljec.nano.quantities import outside
-from coffea_mljec.status import STATUS_TYPE, Status, mark
+from coffea_mljec.status import STATUS_TYPE, Status, StatusArray, mark
 
 __all__ = ["Type1MET"]
 
@@ -197,7 +197,8 @@ class Type1MET:
             taken = left & ((other.status & _TREATED) != 0)
             factor[taken] = other.factor.astype(np.float32)[taken]
             mark(status, taken, Status.FALLBACK)
-        return PropagatedJets(chunk, jets, factor, self._level1(chunk, branches), status, self.smeared)
+        level1 = self._level1(chunk, branches, status)
+        return PropagatedJets(chunk, jets, factor, level1, status, self.smeared)
 
     def _low_pt_jets(self, chunk: JetChunk, branches: METBranches) -> tuple[PropagatedJets, dict[str, str]]:
         """``CorrT1METJet``, by the standard path, and the names of its variations for those of the jets."""
@@ -211,7 +212,7 @@ class Type1MET:
             factor = np.where(treated, unsmeared_over_raw(jets), np.nan)
         if self.standard is not self.provider:
             status[treated] = STATUS_TYPE(Status.FALLBACK)
-        level1 = self._level1(low, branches)
+        level1 = self._level1(low, branches, status)
         mine, theirs = (one.systematics for one in (pipeline, self.provider))
         names, others = mine.names(low.layout), self._names(chunk.layout)
         mine_first, theirs_first = int(mine.smears(low.layout)), int(theirs.smears(chunk.layout))
@@ -220,14 +221,12 @@ class Type1MET:
             renamed[others[0]] = names[0]
         return PropagatedJets(low, jets, factor, level1, status, self.smeared), renamed
 
-    def _level1(self, chunk: JetChunk, branches: METBranches) -> FloatArray:
-        """L1 / raw pT of the jets of a collection, NaN where it is not valid."""
+    def _level1(self, chunk: JetChunk, branches: METBranches, status: StatusArray) -> FloatArray:
+        """L1 / raw pT of the jets of a collection; see `evaluate_level1`."""
         if branches.scheme == "Puppi":
             return np.ones(len(chunk))
         assert self.standard is not None
-        payload = level1_of(self.standard)
-        assert payload is not None
-        return payload.evaluate(chunk.asked_by("the L1 correction of MET").jets(payload.inputs))[0]
+        return evaluate_level1(self.standard, chunk, status)
 
     def _corrected(
         self,

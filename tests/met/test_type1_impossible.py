@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from coffea_mljec import Status, Type1MET
+from coffea_mljec import MLJEC, FactorizedJEC, Status, Type1MET
 from tests.met.plain import Payloads, column
 
 Nano = Callable[..., Path]
@@ -63,3 +64,20 @@ def test_unclustered_energy_that_cannot_be_is_no_number(
         pt = column(found, "MET_UnclusteredEnergy", way, "pt")
         assert np.isnan(pt[event])
         np.testing.assert_array_equal(pt[others], column(expected, "MET_UnclusteredEnergy", way, "pt")[others])
+
+
+@pytest.mark.filterwarnings("ignore::coffea_mljec.MismatchWarning")
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+def test_an_area_that_cannot_be_is_flagged_though_the_network_does_not_read_it(value: float, open_nano: Any) -> None:
+    """The L1 correction of CHS jets does, in MET alone."""
+    data = Path(str(files("coffea_mljec") / "data"))
+    standard = FactorizedJEC.from_json(data / "jec" / "MLJECSim_V1_MC_AK4PFchs.json.gz", "MLJECSim_V1_MC", "AK4PFchs")
+    met = Type1MET(MLJEC("pfn-r-lite"), standard, low_pt=False)
+    events = open_nano(data / "mljec_sample.root", mode="eager", entry_stop=20)
+    expected = met.apply(events)
+    events, event = with_value(events, "Jet", "area", value)
+    found = met.apply(events)
+    bad = (column(found.mljec_status).astype(int) & Status.BAD_INPUT) > 0
+    np.testing.assert_array_equal(np.flatnonzero(bad), [event])
+    assert column(found.pt)[event] != column(expected.pt)[event]
+    np.testing.assert_array_equal(column(found.pt)[~bad], column(expected.pt)[~bad])
