@@ -21,7 +21,9 @@ from tests.fuzz.world import corrector, in_memory, tables_of
 
 pytest.importorskip("onnx", reason="the fuzzer writes graphs")
 pytestmark = [pytest.mark.filterwarnings("ignore")]
-N_CASES = {"events": 6, "models": 5, "payloads": 8, "checkpoints": 5, "commands": 3, "met": 4, "weaver": 4}
+N_CASES = {
+    "events": 6, "models": 5, "payloads": 8, "checkpoints": 5, "commands": 3, "met": 4, "weaver": 4, "servers": 12,
+}  # fmt: skip
 QUICK = ("memory", "parquet")
 """Ways to open a file that take no second; `python -m tests.fuzz` takes all of them."""
 bounded = settings(

@@ -49,7 +49,7 @@ def nodes(metadata: Any, which: str) -> list[TensorNode]:
     ]
 
 
-def infer_request(outputs: Sequence[str], inputs: Mapping[str, npt.NDArray[Any]]) -> tuple[bytes, int]:
+def infer_request(outputs: Sequence[str], inputs: Mapping[str, npt.NDArray[Any]], request_id: str) -> tuple[bytes, int]:
     """The body of a request, and how many bytes of it are JSON."""
     described, parts = [], []
     for name, values in inputs.items():
@@ -58,11 +58,13 @@ def infer_request(outputs: Sequence[str], inputs: Mapping[str, npt.NDArray[Any]]
         size = {"binary_data_size": len(parts[-1])}
         described.append({"name": name, "shape": list(values.shape), "datatype": datatype, "parameters": size})
     wanted = [{"name": name, "parameters": {"binary_data": True}} for name in outputs]
-    header = json.dumps({"inputs": described, "outputs": wanted}).encode()
+    header = json.dumps({"id": request_id, "inputs": described, "outputs": wanted}).encode()
     return b"".join([header, *parts]), len(header)
 
 
-def infer_result(body: bytes, header_length: str | None, outputs: Sequence[str]) -> list[npt.NDArray[Any]]:
+def infer_result(
+    body: bytes, header_length: str | None, outputs: Sequence[str], request_id: str
+) -> list[npt.NDArray[Any]]:
     """The outputs that an answer holds, in the order of the names.
 
     Parameters
@@ -71,17 +73,22 @@ def infer_result(body: bytes, header_length: str | None, outputs: Sequence[str])
     header_length : str or None
         The HTTP header `HEADER_LENGTH`; without it all of the body is JSON.
     outputs : sequence of str
+    request_id : str
+        What the request called itself: a server repeats it.
 
     Raises
     ------
     ValueError, LookupError, TypeError
-        If the body is no such answer: it lacks an output, or bytes.
+        If the body is no such answer: it lacks an output, or bytes, or answers another request.
     """
     end = len(body) if header_length is None else int(header_length)
     if not 0 <= end <= len(body):
         raise ValueError(f"{HEADER_LENGTH} is {end}, of {len(body)} bytes")
+    header = json.loads(body[:end])
+    if (header.get("id") or request_id) != request_id:  # a cache between, or more answers than requests
+        raise ValueError("it answers another request")
     found: dict[str, npt.NDArray[Any]] = {}
-    for item in json.loads(body[:end])["outputs"]:
+    for item in header["outputs"]:
         name, shape = item["name"], [int(size) for size in item["shape"]]
         if item["datatype"] not in _DATATYPES:
             raise ValueError(f"output {name!r} has the datatype {item['datatype']}")

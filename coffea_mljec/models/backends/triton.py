@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -148,12 +149,12 @@ class _TritonSession:
         return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
 
     def _infer(self, outputs: list[str], inputs: dict[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
-        body, length = infer_request(outputs, inputs)
+        request_id = uuid4().hex
+        body, length = infer_request(outputs, inputs, request_id)
         headers = {HEADER_LENGTH: str(length), "Content-Type": "application/octet-stream"}
         reply = self._asked("/infer", body, headers)
-        return self._understood(
-            reply, lambda reply: infer_result(reply.body, reply.headers.get(HEADER_LENGTH.lower()), outputs)
-        )
+        json_length = reply.headers.get(HEADER_LENGTH.lower())
+        return self._understood(reply, lambda reply: infer_result(reply.body, json_length, outputs, request_id))
 
     def _asked(self, what: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Reply:
         reply = self._connections.ask(self._path + what, body, headers)

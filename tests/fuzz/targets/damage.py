@@ -7,11 +7,16 @@ from typing import Any
 
 
 def change_bytes(path: Path, how: str, where: float, value: int) -> None:
-    """One change of a file's bytes; where: the part of the file before it."""
-    content = bytearray(path.read_bytes())
+    """One change of a file's bytes; see `damaged`."""
+    path.write_bytes(damaged(path.read_bytes(), how, where, value))
+
+
+def damaged(given: bytes, how: str, where: float, value: int) -> bytes:
+    """One change of some bytes; where: the part of them before it."""
+    content = bytearray(given)
     at = min(int(where * len(content)), len(content) - 1)
     if at < 0:
-        return
+        return given
     if how == "flip":
         content[at] ^= 1 << (value % 8)
     elif how == "set":
@@ -24,7 +29,7 @@ def change_bytes(path: Path, how: str, where: float, value: int) -> None:
         content[at : at + 1 + value] = bytes(len(content[at : at + 1 + value]))
     elif how == "double":
         content += content[at : at + 1000 * (1 + value)]
-    path.write_bytes(content)
+    return bytes(content)
 
 
 def place_in(tree: Any, steps: list[float]) -> tuple[Any, Any, Any]:

@@ -135,10 +135,10 @@ class ModelServer(ThreadingHTTPServer):
             values = session.run(names, feeds)
         except Exception as error:
             return _error(400, f"onnx runtime error: {error}")
-        return _result(name, names, values, self.binary)
+        return _result(name, names, values, self.binary, request.get("id"))
 
 
-def _result(model: str, names: list[str], values: list[Any], binary: bool) -> Answer:
+def _result(model: str, names: list[str], values: list[Any], binary: bool, request_id: str | None) -> Answer:
     outputs: list[dict[str, Any]] = []
     parts: list[bytes] = []
     for name, value in zip(names, values, strict=True):
@@ -150,7 +150,8 @@ def _result(model: str, names: list[str], values: list[Any], binary: bool) -> An
         else:
             item["data"] = value.ravel().tolist()
         outputs.append(item)
-    header = json.dumps({"model_name": model, "model_version": "1", "outputs": outputs}).encode()
+    content: dict[str, Any] = {"model_name": model, "model_version": "1", "outputs": outputs}
+    header = json.dumps(content if request_id is None else content | {"id": request_id}).encode()
     if not binary:
         return Answer(200, header, {"Content-Type": "application/json"})
     headers = {"Content-Type": "application/octet-stream", _HEADER: str(len(header))}

@@ -130,8 +130,22 @@ def test_ensemble_needs_a_name_for_each_graph(events: Any) -> None:
 
 def test_results_may_come_as_json() -> None:
     item = {"name": "a", "datatype": "FP32", "shape": [2, 1], "data": [1.5, 2.5]}
-    (found,) = infer_result(json.dumps({"outputs": [item]}).encode(), None, ["a"])
+    (found,) = infer_result(json.dumps({"outputs": [item]}).encode(), None, ["a"], "1")
     np.testing.assert_array_equal(found, np.array([[1.5], [2.5]], np.float32))
+
+
+def test_an_answer_to_another_request_is_refused(server: ModelServer) -> None:
+    """As a cache between would give it, or a server that answers twice; the numbers would fit as many jets."""
+    models.run(TOY, arrays(), at(server))
+    kept: list[Answer] = []
+
+    def first_again(path: str, answer: Answer) -> Answer:
+        kept.append(answer)
+        return kept[0]
+
+    server.fault = first_again
+    models.run(TOY, arrays(), at(server))
+    assert "answers what KServe v2 does not know (it answers another request)" in refused(at(server))
 
 
 # ---------------------------------------------------------------- threads and processes
