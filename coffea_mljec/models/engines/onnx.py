@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.errors import ModelError
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from coffea_mljec.models.wire import Constants
 
 __all__ = ["OnnxEngine", "OnnxSession"]
+
+
+_SPARE = 64
+"""Numbers at the end of each input that belong to no jet, at least. onnxruntime's logarithm takes as many numbers at a
+time as a register holds and the few that are left one by one, which rounds them otherwise: the last jets of a batch got
+another last bit than the same jets elsewhere."""
 
 
 class OnnxEngine(Engine):
@@ -51,11 +58,35 @@ class OnnxSession:
 
     def __init__(self, model: ModelFolder, backend: Backend = LOCAL) -> None:
         self.graphs = Graphs(model, backend)
+        self._here = backend == LOCAL
+        self._constituents = tuple(model.card.feature_set.constituents)
         for session in self.graphs.sessions:
             _check(session, self.graphs.called, model.card)
 
     def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Outputs:
-        return self.graphs.run(inputs, len(inputs[node_names.features("jet")]))
+        jets = node_names.features("jet")
+        n_jets = len(inputs[jets])
+        if not self._here or n_jets == 0:
+            return self.graphs.run(inputs, n_jets)
+        longer = _with_spare_rows(inputs, self._constituents)
+        outputs = self.graphs.run(longer, len(longer[jets]))
+        return {name: values[:n_jets] for name, values in outputs.items()}
+
+
+def _with_spare_rows(
+    inputs: Mapping[str, npt.NDArray[Any]], constituents: Iterable[str]
+) -> dict[str, npt.NDArray[Any]]:
+    """The inputs with copies of the last jet behind them, of which the first has copies of the last constituents."""
+    longer = {}
+    for collection in ("jet", *constituents):
+        values = inputs[node_names.features(collection)]
+        rows = -(-_SPARE // max(1, values.shape[1])) if len(values) else 0
+        longer[node_names.features(collection)] = np.concatenate([values, np.repeat(values[-1:], rows, axis=0)])
+    jets = len(longer[node_names.features("jet")]) - len(inputs[node_names.features("jet")])
+    for collection in constituents:
+        offsets, rows = inputs[node_names.offsets(collection)], len(longer[node_names.features(collection)])
+        longer[node_names.offsets(collection)] = np.append(offsets, np.full(jets, rows, offsets.dtype))
+    return longer
 
 
 def _check(session: GraphSession, called: str, card: ModelCard) -> None:
