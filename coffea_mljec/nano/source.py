@@ -35,6 +35,7 @@ class Source:
 
     def __init__(self, events: Any) -> None:
         self._events = events
+        self._tables: dict[str, tuple[Index, dict[str, npt.NDArray[Any]]]] = {}
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -52,13 +53,26 @@ class Source:
         That is in a partition of dask events, and in events that were pickled, built by hand or read from a file that
         is closed or gone.
         """
-        read = self._read({table: [field]})
-        return None if read is None else content_and_offsets(ak.Array(read[table][field]), f"{table}.{field}")
+        read = self._table(table, [field])
+        return None if read is None else (read[1][field], read[0])
 
     def offsets(self, table: str) -> Index | None:
         """Where the file's events have their rows in a table, shape (n_events + 1,); None where it cannot be read."""
-        read = self._read({table: []})
-        return None if read is None else np.asarray(read.content(table).offsets.data).astype(np.int64, copy=False)
+        read = self._table(table, [])
+        return None if read is None else read[0]
+
+    def _table(self, name: str, fields: Iterable[str]) -> tuple[Index, dict[str, npt.NDArray[Any]]] | None:
+        """Offsets and flat columns of a table, together: to ask the file takes longer than what it answers."""
+        kept = self._tables.get(name)
+        if kept is None or not kept[1].keys() >= set(fields):
+            read = self._read({name: list(fields)})
+            if read is None:
+                return None
+            content = read.content(name)
+            offsets = np.asarray(content.offsets.data).astype(np.int64, copy=False)
+            columns = {f: content_and_offsets(ak.Array(content[f]), f"{name}.{f}")[0] for f in fields}
+            self._tables[name] = kept = offsets, (kept[1] if kept else {}) | columns
+        return kept
 
     @cached_property
     def rows(self) -> Index | None:
@@ -89,6 +103,7 @@ class Source:
         of `constituents`."""
         if table.is_lazy(fields) and not table.is_chosen:
             return table
+        self._table(table.name, fields)  # together, where all are there
         read = {field: column[0] for field in fields if (column := self.column(table.name, field)) is not None}
         return table if self._is_own(table, read) else self._again(table, of_file=True)
 
