@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from coffea_mljec.models.card import ModelCard
     from coffea_mljec.models.engines import Outputs, Runner
 
-__all__ = ["check_independence", "check_same_network"]
+__all__ = ["check_independence", "check_same_network", "taken"]
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -62,11 +62,11 @@ def check_independence(runner: Runner, card: ModelCard) -> None:
     n_jets = len(_COUNTS)
     together = runner.run(arrays)
     order = np.roll(np.arange(n_jets), 1)[::-1]
-    elsewhere = runner.run(_taken(arrays, order))
+    elsewhere = runner.run(taken(arrays, order))
     tries: list[tuple[str, npt.NDArray[Any], Outputs]] = [
         ("for the same jets", np.arange(n_jets), runner.run(arrays)),
         ("in another order", order, elsewhere),
-        *(("alone", np.array([jet]), runner.run(_taken(arrays, np.array([jet])))) for jet in range(n_jets)),
+        *(("alone", np.array([jet]), runner.run(taken(arrays, np.array([jet])))) for jet in range(n_jets)),
     ]
     for name, values in together.items():
         for how, jets, outputs in tries:
@@ -114,7 +114,7 @@ def _other(expected: npt.NDArray[Any], found: npt.NDArray[Any], tolerance: float
     return None if same.all() else int(np.argmin(same))
 
 
-def _taken(arrays: Arrays, jets: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[Any]]:
+def taken(arrays: Arrays, jets: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[Any]]:
     """The inputs of some of the jets, in their order."""
     taken: dict[str, npt.NDArray[Any]] = {}
     for name, values in arrays.items():

@@ -25,10 +25,13 @@ class Constants:
         The float32 and int64 initialisers, by name.
     inputs : dict of str to tuple of str
         Output of a node -> names of that node's inputs.
+    operators : dict of str to str
+        Output of a node -> what the node does, such as ``Conv``.
     """
 
     values: dict[str, npt.NDArray[np.float32] | npt.NDArray[np.int64]]
     inputs: dict[str, tuple[str, ...]]
+    operators: dict[str, str]
 
 
 def read_constants(graph: bytes) -> Constants:
@@ -43,6 +46,7 @@ def read_constants(graph: bytes) -> Constants:
     """
     values: dict[str, npt.NDArray[np.float32] | npt.NDArray[np.int64]] = {}
     inputs: dict[str, tuple[str, ...]] = {}
+    operators: dict[str, str] = {}
     for number, _, body in fields(memoryview(graph)):
         if number != 7 or not isinstance(body, memoryview):
             continue
@@ -52,12 +56,13 @@ def read_constants(graph: bytes) -> Constants:
                 if value is not None:
                     values[name] = value
             elif part == 1 and isinstance(content, memoryview):
-                ends: dict[int, list[str]] = {1: [], 2: []}
+                ends: dict[int, list[str]] = {1: [], 2: [], 4: [""]}
                 for end, _, text in fields(content):
                     if end in ends and isinstance(text, memoryview):
                         ends[end].append(bytes(text).decode())
                 inputs |= dict.fromkeys(ends[2], tuple(ends[1]))
-    return Constants(values, inputs)
+                operators |= dict.fromkeys(ends[2], ends[4][-1])
+    return Constants(values, inputs, operators)
 
 
 def _tensor(data: memoryview) -> tuple[str, npt.NDArray[np.float32] | npt.NDArray[np.int64] | None]:

@@ -60,7 +60,7 @@ def main() -> None:
     parts: dict[str, Callable[[], list[Topic]]] = {
         "features": lambda: bench_networks.features(jets(), rounds),
         "networks": lambda: bench_networks.networks(jets(), output / "models", rounds),
-        "weaver": lambda: bench_weaver.networks_of_cms(arguments.data, SAMPLE, min(rounds, 2)),
+        "weaver": lambda: bench_weaver.networks_of_weaver(arguments.data, SAMPLE, output, min(rounds, 2)),
         "profile": lambda: bench_profile.profile(jets(), output / "models", min(rounds, 3)),
         "precision": lambda: bench_precision.precision(SAMPLE, rounds),
         "end-to-end": lambda: bench_networks.end_to_end(jets(), output / "models", rounds),

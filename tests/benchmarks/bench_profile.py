@@ -10,7 +10,7 @@ import numpy as np
 
 from coffea_mljec.features import PFNANO, compute, kernels
 from coffea_mljec.features.compute import _jet_features, _plan
-from coffea_mljec.models.engines.edgeconv import _TILE, EdgeConvNetwork
+from coffea_mljec.models.engines.edgeconv import EDGE_TILE, EdgeConvNetwork
 from coffea_mljec.models.kernels.edges import convolve
 from coffea_mljec.models.kernels.neighbours import nearest_neighbours
 from coffea_mljec.models.kernels.panels import NO_FLOOR
@@ -99,7 +99,7 @@ def _network(title: str, network: EdgeConvNetwork, arrays: dict[str, np.ndarray]
             points.append((where, offsets, k))
             found = nearest_neighbours(where, offsets, k, ranked=False)
             layers = block.edges
-            edges.append((on_rows(*rows[-1]), *found, layers.widths, layers.weights, layers.biases, max(_TILE, k)))
+            edges.append((on_rows(*rows[-1]), *found, layers.widths, layers.weights, layers.biases, max(EDGE_TILE, k)))
             products += 2 * len(found[0]) * int(np.sum(layers.widths[:-1] * layers.widths[1:]))
             x = where = convolve(*edges[-1])
 

@@ -1,4 +1,5 @@
-"""CMS's networks: jets as they are against a batch that is padded to the longest jet, as weaver's files suggest."""
+"""Networks of weaver, CMS's where its files are: jets as they are against a batch that is padded to the longest jet, as
+weaver's files suggest."""
 
 from __future__ import annotations
 
@@ -9,13 +10,15 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from coffea_mljec import Network, models
+from coffea_mljec import Network
 from coffea_mljec.models.engines.padded import PaddedNetwork
+from coffea_mljec.models.sessions import session
 from coffea_mljec.nano import JetChunk, open_nano
 from tests.benchmarks.timing import Topic, Way, in_turn
+from tests.models import weaver_particlenet
 from tests.models.made_up import flat_arrays
 
-__all__ = ["networks_of_cms"]
+__all__ = ["networks_of_weaver"]
 
 NAMES = {"ParticleNetAK4_CHS": "Jet", "ParticleNetAK8_General": "FatJet"}
 JETS = {"Jet": 1024, "FatJet": 256}
@@ -25,33 +28,39 @@ FILES = ("pfnano_ul17_mc", "pfnano_ul18_partial_mc")
 GOAL = 4.0
 
 
-def networks_of_cms(data: Path, sample: Path, rounds: int) -> list[Topic]:
-    """Each network on real numbers of constituents, with made-up features."""
-    return [_topic(data, sample, name, rounds) for name in NAMES if (data / "models" / f"{name}.onnx").is_file()]
+def networks_of_weaver(data: Path, sample: Path, folder: Path, rounds: int) -> list[Topic]:
+    """Each network of CMS on real numbers of constituents, with made-up features; without CMS's files, a network of the
+    size of ParticleNetAK4_CHS with random weights."""
+    found = [name for name in NAMES if (data / "models" / f"{name}.onnx").is_file()]
+    topics = []
+    for name in found:
+        files = data / "models" / f"{name}.onnx", data / "models" / f"{name}.preprocess.json"
+        topics.append(_topic(data, sample, name, Network.from_weaver(*files, collection=NAMES[name]), rounds))
+    if not found:
+        made = Network.from_weaver(*weaver_particlenet.write(folder / "particlenet"), collection="Jet")
+        topics.append(_topic(data, sample, "ParticleNet of random weights, as large as CMS's for AK4", made, rounds))
+    return topics
 
 
-def _topic(data: Path, sample: Path, name: str, rounds: int) -> Topic:
-    collection = NAMES[name]
+def _topic(data: Path, sample: Path, name: str, network: Network, rounds: int) -> Topic:
+    (collection,) = network.card.collections
     n_jets = JETS[collection]
-    network = Network.from_weaver(
-        data / "models" / f"{name}.onnx", data / "models" / f"{name}.preprocess.json", collection=collection
-    )
     files = [sample] if collection == "Jet" else [data / "nano" / f"{file}.root" for file in FILES]
     random = np.random.default_rng(1)
     counts = np.concatenate([part for file in files for part in _constituents(file, collection)])
     longest = [_longest(network, c) for c in ("candidates", "sv")]
     chosen = np.minimum(counts[random.integers(0, len(counts), n_jets)], longest)
     arrays = flat_arrays(network.card, {"candidates": chosen[:, 0], "sv": chosen[:, 1]}, random)
-    runner = PaddedNetwork(network.model)
+    runner, padded = session(network.model), PaddedNetwork(network.model)
     tensors = _padded(network, arrays, n_jets)
     (output,) = {output.source for output in network.card.outputs}
-    session = _session(network)
+    naive = _session(network)
     ways = {
-        "ours": Way(lambda: models.run(network.model, arrays)[output], n_jets),
-        "onnxruntime, padded to the longest": Way(lambda: session.run([output], tensors)[0], n_jets),
+        "ours": Way(lambda: runner.run(arrays)[output], n_jets),
+        "onnxruntime, padded to the longest": Way(lambda: naive.run([output], tensors)[0], n_jets),
     }
-    if network.card.engine != "padded":
-        ways["onnxruntime, padded bucket by bucket"] = Way(lambda: runner.run(arrays)[output], n_jets)
+    if not isinstance(runner, PaddedNetwork):
+        ways["onnxruntime, padded bucket by bucket"] = Way(lambda: padded.run(arrays)[output], n_jets)
     reference, *others = (way.call() for way in ways.values())
     for other in others:
         np.testing.assert_allclose(reference, other, rtol=1e-5, atol=1e-5)

@@ -35,16 +35,16 @@ if TYPE_CHECKING:
     from coffea_mljec.models.card import Cloud, ModelCard
     from coffea_mljec.models.folder import ModelFolder
 
-__all__ = ["COORDINATES", "EdgeConvEngine", "EdgeConvNetwork"]
+__all__ = ["COORDINATES", "EDGE_TILE", "NODES", "EdgeConvEngine", "EdgeConvNetwork", "filled_widths", "on_nodes"]
 
 COORDINATES = ("rel_eta", "rel_phi")
 """Features in which the first neighbours are looked for."""
 
-_TILE = 256
+EDGE_TILE = 256
 """Edges in a tile, if a row has no more: it stays near a core with whatever width. Between 96 and 2,000 nothing
 changes."""
 
-_NODES = 2**19
+NODES = 2**19
 """Numbers that the rows of the jets in hand say to each other: 2 MB, so that they stay in the third-level cache."""
 
 
@@ -158,7 +158,7 @@ class EdgeConvNetwork:
     def _pooled(self, collection: str, features: Array, offsets: npt.NDArray[np.int64]) -> Array:
         """The mean over each jet's rows, [n, width], some jets at a time."""
         blocks = self._blocks[collection]
-        rows = max(1, _NODES // max(int(block.nodes.widths[-1]) for block in blocks))
+        rows = max(1, NODES // max(int(block.nodes.widths[-1]) for block in blocks))
         out = np.empty((len(offsets) - 1, int(blocks[-1].edges.widths[-1])), np.float32)
         start = 0
         while start < len(out):
@@ -178,7 +178,7 @@ class EdgeConvNetwork:
             nodes = on_rows(x, block.columns, block.nodes, NO_FLOOR)
             source, starts = nearest_neighbours(points, offsets, k, ranked=False)
             edges = block.edges
-            x = points = convolve(nodes, source, starts, edges.widths, edges.weights, edges.biases, max(_TILE, k))
+            x = points = convolve(nodes, source, starts, edges.widths, edges.weights, edges.biases, max(EDGE_TILE, k))
         return x
 
 
@@ -187,14 +187,14 @@ def _nodes_width(layers: tuple[int, ...]) -> int:
     return 2 * int(layers[0]) + int(layers[-1])
 
 
-def _filled(layers: tuple[int, ...]) -> tuple[int, ...]:
+def filled_widths(layers: tuple[int, ...]) -> tuple[int, ...]:
     """Widths rounded up to what the kernels treat at a time."""
     return tuple(padded_width(width) for width in layers)
 
 
-def _on_nodes(layer: Dense, n_in: int, layers: tuple[int, ...]) -> Dense:
+def on_nodes(layer: Dense, n_in: int, layers: tuple[int, ...]) -> Dense:
     """The layer on a block's rows, its input padded to ``n_in``, its columns own, other and shortcut each by itself."""
-    wide = _filled(layers)
+    wide = filled_widths(layers)
 
     def columns(value: Array) -> Array:
         parts = np.split(value, [layers[0], 2 * layers[0]], axis=-1)
@@ -214,15 +214,15 @@ class _Weights(Weights):
         blocks: list[_Block] = []
         for b, layers in enumerate(cloud.blocks):
             name = node_names.layer(collection, b)
-            wide = _filled(layers)
+            wide = filled_widths(layers)
             if b:
                 before = cloud.blocks[b - 1]
                 columns = NO_COLUMNS
                 dense = self.dense(node_names.nodes(name), before[-1], _nodes_width(layers))
-                nodes = _on_nodes(dense, _filled(before)[-1], layers)
+                nodes = on_nodes(dense, filled_widths(before)[-1], layers)
             else:
                 columns, nodes = self.inputs(collection, n_features, _nodes_width(layers))
-                nodes = _on_nodes(nodes, n_features, layers)
+                nodes = on_nodes(nodes, n_features, layers)
             edges = [self.dense(node_names.layer(name, i), *layers[i - 1 : i + 1]) for i in range(1, len(layers))]
             edges = [
                 Dense(padded(layer.weight, *wide[i : i + 2]), padded(layer.bias, wide[i + 1]))

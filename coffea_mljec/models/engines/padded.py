@@ -17,8 +17,9 @@ from coffea_mljec.errors import ModelError
 from coffea_mljec.models import node_names
 from coffea_mljec.models.backends import LOCAL, Backend
 from coffea_mljec.models.backends.backend import GraphSession
-from coffea_mljec.models.engines.engine import Engine, Outputs, clouds_problem
+from coffea_mljec.models.engines.engine import Engine, Outputs, Runner, clouds_problem
 from coffea_mljec.models.engines.graphs import Graphs
+from coffea_mljec.models.engines.particlenet import FlatParticleNet
 from coffea_mljec.models.kernels.padding import pad_rows
 from coffea_mljec.models.tensors import Tensor
 from coffea_mljec.models.wire import Constants
@@ -44,7 +45,7 @@ _SHORT_STEP = 2.0
 
 
 class PaddedEngine(Engine):
-    """onnxruntime on tensors that are padded bucket by bucket."""
+    """onnxruntime on tensors that are padded bucket by bucket; ParticleNets on flat edges, where that is possible."""
 
     def problem(self, card: ModelCard) -> str | None:
         if problem := clouds_problem(card):
@@ -64,8 +65,9 @@ class PaddedEngine(Engine):
     def settings(self, graph: Constants, features: FeatureSet) -> dict[str, Any] | None:
         return None
 
-    def build(self, model: ModelFolder) -> PaddedNetwork:
-        return PaddedNetwork(model)
+    def build(self, model: ModelFolder) -> Runner:
+        padded = PaddedNetwork(model)
+        return FlatParticleNet.of(model, padded) or padded
 
 
 class PaddedNetwork:
@@ -88,6 +90,25 @@ class PaddedNetwork:
             _check(session, self._graphs.called, model.card)
         self._ranks = {item.name: len(item.shape) for item in self._graphs.sessions[0].get_inputs()}
 
+    def standardised(self, inputs: Mapping[str, npt.NDArray[Any]]) -> dict[str, Array]:
+        """The rows of each tensor, [N, variables], flat and not cut."""
+        return {part.name: part.standardised(inputs[node_names.features(part.collection)]) for part in self._parts}
+
+    def empty(self, n_jets: int) -> Outputs:
+        """Room for the outputs of so many jets."""
+        return self._graphs.empty(n_jets)
+
+    def offsets(self, inputs: Mapping[str, npt.NDArray[Any]]) -> dict[str, Index]:
+        """Collection -> the rows of each jet."""
+        offsets = {"jet": np.arange(len(inputs[node_names.features("jet")]) + 1)}
+        return offsets | {c: inputs[node_names.offsets(c)] for c in {p.collection for p in self._parts} - {"jet"}}
+
+    def replaced(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Array:
+        """How many of each jet's inputs are not finite."""
+        offsets = self.offsets(inputs)
+        numbers = [_not_finite(inputs[node_names.features(c)], offsets[c]) for c in offsets]
+        return np.sum(numbers, axis=0).astype(np.float32)
+
     def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Outputs:
         """Evaluate a batch.
 
@@ -97,23 +118,17 @@ class PaddedNetwork:
             The graph's outputs, and under `node_names.REPLACED` the number of each jet's inputs that were not finite
             and were replaced as the card says.
         """
-        n_jets = len(inputs[node_names.features("jet")])
-        offsets = {"jet": np.arange(n_jets + 1)}
-        offsets |= {c: inputs[node_names.offsets(c)] for c in {part.collection for part in self._parts} - {"jet"}}
-        replaced = np.zeros(n_jets, np.int64)
-        for c in offsets:
-            replaced += _not_finite(inputs[node_names.features(c)], offsets[c])
-        rows = [part.standardised(inputs[node_names.features(part.collection)]) for part in self._parts]
+        offsets, rows = self.offsets(inputs), self.standardised(inputs)
         lengths = np.stack([part.lengths(np.diff(offsets[part.collection])) for part in self._parts], axis=1)
-        outputs = self._graphs.empty(n_jets)
+        outputs = self.empty(len(lengths))
         for jets in _buckets(lengths, self._rows):
             tensors = {}
-            for part, values, length in zip(self._parts, rows, lengths[jets[0]], strict=True):
-                padded = pad_rows(values, offsets[part.collection], jets, part.pad, int(length))
+            for part, length in zip(self._parts, lengths[jets[0]], strict=True):
+                padded = pad_rows(rows[part.name], offsets[part.collection], jets, part.pad, int(length))
                 tensors[part.name] = padded if self._ranks[part.name] == 3 else padded[:, :, 0]
             for name, value in self._graphs.run(tensors, len(jets)).items():
                 outputs[name][jets] = value[..., : outputs[name].shape[-1]] if value.ndim > 1 else value
-        return outputs | {node_names.REPLACED: replaced.astype(np.float32)}
+        return outputs | {node_names.REPLACED: self.replaced(inputs)}
 
 
 class _Part:

@@ -14,7 +14,7 @@ from coffea_mljec.errors import InputError
 from coffea_mljec.models.kernels.lanes import LANES, merge, square_distances
 from coffea_mljec.numerics.jit import njit
 
-__all__ = ["edge_offsets", "nearest_neighbours"]
+__all__ = ["edge_offsets", "nearest_neighbours", "neighbours_with_nothing"]
 
 
 def nearest_neighbours(
@@ -65,6 +65,65 @@ def nearest_neighbours(
     columns, square, best = (np.empty(rows * places, points.dtype) for rows in (points.shape[1], largest, k))
     _fill(np.ascontiguousarray(points), offsets, starts, k, ranked, columns, square, best, source)
     return source, starts
+
+
+_CLOSE = 1e-6
+"""Distances that differ by this part of the squares of the coordinates, or less, may be ordered either way by another
+program in single precision."""
+
+
+def neighbours_with_nothing(
+    points: npt.NDArray[np.float32], offsets: npt.NDArray[np.int64], k: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Return the k nearest other rows of every row, and beyond those of its jet a row of nothing, number N.
+
+    As in padded tensors whose padding lies far away: a jet with fewer than k + 1 rows hears nothing for the others.
+
+    Parameters
+    ----------
+    points, offsets, k
+        As of `nearest_neighbours`.
+
+    Returns
+    -------
+    source : int64 array, shape (N, k)
+        By rising index.
+    doubtful : bool array, shape (n,)
+        Jets in which the choice hangs on the rounding of distances, that of a row to itself included.
+    """
+    source = np.full((len(points), k), len(points), np.int64)
+    doubtful = np.zeros(len(offsets) - 1, np.bool_)
+    largest = int(np.diff(offsets).max(initial=0))
+    places = -(-largest // LANES) * LANES
+    columns, square, best = (np.empty(rows * places, points.dtype) for rows in (points.shape[1], largest, k + 1))
+    _fill_some(points, offsets, k, columns, square, best, source.reshape(-1), doubtful)
+    return source, doubtful
+
+
+@njit()
+def _fill_some(
+    points: Any, offsets: Any, k: int, columns: Any, square: Any, best: Any, source: Any, doubtful: Any
+) -> None:
+    """Set the neighbours that there are, and the doubtful jets; room as of `_fill`."""
+    for j in range(len(offsets) - 1):
+        first = offsets[j]
+        size = offsets[j + 1] - first
+        if size < 2:
+            continue
+        stride = (size + LANES - 1) // LANES * LANES
+        _distances(points[first : first + size], stride, columns, square)
+        _kth_smallest(square, size, stride, k + 1, best)
+        some = min(k, size - 1)
+        for i in range(size):
+            length = 0.0
+            for c in range(points.shape[1]):
+                length += np.float64(points[first + i, c]) ** 2
+            nearest, last = best[i], best[(some - 1) * stride + i]
+            doubtful[j] |= not nearest > 2 * _CLOSE * (length + nearest)
+            if size > k + 1:
+                doubtful[j] |= not best[k * stride + i] - last > 2 * _CLOSE * (length + last)
+            begin = (first + i) * k
+            _gather(square[i * stride : i * stride + size], some, last, first, source[begin : begin + some])
 
 
 def edge_offsets(offsets: npt.NDArray[np.int64], k: int) -> npt.NDArray[np.int64]:

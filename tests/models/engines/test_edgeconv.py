@@ -183,7 +183,7 @@ def test_some_jets_at_a_time_give_the_same(lite: Path, monkeypatch: pytest.Monke
     model = models.open_folder(lite)
     whole = log_correction(model, arrays)
     for numbers in (1, 2000, 8000):  # a jet at a time, some of them, most of them
-        monkeypatch.setattr("coffea_mljec.models.engines.edgeconv._NODES", numbers)
+        monkeypatch.setattr("coffea_mljec.models.engines.edgeconv.NODES", numbers)
         np.testing.assert_allclose(log_correction(model, arrays), whole, rtol=0, atol=2e-6)
 
 
