@@ -19,6 +19,7 @@ from coffea_mljec.corrections import (
     Provider,
     StandardJetsWarning,
 )
+from coffea_mljec.eras import Era, era
 from coffea_mljec.features import register_feature
 from coffea_mljec.met import Type1MET
 from coffea_mljec.models.backends import TritonServer
@@ -38,6 +39,7 @@ from coffea_mljec.status import Status
 
 __all__ = [
     "MLJEC",
+    "Era",
     "FactorizedJEC",
     "FastSimulationWarning",
     "MismatchWarning",
@@ -51,6 +53,7 @@ __all__ = [
     "Type1MET",
     "apply",
     "closure",
+    "era",
     "read_json",
     "read_resolution_json",
     "read_resolution_text",

@@ -21,7 +21,7 @@ __all__ = ["write_pages"]
 
 ROOMS = [
     "defaults", "errors", "status", "numerics", "support", "nano", "features", "models", "payloads", "systematics",
-    "corrections", "met", "workers", "validation", "report", "cli",
+    "corrections", "met", "selection", "eras", "workers", "validation", "report", "cli",
 ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ORDER = [
     "foundations", "numerics", "support", "nano", "features", "models", "payloads", "systematics", "corrections", "met",
-    "workers", "validation", "report", "cli",
+    "selection", "eras", "workers", "validation", "report", "cli",
 ]  # fmt: skip
 FOUNDATIONS = {"defaults", "errors", "status"}
 

@@ -12,6 +12,7 @@ import typer
 
 from coffea_mljec.cli.apply import apply
 from coffea_mljec.cli.demo import demo
+from coffea_mljec.cli.eras import eras
 from coffea_mljec.cli.import_weaver import import_weaver
 from coffea_mljec.cli.inspect import inspect
 from coffea_mljec.cli.models import models
@@ -52,7 +53,7 @@ def _common(
     """Hold the options of ``mljec`` itself."""
 
 
-for command in (apply, validate, report, inspect, models, import_weaver, demo, sign, verify):
+for command in (apply, validate, report, inspect, eras, models, import_weaver, demo, sign, verify):
     # typer keeps the line breaks of the source; a paragraph is to fill the terminal's width.
     paragraphs = cleandoc(command.__doc__ or "").split("\n\n")
     app.command(help="\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs))(flattened(command))

@@ -71,6 +71,9 @@ def _print_file(about: dict[str, Any]) -> None:
         f"{about['format']}, {about['events']} events, {about['branches']} branches; {kind}; NanoAOD "
         f"{about['nanoaod']}; rho: {about['rho'] or 'none'}"
     )
+    for era in about["eras"]:
+        command = era["command"] or f"no payloads of it here (mljec eras {era['era']} says where they were looked for)"
+        out.print(Text(f"era {era['era']}: {era['python']}; {command}"))
 
 
 def _print_collection(report: dict[str, Any]) -> None:

@@ -45,7 +45,36 @@ def file_report(nano: NanoFile, sample: Any, collection: str) -> dict[str, Any]:
         "own_simulation": layout.simulation,
         "nanoaod": nanoaod_version(layout),
         "rho": _branch(layout.find("event", "rho")),
+        "eras": _eras(JetChunk(sample, layout, "this survey")),
     }
+
+
+def _eras(chunk: JetChunk) -> list[dict[str, str | None]]:
+    """The eras that the events can be of, by the runs of data or the production of simulation, each with how Python and
+    the command line name it."""
+    from coffea_mljec import era
+    from coffea_mljec.cli.eras import command_line
+    from coffea_mljec.eras.table import campaign_of_run, campaigns_of_production
+
+    layout = chunk.layout
+    data = not is_simulation(layout)
+    runs = Branch("", "run").numbers(chunk.events) if "run" in layout.fields and data else np.zeros(0, np.int64)
+    if runs.size:
+        found = [one for one in campaign_of_run(int(runs.min())) if one in campaign_of_run(int(runs.max()))]
+    else:
+        found = [one for place in chunk.source.places for one in campaigns_of_production(place)]
+    scheme = pileup_scheme(layout)
+    fitting = [one for one in dict.fromkeys(found) if scheme is None or one.jets.lower().endswith(scheme.lower())]
+    rows: list[dict[str, str | None]] = []
+    for one in fitting:
+        try:
+            command = command_line(era(one.name, data, int(runs[0]) if runs.size else None))
+        except MLJECError:
+            command = None
+        rows.append(
+            {"era": one.name, "python": f"mljec.era({one.name!r}{', data=True' if data else ''})", "command": command}
+        )
+    return rows
 
 
 def nanoaod_version(layout: Layout) -> str:

@@ -83,11 +83,11 @@ class LevelsCorrection(Correction):
     def factor(self, chunk: JetChunk) -> Factors:
         """The product of the levels."""
         columns = chunk.jets(self._inputs)
+        factor, valid = self.payload.evaluate(columns)
         if self.payload.is_data:
             warn_of_runs(self.payload, columns["run"])
         else:
             warn_of_campaign(self.payload, chunk.source.places)
-        factor, valid = self.payload.evaluate(columns)
         status = no_status(factor.size)
         bad = chunk.bad(self._inputs)
         mark(status, valid & ~bad, Status.APPLIED)

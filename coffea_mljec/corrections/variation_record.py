@@ -13,7 +13,8 @@ import numpy.typing as npt
 from coffea_mljec.corrections.record import refreshed_raw_factor
 from coffea_mljec.nano import Layout
 from coffea_mljec.nano.jagged import with_columns
-from coffea_mljec.systematics.shifts import Direction, Shifted, Systematics
+from coffea_mljec.systematics.shifted import Direction, Shifted
+from coffea_mljec.systematics.shifts import Systematics
 
 __all__ = ["stale_fields", "varied_columns", "varied_meta", "with_variations", "without_fields"]
 
@@ -124,9 +125,10 @@ def varied_meta(jets: ak.Array, systematics: Systematics, layout: Layout, names:
     nominal = jets
     if smears:
         jets = ak.with_field(jets, _vector_meta(3), _SCALE_FACTOR)
+    first = len(systematics.resolution_names(layout))
     for number, name in enumerate(names):
-        if number >= smears and systematics.uncertainties is not None:
-            source = systematics.uncertainties.sources[number - smears]
+        if number >= first and systematics.uncertainties is not None:
+            source = systematics.uncertainties.sources[number - first]
             jets = ak.with_field(jets, _vector_meta(2), _UNCERTAINTY + source)
         pair = ak.zip({"up": nominal, "down": nominal}, depth_limit=2, with_name="JetSystematic")
         jets = ak.with_field(jets, pair, name)
@@ -170,9 +172,7 @@ class _Pair:
     @property
     def source(self) -> str | None:
         """Name of the source, None for the resolution."""
-        number = self.number - self.shifted.smears
-        uncertainties = self.shifted.systematics.uncertainties
-        return None if number < 0 or uncertainties is None else uncertainties.sources[number]
+        return self.shifted.source_of(self.number)
 
     @cached_property
     def _relative(self) -> Mapping[str, npt.NDArray[np.float64]]:
@@ -194,7 +194,7 @@ class _Pair:
     def factor(self, direction: Direction) -> npt.NDArray[np.float64]:
         """Varied / corrected (unsmeared) pT."""
         if self.source is None:
-            return self.shifted.smearing(direction)
+            return self.shifted.resolution_variation(self.number, direction)
         return self.shifted.nominal * self._relative[direction]
 
 

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from coffea_mljec.met.type1 import Type1MET
+from coffea_mljec.met.xy import METXY
 
-__all__ = ["Type1MET"]
+__all__ = ["METXY", "Type1MET"]

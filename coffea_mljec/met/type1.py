@@ -11,6 +11,7 @@ import numpy.typing as npt
 from coffea_mljec.corrections import FactorizedJEC, Provider
 from coffea_mljec.errors import InputError
 from coffea_mljec.met.branches import LOW_PT_TABLE, METBranches, find_branches
+from coffea_mljec.met.dask_events import in_dask
 from coffea_mljec.met.jets import (
     PropagatedJets,
     check_corrected_jets,
@@ -21,8 +22,8 @@ from coffea_mljec.met.jets import (
 from coffea_mljec.met.record import Vectors, met_meta, with_met
 from coffea_mljec.met.standard import evaluate_level1, level1_of, refuse_neutrinos, standard_within, varied_like
 from coffea_mljec.met.unclustered import unclustered_shift, vectors_of
+from coffea_mljec.met.xy import METXY
 from coffea_mljec.nano import Branch, JetChunk, Layout, detect
-from coffea_mljec.nano.assignment import allow_dask_assignment
 from coffea_mljec.nano.detection import is_dask
 from coffea_mljec.nano.jagged import flat_column
 from coffea_mljec.nano.quantities import outside
@@ -59,6 +60,8 @@ class Type1MET:
     low_pt : bool
         Whether to propagate the jets below the threshold of the collection, ``CorrT1METJet`` (for ``Jet`` only; other
         collections have such jets themselves).
+    xy : METXY, optional
+        Shifts MET, nominal and varied, in x and y.
 
     Raises
     ------
@@ -67,7 +70,13 @@ class Type1MET:
     """
 
     def __init__(
-        self, provider: Provider, standard: FactorizedJEC | None = None, *, smeared: bool = False, low_pt: bool = True
+        self,
+        provider: Provider,
+        standard: FactorizedJEC | None = None,
+        *,
+        smeared: bool = False,
+        low_pt: bool = True,
+        xy: METXY | None = None,
     ) -> None:
         if not isinstance(provider, Provider):
             raise InputError(
@@ -93,6 +102,7 @@ class Type1MET:
         self.standard = standard
         self.smeared = smeared
         self.low_pt = low_pt
+        self.xy = xy
         self._low_pt = None if standard is None else varied_like(standard, provider)
 
     def __repr__(self) -> str:
@@ -127,7 +137,7 @@ class Type1MET:
             without the raw MET, without ``CorrT1METJet`` or without what tells muons and electrons among the jets.
         """
         if is_dask(events):
-            return self._in_dask(events, collection, jets)
+            return in_dask(self, self._names(detect(events, collection)), events, collection, jets)
         chunk = JetChunk.of(events, collection, "type-1 MET")
         branches, names = self._branches(chunk.layout), self._names(chunk.layout)
         if ak.backend(events) == "typetracer":
@@ -160,6 +170,8 @@ class Type1MET:
         found = {branch.name for branch in branches.branches()}
         if branches.low_pt_fields:
             found |= {f"n{LOW_PT_TABLE}", *(f"{LOW_PT_TABLE}_{name}" for name in self._low_pt_inputs())}
+        if self.xy is not None:
+            found |= {branch.name for branch in self.xy.branches(detect(events, collection))}
         for pipeline in (self.provider.pipeline, self._low_pt):
             if pipeline is not None:
                 found |= set(pipeline.required_branches(events, collection))
@@ -215,10 +227,9 @@ class Type1MET:
         level1 = self._level1(low, branches, status)
         mine, theirs = (one.systematics for one in (pipeline, self.provider))
         names, others = mine.names(low.layout), self._names(chunk.layout)
-        mine_first, theirs_first = int(mine.smears(low.layout)), int(theirs.smears(chunk.layout))
-        renamed = dict(zip(others[theirs_first:], names[mine_first:], strict=True))
-        if theirs_first and mine_first:
-            renamed[others[0]] = names[0]
+        first, their_first = (len(one.resolution_names(of.layout)) for one, of in ((mine, low), (theirs, chunk)))
+        renamed = dict(zip(others[their_first:], names[first:], strict=True))
+        renamed |= dict(zip(others[:their_first], names[:first], strict=False))
         return PropagatedJets(low, jets, factor, level1, status, self.smeared), renamed
 
     def _level1(self, chunk: JetChunk, branches: METBranches, status: StatusArray) -> FloatArray:
@@ -239,6 +250,9 @@ class Type1MET:
         raw = {name: Branch(branches.raw, name).numbers(events) for name in ("pt", "phi")}
         start = vectors_of(raw["pt"], raw["phi"])
         nominal = start - sum(jets.sums() for jets, _ in parts)
+        if self.xy is not None:
+            shift = self.xy.shift(events, parts[0][0].chunk.layout, branches.scheme, nominal)
+            start, nominal = start + shift, nominal + shift
         status = np.bitwise_or.reduce([jets.bits() for jets, _ in parts])
         mark(status, outside("jet", "pt", raw["pt"]) | outside("jet", "phi", raw["phi"]), Status.BAD_INPUT)
         kept = {name: f"{name}_orig" if f"{name}_orig" in met.fields else name for name in raw}
@@ -276,30 +290,8 @@ class Type1MET:
         read_too = [*branches.branches()]
         if branches.low_pt_fields:
             read_too += [Branch(LOW_PT_TABLE, name) for name in self._low_pt_inputs()]
+        if self.xy is not None:
+            read_too += self.xy.branches(detect(events, branches.collection))
         for branch in read_too:
             ak.typetracer.touch_data(branch.of(events))
         return met_meta(events[branches.met], (*((_UNCLUSTERED,) if branches.unclustered else ()), *names))
-
-    def _in_dask(self, events: Any, collection: str, jets: Any) -> Any:
-        import dask_awkward
-
-        allow_dask_assignment()
-        # Errors that need no data come now, at the user's line, not later on a worker.
-        self.required_branches(events, collection)
-        if jets is not None:
-            if not is_dask(jets):
-                raise InputError(f"events are a dask collection and jets are not: got {type(jets).__name__}.")
-            check_corrected_jets(jets, self._names(detect(events, collection)), collection)
-        given = (events,) if jets is None else (events, jets)
-        return dask_awkward.map_partitions(_OnPartition(self, collection), *given, label="mljec-type1-met")
-
-
-class _OnPartition:
-    """`Type1MET.apply` as a picklable function of the events, and the corrected jets, of a partition."""
-
-    def __init__(self, met: Type1MET, collection: str) -> None:
-        self.met = met
-        self.collection = collection
-
-    def __call__(self, events: Any, jets: Any = None) -> Any:
-        return self.met.apply(events, self.collection, jets)

@@ -141,11 +141,17 @@ _JET: Mapping[str, Quantity] = {
     "muon_delta_phi": _stored("muonSubtrDeltaPhi", bounds=_PHI),
     "em_fraction": _stored("EmEF", bounds=_FRACTION),
     "n_constituents": _stored("nConstituents", bounds=_NUMBER),
+    # Weighted by PUPPI; since NanoAODv13.
+    "charged_multiplicity": _stored("chMultiplicity", bounds=_NUMBER),
+    "neutral_multiplicity": _stored("neMultiplicity", bounds=_NUMBER),
+    # Bits: 2 tight, 4 with a veto of leptons.
+    "jet_id": _stored("jetId", bounds=_NUMBER),
 }
 
 _EVENT: Mapping[str, Quantity] = {
     "rho": _stored("fixedGridRhoFastjetAll", "Rho.fixedGridRhoFastjetAll", bounds=(0.0, 1e4)),
     "n_pv": _stored("PV.npvsGood", bounds=_NUMBER),
+    "n_pv_all": _stored("PV.npvs", bounds=_NUMBER),
     "run": _stored("run"),
     "luminosity_block": _stored("luminosityBlock"),
     "event": _stored("event"),

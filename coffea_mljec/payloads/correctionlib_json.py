@@ -17,9 +17,11 @@ import numpy.typing as npt
 
 from coffea_mljec.errors import InputError, PayloadError
 from coffea_mljec.payloads.bounds import is_possible, odd_factor
+from coffea_mljec.payloads.correctionlib_content import load
 from coffea_mljec.payloads.formula import parse
+from coffea_mljec.payloads.library import LibraryCorrection
 from coffea_mljec.payloads.library_level import LibraryLevel
-from coffea_mljec.payloads.payload import CANONICAL, Level, Payload, payload_content, payload_path
+from coffea_mljec.payloads.payload import CANONICAL, Level, Payload, payload_path
 from coffea_mljec.payloads.table import Axis, FormulaTable
 from coffea_mljec.support.suggestions import nearest
 
@@ -121,29 +123,6 @@ def _level_name(name: str, tag: str, algorithm: str) -> str:
     return name.removeprefix(f"{tag}_").removesuffix(f"_{algorithm}")
 
 
-def load(path: Path) -> dict[str, Any]:
-    """Return the content of a correctionlib file, plain or gzipped."""
-    what = "expected a correctionlib file (jet_jerc.json.gz from the POG's JME folder)"
-    data = payload_content(path, f"{what}: copy the whole file again")
-    try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise PayloadError(f"{path.name} is not JSON ({error}): {what}") from None
-    try:
-        known = content["schema_version"] == 2
-        entries = [*content["corrections"], *(content.get("compound_corrections") or ())]
-        names = [entry["name"] for entry in entries]
-        known = known and all(isinstance(name, str) for name in names)
-    except (KeyError, TypeError, AttributeError):
-        known = False
-    if not known:
-        raise PayloadError(f"{path.name} is JSON, but not of correctionlib's schema version 2: {what}")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise PayloadError(f"{path.name} has more than one {', '.join(twice)}: copy the whole file again")
-    return dict(content)
-
-
 def _not_found(path: Path, tag: str, algorithm: str, level: str, names: Sequence[str]) -> PayloadError:
     parts = [name.rsplit("_", 2) for name in names if name.count("_") >= 2]
     tags = sorted({part[0] for part in parts if part[1] == COMPOUND or part[1] == "L2Relative"})
@@ -217,7 +196,7 @@ def read_level(path: Path, entry: Mapping[str, Any], level: str, content: Mappin
     if table is not None:
         return table
     alone = {"schema_version": content["schema_version"], "corrections": [entry]}
-    return LibraryLevel(level, name, tuple(CANONICAL[q] for q in quantities), json.dumps(alone))
+    return LibraryLevel(level, tuple(CANONICAL[q] for q in quantities), LibraryCorrection(json.dumps(alone), name))
 
 
 def _table(entry: Mapping[str, Any], level: str) -> FormulaTable | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.errors import PayloadError
+from coffea_mljec.payloads.library import LibraryCorrection
 
 __all__ = ["ETA_LIMIT", "LibraryLevel"]
 
@@ -24,28 +24,21 @@ class LibraryLevel:
 
     Attributes
     ----------
-    level, name : str
-        ``L2Relative``; its whole name in the file.
+    level : str
+        ``L2Relative``.
     inputs : tuple of str
         Canonical names in the order in which the correction wants them.
-    source : str
-        The JSON text of the correction alone: pickled in place of correctionlib's object.
+    library : LibraryCorrection
     """
 
     level: str
-    name: str
     inputs: tuple[str, ...]
-    source: str
-    _built: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_built": {}}
+    library: LibraryCorrection
 
     def evaluate(
         self, columns: Mapping[str, npt.NDArray[np.float64]]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
         """Evaluate where the inputs are finite, pT is positive and |eta| < 5.191; see `FormulaTable.evaluate`."""
-        correction = self._correction()
         wanted = {name: columns[name] for name in self.inputs}
         size = columns["pt_raw"].size
         usable = np.ones(size, dtype=np.bool_)
@@ -56,25 +49,20 @@ class LibraryLevel:
             covered = np.abs(wanted["eta"]) < ETA_LIMIT
         usable &= covered & (columns["pt_raw"] > 0)
         factor = np.ones(size, dtype=np.float64)
-        arguments = [
-            column[usable].astype(np.int64) if kind.type == "int" else column[usable]
-            for column, kind in zip(wanted.values(), correction.inputs, strict=True)
-        ]
+        chosen = {name: column[usable] for name, column in wanted.items()}
+        given = dict(zip(self._names(), chosen.values(), strict=True))
         try:
-            factor[usable] = correction.evaluate(*arguments)
+            factor[usable] = self.library.evaluate(given)
         except Exception as error:
-            seen = ", ".join(f"{n} {c.min():g} to {c.max():g}" for n, c in zip(self.inputs, arguments, strict=True))
+            seen = ", ".join(f"{name} {column.min():g} to {column.max():g}" for name, column in chosen.items())
             raise PayloadError(
-                f"correctionlib cannot evaluate {self.name}: {error}; jets with {seen}: is the payload for this data?"
+                f"correctionlib cannot evaluate {self.library.name}: {error}; jets with {seen}: is the payload for "
+                "this data?"
             ) from None
         return factor, covered
 
-    def _correction(self) -> Any:
-        if "correction" not in self._built:
-            import correctionlib
-
-            try:
-                self._built["correction"] = correctionlib.CorrectionSet.from_string(self.source)[self.name]
-            except Exception as error:
-                raise PayloadError(f"correctionlib cannot read {self.name}: {error}: copy the file again") from None
-        return self._built["correction"]
+    def _names(self) -> tuple[str, ...]:
+        try:
+            return self.library.inputs
+        except Exception as error:
+            raise PayloadError(f"correctionlib cannot read {self.library.name}: {error}: copy the file again") from None

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from coffea_mljec.errors import InputError, JetsChangedError
 from coffea_mljec.nano import Layout
 from coffea_mljec.nano.algorithm import is_simulation, pileup_scheme, radius
+from coffea_mljec.payloads.run_periods import YEARS, Runs, in_words, is_within, label_of, runs_of_label
 
 __all__ = [
     "DEDICATED",
@@ -33,16 +34,11 @@ DEDICATED = re.compile(r"(?P<jets>AK\d+PF[A-Za-z]*?)(?P<network>PNet|UParT)\w*?R
 """Algorithms of the payloads for regressed jets: ``AK4PFPuppiPNetRegressionPlusNeutrino``."""
 
 YEAR = re.compile(r"(?:UL|(?:Spring|Summer|Fall|Autumn|Winter)(?!\d\dUL))(?P<year>\d\d)")
-RUNS = {
-    16: (271036, 284044), 17: (294927, 306462), 18: (314472, 325175),
-    22: (352319, 362760), 23: (365753, 370790), 24: (378134, 387121), 25: (390000, 399999),
-}  # fmt: skip
-"""First and last run of a year's proton collisions (CMS run registry); 2025 with room on both sides."""
-
 CAMPAIGN = re.compile(r"Run(?:II|3|III20\d\d)(?:Summer|Autumn|Fall|Winter|Spring)\d\d(?:UL\d\d)?(?:APV|EE|BPix)?")
 """CMS's names of productions of simulation: ``RunIISummer20UL16APV``, ``Run3Summer22EE``."""
 
 _ALGORITHM = re.compile(r"AK(\d+)PF(chs|CHS|Puppi|PUPPI)?")
+_PROMPT = re.compile(r"Prompt(?P<year>\d\d)")
 _PERIODS = ("APV", "EE", "BPix")
 _warned: set[str] = set()
 
@@ -131,18 +127,31 @@ def check_same_era(first: Made, others: Iterable[Made]) -> None:
 
 
 def warn_of_runs(made: Made, runs: npt.NDArray[np.integer]) -> None:
-    """Warn once of data from another year than the payload's tag."""
-    match = YEAR.search(made.tag)
-    if match is None or int(match["year"]) not in RUNS or runs.size == 0:
+    """Warn once of data from other runs than the payload's tag is for: of another period that it names, or year."""
+    found = _runs_of(made.tag)
+    if found is None or runs.size == 0:
         return
-    first, last = RUNS[int(match["year"])]
-    low, high = int(runs.min()), int(runs.max())
-    if low > 1 and (low < first or high > last):
+    what, expected = found
+    if int(runs.min()) > 1 and not is_within(runs, expected).all():
         _warn(
-            f"{made.tag} {made.algorithm} is for data of 20{match['year']} (runs {first} to {last}), and these events "
-            f"are from runs {low} to {high}: read the payload of their era.",
+            f"{made.tag} {made.algorithm} is for data of {what} (runs {in_words(expected)}), and these events "
+            f"are from runs {runs.min()} to {runs.max()}: read the payload of their era.",
             MismatchWarning,
         )
+
+
+def _runs_of(tag: str) -> tuple[str, Runs] | None:
+    """What a tag is for, in words, and its runs; None where they are not known."""
+    era, label = _era(tag), label_of(tag)
+    if era is None:
+        return None
+    year, part = era
+    taken = _PROMPT.search(tag)  # corrections of 2025's data bring it to simulation of 2024: Summer24Prompt25
+    year = year if taken is None else taken["year"]
+    runs = None if label is None else runs_of_label(year + part, label)
+    if runs is not None:
+        return f"Run20{year}{label}", runs
+    return None if int(year) not in YEARS else (f"20{year}", (YEARS[int(year)],))
 
 
 def warn_of_campaign(made: Made, places: Iterable[str]) -> None:

@@ -123,8 +123,9 @@ class Uncertainties:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Canonical names of the columns that are read: ``("pt", "eta")``, pT being corrected."""
-        return ("pt", "eta")
+        """Canonical names of the columns that are read: ``pt`` (corrected), ``eta``, and what a source needs beside."""
+        more = (name for source in self.table.values() for name in getattr(source, "inputs", ()))
+        return tuple(dict.fromkeys(("pt", "eta", *more)))
 
     def evaluate(self, source: str, columns: Mapping[str, npt.ArrayLike]) -> tuple[FloatArray, FloatArray, BoolArray]:
         """Evaluate one source: `at` and `Shifts.evaluate` in one call (for many sources, call `at` once).

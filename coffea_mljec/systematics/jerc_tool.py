@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.errors import InputError, PayloadError
 from coffea_mljec.numerics.columns import flat_columns
+from coffea_mljec.payloads.library import LibraryCorrection
 from coffea_mljec.payloads.payload import payload_content
 from coffea_mljec.systematics.smearing import MIN_ENERGY, N_SIGMA, NO_MATCH
 
@@ -50,9 +50,8 @@ class JERSmear:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.source = _read(self.path)
-        self._built: dict[str, Any] = {}
-        names = [quantity.name for quantity in self._correction().inputs]
+        self._library = LibraryCorrection(_read(self.path), CORRECTION)
+        names = self._names()
         unknown = [name for name in names if name not in NAMES]
         if unknown:
             raise PayloadError(
@@ -60,9 +59,6 @@ class JERSmear:
                 f"{', '.join(NAMES)}): take the file of the JERC group"
             )
         self.inputs = tuple(NAMES[name] for name in names)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_built": {}}
 
     def __repr__(self) -> str:
         return f"JERSmear({self.path.name})"
@@ -98,27 +94,19 @@ class JERSmear:
             usable &= matched | np.asarray(stochastic, dtype=np.bool_)
         flat["pt_gen"] = np.where(matched, pt_gen, NO_MATCH)
         factor = np.ones(pt.size, dtype=np.float64)
-        correction = self._correction()
-        arguments = [
-            flat[name][usable].astype(np.int64) if kind.type == "int" else flat[name][usable]
-            for name, kind in zip(self.inputs, correction.inputs, strict=True)
-        ]
+        given = {name: flat[NAMES[name]][usable] for name in self._library.inputs}
         floor = MIN_ENERGY / (pt[usable] * np.cosh(flat["eta"][usable]))
-        factor[usable] = np.maximum(correction.evaluate(*arguments), floor)
+        factor[usable] = np.maximum(self._library.evaluate(given), floor)
         return factor
 
-    def _correction(self) -> Any:
-        if "correction" not in self._built:
-            import correctionlib
-
-            try:
-                self._built["correction"] = correctionlib.CorrectionSet.from_string(self.source)[CORRECTION]
-            except Exception as error:
-                raise PayloadError(
-                    f"{self.path.name} holds no {CORRECTION} that correctionlib can read ({error}): expected the JERC "
-                    "group's jer_smear.json.gz"
-                ) from None
-        return self._built["correction"]
+    def _names(self) -> tuple[str, ...]:
+        try:
+            return self._library.inputs
+        except Exception as error:
+            raise PayloadError(
+                f"{self.path.name} holds no {CORRECTION} that correctionlib can read ({error}): expected the JERC "
+                "group's jer_smear.json.gz"
+            ) from None
 
 
 def _read(path: Path) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal, Protocol, TypedDict, get_args
+from typing import Literal, Protocol, TypedDict, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +16,13 @@ from coffea_mljec.nano.quantities import outside
 from coffea_mljec.nano.requirements import jet_branches
 from coffea_mljec.payloads import Resolution, ScaleFactor, Uncertainties
 from coffea_mljec.payloads.suitability import Made
-from coffea_mljec.systematics import JERSmear, generator_pt, smear_factor, standard_normal
+from coffea_mljec.systematics import JERSmear, generator_pt
+from coffea_mljec.systematics.resolution_bins import RESOLUTION_BINS
+from coffea_mljec.systematics.shifted import Shifted
 
-__all__ = ["Direction", "Shifted", "SystematicOptions", "Systematics"]
+__all__ = ["BoundSources", "SystematicOptions", "Systematics"]
 
 FloatArray = npt.NDArray[np.float64]
-Direction = Literal["up", "down"]
-Shift = Literal["nominal", "up", "down"]
 Method = Literal["hybrid", "stochastic"]
 
 
@@ -58,6 +57,9 @@ class SystematicOptions(TypedDict, total=False):
         it to the JERC group's own tool.
     unsmeared_eta : (float, float)
         Range of |eta| in which jets without a generator jet are left alone: CMS recommends (2.5, 3.0) for Run 3.
+    split_resolution : bool
+        Vary the resolution in six bins of abs(eta) and pT, each by itself: ``JER_eta0to1p93_pt0toInf``, ... instead of
+        ``JER`` (`coffea_mljec.systematics.resolution_bins`).
     seed : int
         Of the random numbers, which belong to the jet: run, luminosity block, event and direction.
     qualified : bool
@@ -74,6 +76,7 @@ class SystematicOptions(TypedDict, total=False):
     scale_factor: ScaleFactor | None
     smearing: Method | JERSmear
     unsmeared_eta: tuple[float, float] | None
+    split_resolution: bool
     seed: int
     qualified: bool
     standard_jets: bool
@@ -95,6 +98,7 @@ class Systematics:
     scale_factor: ScaleFactor | None = None
     smearing: Method | JERSmear = "hybrid"
     unsmeared_eta: tuple[float, float] | None = None
+    split_resolution: bool = False
     seed: int = 0
     qualified: bool = False
     standard_jets: bool = False
@@ -132,9 +136,15 @@ class Systematics:
         """Whether the jets of these events are smeared."""
         return self.resolution is not None and is_simulation(layout)
 
+    def resolution_names(self, layout: Layout) -> tuple[str, ...]:
+        """Names of the variations of the resolution, which come first; none where jets are not smeared."""
+        if not self.smears(layout):
+            return ()
+        return tuple(f"JER_{one.name}" for one in RESOLUTION_BINS) if self.split_resolution else ("JER",)
+
     def names(self, layout: Layout) -> tuple[str, ...]:
         """Names of the variations, in coffea's convention."""
-        names = ["JER"] if self.smears(layout) else []
+        names = list(self.resolution_names(layout))
         if self.uncertainties is not None:
             names += [f"JES_{source}" for source in self.uncertainties.sources]
         if self.qualified:
@@ -206,88 +216,3 @@ class Systematics:
         pt, eta, phi = (generated.flat(name) for name in ("pt", "eta", "phi"))
         size = radius(collection) or 0.4
         return generator_pt(chunk.jet("eta"), chunk.jet("phi"), chunk.offsets, pt, eta, phi, generated.offsets, size)
-
-
-@dataclass(frozen=True)
-class Shifted:
-    """Smearing and shifts of the jets of one chunk; each is evaluated when it is asked for.
-
-    Attributes
-    ----------
-    systematics : Systematics
-    columns : mapping of str to ndarray, shape (n,)
-        eta, and phi, rho, run, luminosity_block, event where jets are smeared.
-    pt : ndarray of float64, shape (n,)
-        Corrected, before smearing (GeV).
-    pt_gen : ndarray of float64, shape (n,), or None
-        Of the generator jet; not positive for none.
-    smears : bool
-    """
-
-    systematics: Systematics
-    columns: Mapping[str, npt.NDArray[Any]]
-    pt: FloatArray
-    pt_gen: FloatArray | None
-    smears: bool
-
-    @cached_property
-    def resolution(self) -> FloatArray:
-        """sigma(pT) / pT in simulation, NaN where the payload does not reach."""
-        assert self.systematics.resolution is not None
-        return self.systematics.resolution.evaluate(self.columns | {"pt": self.pt})[0]  # type: ignore[operator]
-
-    def scale_factor(self, shift: Shift) -> FloatArray:
-        """Resolution in data over simulation, NaN where the payload does not reach."""
-        assert self.systematics.scale_factor is not None
-        return self.systematics.scale_factor.evaluate(self.columns | {"pt": self.pt}, shift)[0]  # type: ignore[operator]
-
-    @cached_property
-    def _normal(self) -> FloatArray:
-        given = self.columns
-        return standard_normal(
-            given["run"], given["luminosity_block"], given["event"], given["eta"], given["phi"], self.systematics.seed
-        )
-
-    def smearing(self, shift: Shift) -> FloatArray:
-        """Smeared / corrected pT; 1 for jets of data and jets that the payloads do not reach."""
-        if not self.smears:
-            return np.ones(self.pt.size)
-        method = self.systematics.smearing
-        allowed = None
-        if self.systematics.unsmeared_eta is not None:
-            low, high = self.systematics.unsmeared_eta
-            away = np.abs(self.columns["eta"])
-            allowed = ~((away > low) & (away < high))
-        if isinstance(method, JERSmear):
-            assert self.pt_gen is not None
-            given = {"pt": self.pt, "pt_gen": self.pt_gen, "sigma": self.resolution}
-            return method.factor({**self.columns, **given, "scale_factor": self.scale_factor(shift)}, allowed)
-        return smear_factor(
-            self.pt, self.columns["eta"], self.resolution, self.scale_factor(shift), self._normal, self.pt_gen, allowed
-        )
-
-    @cached_property
-    def nominal(self) -> FloatArray:
-        """Smeared / corrected pT."""
-        return self.smearing("nominal")
-
-    @cached_property
-    def _sources(self) -> BoundSources:
-        assert self.systematics.uncertainties is not None
-        # At the pT that the record holds, in single precision.
-        pt = (self.pt * self.nominal).astype(np.float32).astype(np.float64)
-        return self.systematics.uncertainties.at({**self.columns, "pt": pt})
-
-    def source(self, name: str) -> tuple[FloatArray, FloatArray]:
-        """Shifted / nominal pT of a source, up and down; 1 where the payload does not reach."""
-        up, down, valid = self._sources.evaluate(name)
-        return np.where(valid, 1.0 + up, 1.0), np.where(valid, 1.0 - down, 1.0)
-
-    def variation(self, number: int, direction: Direction) -> FloatArray:
-        """Varied / corrected (unsmeared) pT of the variation `Systematics.names`[number]."""
-        if self.smears and number == 0:
-            return self.smearing(direction)
-        assert self.systematics.uncertainties is not None
-        source = self.systematics.uncertainties.sources[number - self.smears]
-        up, down = self.source(source)
-        return self.nominal * (up if direction == "up" else down)

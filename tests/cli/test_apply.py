@@ -175,6 +175,7 @@ REAL = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Summer22_22Sep2023_RunCD")  # the payload of the period before is at hand
 @pytest.mark.parametrize("name", REAL)
 def test_real_files(mljec, real_data, open_nano, tmp_path, name):
     payload, tag, algorithm, events, jets = REAL[name]

@@ -117,6 +117,7 @@ def test_equals_bare_correctionlib_on_a_real_file(real_data: Path, nano: Callabl
     np.testing.assert_allclose(ak.to_numpy(ak.flatten(factor)), bare, rtol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:Summer22_22Sep2023_RunCD")  # the payload of the period before is at hand
 def test_runs_on_data(real_data: Path, nano: Callable[[str], Any]) -> None:
     events = nano("nanoaod_v13_egamma2022e_data")
     path = real_data / "jec" / "2022_Summer22_jet_jerc.json.gz"

@@ -278,6 +278,7 @@ def test_dedicated_payload_equals_bare_correctionlib(
     np.testing.assert_allclose(flat(corrected, "pt")[there], expected[there], rtol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:Summer22_22Sep2023_RunCD")  # the payload of the period before is at hand
 def test_runs_on_data(real_data: Path, nano: Callable[[str], Any]) -> None:
     events = nano("nanoaod_v13_egamma2022e_data")
     path = real_data / "jec" / "2022_Summer22_jet_jerc_PNet.json.gz"

@@ -134,6 +134,7 @@ def test_large_jets_with_their_generator_jets(real_data: Path, open_nano: Callab
     assert ak.all(up.pt > corrector.apply(events, "FatJet").pt)
 
 
+@pytest.mark.filterwarnings("ignore:Summer22_22Sep2023_RunCD")  # the payload of the period before is at hand
 def test_everything_without_truth_runs_on_data(real_data: Path, open_nano: Callable[..., Any]) -> None:
     events = open_nano(real_data / "nano" / "nanoaod_v13_egamma2022e_data.root")
     path = real_data / "jec" / "2022_Summer22_jet_jerc_PNet.json.gz"

@@ -18,10 +18,11 @@ import typer
 
 from tests.docs.pages import PAGES, ROOT, blocks_of, name_of
 
-# These need other frameworks, or real files: tests/docs/test_frameworks.py and test_migration.py run them.
+# These need other frameworks, or real files: tests/docs/test_frameworks.py, test_migration.py and
+# tests/eras/test_processor.py run them.
 ELSEWHERE = {
     "docs/howto/coffea.md", "docs/howto/friends.md", "docs/howto/pocketcoffea.md", "docs/howto/columnflow.md",
-    "docs/howto/migration.md",
+    "docs/howto/migration.md", "docs/howto/eras.md",
 }  # fmt: skip
 WITH_PYTHON = [page for page in PAGES if "\n```python\n" in page.read_text() and name_of(page) not in ELSEWHERE]
 WITH_SHELL = [page for page in PAGES if "\n```sh\n" in page.read_text()]

@@ -67,11 +67,12 @@ def test_pages_from_the_program(tmp_path: Path) -> None:
     runpy.run_path(str(DOCS / "from_program.py"))["write_pages"](tmp_path)
     pages = {path.relative_to(tmp_path).with_suffix("").as_posix(): path.read_text() for path in tmp_path.rglob("*.md")}
     assert set(pages) >= GENERATED
-    for command in ("apply", "validate", "report", "inspect", "models", "import-weaver", "demo", "sign", "verify"):
+    commands = "apply", "validate", "report", "inspect", "eras", "models", "import-weaver", "demo", "sign", "verify"
+    for command in commands:
         assert f"## `mljec {command}`" in pages["cli"]
     assert "--jec-json" in pages["cli"]
     assert "[bold]" not in pages["cli"]
-    assert [block.language for block in blocks_of(pages["cli"])].count("sh") == 9
+    assert [block.language for block in blocks_of(pages["cli"])].count("sh") == 10
     assert "## `python -m training simulate`" in pages["training-cli"]
     for name in bundled():
         assert f"## {name}\n" in pages["models"]

@@ -1,0 +1,59 @@
+"""The processor of docs/howto/eras.md, as it stands, on two dask workers and a real file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import coffea_mljec as mljec
+from coffea_mljec import defaults
+from tests.docs.pages import ROOT, blocks_of
+from tests.met.test_xy import run3
+from tests.patience import PATIENCE
+from tests.selection.maps import jet_id, veto_maps
+
+PAGE = ROOT / "docs" / "howto" / "eras.md"
+BPIX = "Summer23BPixPrompt23_RunD_V1"
+
+
+@pytest.fixture
+def bpix(real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """CMS's payload of 2023BPix beside made-up maps, in the layout of jsonpog-integration."""
+    folder = tmp_path / "POG" / "JME" / "2023_Summer23BPix"
+    folder.mkdir(parents=True)
+    (folder / "jet_jerc.json.gz").symlink_to(real_data / "jec" / "2023_Summer23BPix_jet_jerc.json.gz")
+    veto_maps(folder / "jetvetomaps.json.gz", BPIX)
+    jet_id(folder / "jetid.json.gz")
+    run3(folder / "met_xyCorrections_2023_2023BPix.json.gz", "2023BPix")
+    monkeypatch.setenv("MLJEC_JSONPOG", str(tmp_path))
+    monkeypatch.setattr(defaults, "WORKER_PATIENCE", PATIENCE)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_processor_of_the_page(bpix: Path, real_data: Path, open_nano: Any) -> None:
+    pytest.importorskip("distributed", reason="a cluster needs distributed ([dask])")
+    (block,) = [block.text for block in blocks_of(PAGE.read_text()) if block.language == "python"]
+    processor = block[block.index("class ") : block.index("\n    def postprocess")]
+    assert len([line for line in processor.splitlines() if line.strip()]) <= 20
+    path = real_data / "nano" / "nanoaod_v15_tt_mc.root"
+    scope: dict[str, Any] = {"__name__": "__main__", "files": [str(path)]}
+    exec(compile(block, str(PAGE), "exec"), scope)
+    result = scope["result"]
+    names = [*result.axes[0]]
+    era = mljec.era("2023BPix")
+    sources = era.systematics(smearing=False)["uncertainties"].sources  # type: ignore[union-attr]
+    varied = ["JER", *(f"JES_{one}" for one in sources)]
+    assert sorted(names) == sorted(["nominal", *(f"{name}_{way}" for name in varied for way in ("up", "down"))])
+    events = open_nano(path)
+    kept = int(np.sum(era.veto_map()(events, jets=era.standard().apply(events))))
+    assert 100 < kept < 200
+    flow = result.values(flow=True).sum(axis=(1, 2))
+    assert set(flow[: len(names)].tolist()) == {float(kept)}
+    here = scope["Spectra"](era).process(events)
+    for name in names:
+        np.testing.assert_array_equal(here[name, :, :].values(flow=True), result[name, :, :].values(flow=True))
