@@ -10,9 +10,11 @@ from coffea_mljec.errors import MLJECError
 from coffea_mljec.support.ending import end_on_signals
 from training.cli import (
     calibrate,
+    convert,
     derive,
     ensemble,
     evaluate,
+    evaluate_opendata,
     export,
     export_weaver,
     merge,
@@ -33,6 +35,7 @@ app = typer.Typer(
 )
 for module in (
     simulate,
+    convert,
     derive,
     calibrate,
     merge,
@@ -44,6 +47,7 @@ for module in (
     export_weaver,
     ensemble,
     evaluate,
+    evaluate_opendata,
     redraw,
 ):
     app.command(module.__name__.rpartition(".")[2].replace("_", "-"))(module.command)

@@ -89,9 +89,9 @@ def check(words: list[str]) -> None:
     elif program.endswith("python") and rest[:2] == ["-m", "pytest"]:
         assert all((ROOT / path).exists() for path in rest[2:])
     else:
-        assert program in {"openssl", "pip", "python", "twine"}, words
+        assert program in {"cernopendata-client", "openssl", "pip", "python", "twine"}, words
     for word in words:
-        if re.match(r"(training/(configs|reports)|examples|tests)/", word):
+        if re.match(r"(training/(configs|opendata|reports)|examples|tests)/", word):
             assert (ROOT / word).exists(), word
 
 

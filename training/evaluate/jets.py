@@ -34,7 +34,7 @@ __all__ = ["COLUMNS", "EvaluatedJets", "files_evenly", "read_evaluated_jets"]
 #: Column of the evaluated jets -> type. ``scatter`` is what is resampled: events of one are not independent.
 COLUMNS: dict[str, str] = {
     "run": "i8", "scatter": "i8", "event": "i8", "process": "i4", "weight": "f8", "flavour": "i8", "pt_gen": "f8",
-    "abs_eta_gen": "f8", "pt_raw": "f4", "eta": "f4",
+    "abs_eta_gen": "f8", "pt_raw": "f4", "pt_stored": "f4", "eta": "f4",
 }  # fmt: skip
 _FORMAT = 2
 
@@ -47,7 +47,7 @@ class EvaluatedJets:
     ----------
     columns : dict of str to array [n]
         `COLUMNS`: identity of the event, generator weight, flavour (index into
-        `coffea_mljec.validation.common.binning.FLAVOURS`), generator and raw jet (GeV).
+        `coffea_mljec.validation.common.binning.FLAVOURS`), generator and raw jet, and the pT that the file has (GeV).
     pt : dict of str to float64 array [n]
         Provider -> corrected pT (GeV).
     counts : dict of str to int
@@ -127,7 +127,7 @@ def _of_file(
 ) -> dict[str, NDArray[Any]]:
     """Return the evaluated jets of a file with every provider's pT and status, and its counts as ``n_...``."""
     kept = _Kept(cache, path)
-    base = kept.table("judged", lambda: _base(path))
+    base = kept.table("judged, stored", lambda: _base(path))
     for name, provider in providers.items():
         # Kept by itself, so that a file's table of jets is the same whatever providers are evaluated.
         of = kept.table(digests[name], partial(_provided, path, provider, base["row"]))
@@ -175,7 +175,7 @@ def _base(path: Path) -> dict[str, Any]:
         events = file.events()
         offsets = offsets_of(events["Jet"], "Jet")
         judged, counts = _MATCHER.judge(events, offsets)
-        raw = JetChunk.of(events, "Jet", "the evaluation").jets(("pt_raw", "eta"))
+        raw = JetChunk.of(events, "Jet", "the evaluation").jets(("pt_raw", "pt_stored", "eta"))
 
         known = {"run", "event", "genWeight", "MLJEC_process", "MLJEC_scatter"} & set(file.branches)
 
@@ -188,7 +188,8 @@ def _base(path: Path) -> dict[str, Any]:
         columns = {
             "run": per_event("run", 1), "event": per_event("event", 0), "process": per_event("MLJEC_process", 0),
             "weight": per_event("genWeight", 1), "flavour": judged.flavour, "pt_gen": judged.pt_gen,
-            "abs_eta_gen": judged.abs_eta_gen, "pt_raw": raw["pt_raw"][judged.rows], "eta": raw["eta"][judged.rows],
+            "abs_eta_gen": judged.abs_eta_gen, "pt_raw": raw["pt_raw"][judged.rows],
+            "pt_stored": raw["pt_stored"][judged.rows], "eta": raw["eta"][judged.rows],
         }  # fmt: skip
         columns["scatter"] = per_event("MLJEC_scatter", 0) if "MLJEC_scatter" in known else columns["event"]
     table: dict[str, Any] = {name: np.asarray(columns[name]).astype(kind) for name, kind in COLUMNS.items()}
