@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from coffea_mljec.errors import InputError, PayloadError
-from coffea_mljec.payloads import Payload, read_json, read_text
+from coffea_mljec.payloads import Payload, level_files, read_json, read_text
 
 L1 = "{1 JetEta 3 Rho JetPt JetA max(0.0001,1-(z/y)*[0]*x) Correction L1FastJet}"
 L2 = "{1 JetEta 1 JetPt [0]+[1]*log10(x) Correction L2Relative}"
@@ -358,3 +358,17 @@ def test_reading_warns_of_nothing(write: Write) -> None:
         warnings.simplefilter("error")
         payload = read_text([write("L2Relative", f"{L2}\n{L2_ROWS}")])
         payload.evaluate({"pt_raw": [0.0, -1.0, np.nan, 1e300], "eta": np.zeros(4)})
+
+
+def test_a_folder_may_hold_the_corrections_of_several_algorithms(write: Write, tmp_path: Path) -> None:
+    assert level_files(tmp_path) == level_files(tmp_path / "nowhere") == []
+    chs = [write("L1FastJet", L1), write("L2Relative", L2)]
+    write("MLClosure", L2, prefix="Toy1-network_V1_MC")
+    (tmp_path / f"{PREFIX}_PtResolution_{ALGORITHM}.jr.txt").write_text("")
+    assert level_files(tmp_path) == level_files(tmp_path, ALGORITHM) == chs
+    with pytest.raises(InputError, match=r"has no correction for AK4PFPuppi jets, only for AK4PFchs"):
+        level_files(tmp_path, "AK4PFPuppi")
+    puppi = [write("L2Relative", L2, algorithm="AK4PFPuppi")]
+    assert (level_files(tmp_path, ALGORITHM), level_files(tmp_path, "AK4PFPuppi")) == (chs, puppi)
+    with pytest.raises(InputError, match=r"has corrections for AK4PFPuppi and AK4PFchs jets: say which algorithm"):
+        level_files(tmp_path)

@@ -20,7 +20,7 @@ def command(
 ) -> None:
     """Join a small production into one file, as it is shipped with the package."""
     from coffea_mljec.payloads import read_text
-    from training.derive.jets import algorithm_of
+    from training.simulate.nanoaod import algorithm_of
     from training.simulate.production import correction_files
     from training.simulate.skim import merge
 

@@ -20,6 +20,7 @@ from coffea_mljec.support.atomic import make_folder, whole_file, write_arrays, w
 from coffea_mljec.support.digest import digest, file_digest
 from coffea_mljec.support.progress import progress as progress_bar
 from training.dataset.selection import JET_COLUMNS, JetTable, Selection, select_jets
+from training.simulate.nanoaod import algorithm_of
 
 __all__ = ["PreparedJets", "prepare", "shards_of"]
 
@@ -78,6 +79,7 @@ def prepare(
     selection: Selection,
     cache: Path,
     progress: bool = True,
+    algorithm: str | None = None,
 ) -> PreparedJets:
     """Return the prepared jets of some productions, from the cache where they are there.
 
@@ -96,14 +98,19 @@ def prepare(
         Folder for all caches; this one is named by the digest of files, features and selection.
     progress : bool
         Whether to show a progress bar.
+    algorithm : str, optional
+        Jet algorithm and pileup scheme that the AK4 jets of our simulation must have, by the first file of each
+        production.
 
     Raises
     ------
     InputError, MissingBranchError
-        See `shards_of` and `training.dataset.selection.select_jets`; also if no jet is selected at all, or two files
-        hold the same bytes.
+        See `shards_of` and `training.dataset.selection.select_jets`; also if no jet is selected at all, two files
+        hold the same bytes, or the jets are of another algorithm.
     """
     shards = shards_of(productions)
+    if algorithm is not None and selection.collection == "Jet":
+        _check_algorithm(productions, algorithm)
     digests = [file_digest(shard) for shard in shards]
     if len(set(digests)) != len(digests):
         raise InputError("two files of the productions are identical: every jet would be used twice; remove the copy")
@@ -114,6 +121,16 @@ def prepare(
     if not (folder / "description.json").is_file():
         _build(folder, shards, digests, feature_set, selection, settings | {"digest": of_all}, progress)
     return load(folder)
+
+
+def _check_algorithm(productions: Sequence[Path], algorithm: str) -> None:
+    for production in productions:
+        made = algorithm_of(shards_of([production])[0])
+        if made not in (None, algorithm):
+            raise InputError(
+                f"{production} holds {made} jets, and {algorithm} jets are to be trained on: give another production, "
+                f"or set the recipe's algorithm to {made}"
+            )
 
 
 def load(folder: Path) -> PreparedJets:

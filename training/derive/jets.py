@@ -28,7 +28,7 @@ from training.dataset.splits import held_out
 from training.derive.provider import corrected_jets, digest_of
 from training.simulate.branches import kind_of_jets, rho_name
 
-__all__ = ["MatchedJets", "algorithm_of", "files_of", "read_jets"]
+__all__ = ["MatchedJets", "files_of", "read_jets"]
 
 MAX_DISTANCE = 0.2
 
@@ -96,24 +96,6 @@ def files_of(inputs: Sequence[Path]) -> list[Path]:
             raise InputError(f"{path} is named twice: its jets would count twice; name each file or folder once")
         seen.add(path.resolve())
     return files
-
-
-def algorithm_of(path: Path) -> str | None:
-    """Return ``AK4PFchs`` or ``AK4PFPuppi`` for a file of our simulation, None for any other file.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read.
-    """
-    import uproot
-
-    try:
-        with uproot.open(path) as file:
-            tree = file["Events"]
-            return defaults.ALGORITHMS[kind_of_jets(tree)] if "MLJEC_simulation" in tree else None
-    except Exception as error:  # uproot raises many kinds, OSError among them
-        raise InputError(f"{path} cannot be read: {error}") from None
 
 
 def _inside(folder: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from coffea_mljec.defaults import REPLICAS
 from coffea_mljec.errors import InputError
 from coffea_mljec.support.atomic import make_folder, write_text
 from coffea_mljec.validation.response.summary import Measured, Summary
-from training.derive.jets import algorithm_of, files_of
+from training.derive.jets import files_of
 from training.evaluate.figures import DRAWN, draw_figures
 from training.evaluate.figures_of_merit import card_metrics, provider_numbers, region_numbers
 from training.evaluate.histograms import fill, summary_of
@@ -26,6 +26,7 @@ from training.evaluate.tables import closure_rows, report
 from training.evaluate.timing import time_per_jet
 from training.evaluate.weights import closure_weights, effective_entries, replicas_of, spectrum_weights
 from training.learning.sampling import SamplingSettings
+from training.simulate.nanoaod import algorithm_of
 
 __all__ = ["evaluate", "refuse_shared"]
 

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from coffea_mljec.errors import InputError
 from coffea_mljec.support.atomic import make_folder
 from training.dataset import SPLITS, PreparedJets, first_scatters, prepare, split_of
-from training.dataset.cache import shards_of
-from training.derive.jets import algorithm_of
 from training.learning.figures import plot_sampling
 from training.learning.recipe import AnyRecipe
 from training.learning.sampling import JetWeights, weigh_jets
@@ -47,11 +45,9 @@ def prepare_data(recipe: AnyRecipe, progress: bool = True) -> TrainingData:
     Raises
     ------
     InputError
-        If the split of training or validation is empty, or a production holds jets of another algorithm than the
-        recipe's; see also `prepare` and `weigh_jets`.
+        If the split of training or validation is empty; see also `prepare` and `weigh_jets`.
     """
-    _check_algorithm(recipe)
-    jets = prepare(recipe.productions, recipe.feature_set, recipe.selection, recipe.cache, progress)
+    jets = prepare(recipe.productions, recipe.feature_set, recipe.selection, recipe.cache, progress, recipe.algorithm)
     split = split_of(jets.columns["scatter"], recipe.split)
     rows = {name: np.flatnonzero(split == i) for i, name in enumerate(SPLITS)}
     if empty := [name for name in ("train", "val") if not len(rows[name])]:
@@ -70,19 +66,6 @@ def prepare_data(recipe: AnyRecipe, progress: bool = True) -> TrainingData:
     of_training = JetWeights(weights.acceptance[chosen], weights.loss_weight[chosen], weights.report)
     plot_sampling(recipe.folder / "sampling.png", pt, eta, flavour, of_training, recipe.sampling)
     return TrainingData(jets, rows, weights)
-
-
-def _check_algorithm(recipe: AnyRecipe) -> None:
-    """Refuse productions of our simulation whose AK4 jets are not the recipe's, by the first file of each."""
-    if recipe.selection.collection != "Jet":
-        return
-    for production in recipe.productions:
-        made = algorithm_of(shards_of([production])[0])
-        if made not in (None, recipe.algorithm):
-            raise InputError(
-                f"{production} holds {made} jets, and the recipe {recipe.name} is for {recipe.algorithm}: give another "
-                f"production, or set algorithm to {made}"
-            )
 
 
 def _weigh_splits(jets: PreparedJets, rows: dict[str, NDArray[np.int64]], recipe: AnyRecipe) -> JetWeights:

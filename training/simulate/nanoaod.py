@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from coffea_mljec.errors import InputError
 from coffea_mljec.payloads import Payload
 from coffea_mljec.support.atomic import whole_file
+from training import defaults
 from training.simulate.batch import Jagged, offsets_of
 from training.simulate.branches import TABLES, TABLES_OF, Branch, kind_of_jets, rho_name
 from training.simulate.tables import EventTables
 
-__all__ = ["COMPRESSIONS", "correct_jets", "read", "truncate", "write"]
+__all__ = ["COMPRESSIONS", "algorithm_of", "correct_jets", "read", "truncate", "write"]
 
 #: Name -> level; LZMA packs best and is slow to read, as CMS ships it, ZSTD reads six times faster.
 COMPRESSIONS = {"zstd": 5, "lzma": 9}
@@ -145,6 +146,24 @@ def _column(columns: Mapping[str, NDArray[np.generic]], name: str, table: str) -
     if name not in columns:
         raise InputError(f"table {table or 'of event numbers'} lacks the column {name}, which every file has")
     return columns[name]
+
+
+def algorithm_of(path: str | os.PathLike[str]) -> str | None:
+    """Return ``AK4PFchs`` or ``AK4PFPuppi`` for a file of our simulation, None for any other file.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    import uproot
+
+    try:
+        with uproot.open(path) as file:
+            tree = file["Events"]
+            return defaults.ALGORITHMS[kind_of_jets(tree)] if "MLJEC_simulation" in tree else None
+    except Exception as error:  # uproot raises many kinds, OSError among them
+        raise InputError(f"{path} cannot be read: {error}") from None
 
 
 def read(path: str | os.PathLike[str]) -> EventTables:

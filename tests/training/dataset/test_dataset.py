@@ -15,9 +15,12 @@ import uproot
 import training.dataset.cache as cache_module
 from coffea_mljec.errors import InputError, MissingBranchError
 from coffea_mljec.features import PFNANO, FeatureSet
+from tests.training.simulate.fakes import random_batch
 from training.dataset import SPLITS, Selection, prepare, select_jets, split_of
 from training.dataset.gather import gather_jagged
 from training.dataset.stream import Stream
+from training.simulate.nanoaod import write
+from training.simulate.tables import JetSelection, assemble
 
 SMALL = FeatureSet(
     jet=("pt", "eta", "multiplicity"), charged=("pt", "rel_pt", "dxy"), neutral=("pt", "rel_eta"), sv=("mass", "rel_pt")
@@ -398,3 +401,12 @@ def test_stream_can_be_left_early_and_tells_errors(toy_jets: Callable[..., Any])
     wrong = Stream(jets, np.arange(60, 70), np.ones(64, np.float32), 4)
     with pytest.raises(IndexError, match="out of bounds"):
         list(wrong)
+
+
+def test_jets_of_another_algorithm_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write(tmp_path / "in" / "puppi.root", assemble(random_batch(3, 8), JetSelection(jets="puppi", ak8=False), 1, 0, 1))
+    arguments = ([tmp_path / "in"], SMALL, Selection(), tmp_path / "cache", False)
+    with pytest.raises(InputError, match=r"in holds AK4PFPuppi jets, and AK4PFchs jets are to be trained on"):
+        prepare(*arguments, algorithm="AK4PFchs")
+    assert len(prepare(*arguments, algorithm="AK4PFPuppi")) > 3

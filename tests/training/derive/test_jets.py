@@ -17,10 +17,10 @@ from coffea_mljec.nano.opening import open_nano
 from coffea_mljec.payloads import level_files
 from tests.training.simulate.fakes import random_batch
 from training.derive import jets as jets_module
-from training.derive.jets import algorithm_of, files_of, read_jets
+from training.derive.jets import files_of, read_jets
 from training.derive.provider import corrected_jets, digest_of, open_provider, slug, tag_of
 from training.derive.workflow import derive_from_files
-from training.simulate.nanoaod import write
+from training.simulate.nanoaod import algorithm_of, write
 from training.simulate.tables import JetSelection, assemble
 
 DATA = Path(mljec.__file__).parent / "data"

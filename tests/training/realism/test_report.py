@@ -13,6 +13,7 @@ from coffea_mljec.errors import InputError
 from coffea_mljec.features import FeatureSet, compute
 from coffea_mljec.nano import flatten
 from coffea_mljec.payloads import read_text
+from tests.training.simulate.fakes import random_batch
 from training import defaults
 from training.realism import features
 from training.realism.constants import adjusted_constants, commented_constants
@@ -21,6 +22,8 @@ from training.realism.jets import read_simulated_jets
 from training.realism.productions import differences, finished, summary, table
 from training.realism.workflow import report_realism
 from training.simulate.detector import DETECTOR
+from training.simulate.nanoaod import write
+from training.simulate.tables import JetSelection, assemble
 
 
 def test_the_bundled_sample_is_read_as_nanoevents_have_it(sample: Path, sample_jec: list[Path], open_nano) -> None:
@@ -187,6 +190,12 @@ def test_errors_name_the_file_and_the_remedy(sample: Path, sample_jec: list[Path
 def test_a_foreign_sample_is_refused(real_data: Path, sample_jec: list[Path]) -> None:
     with pytest.raises(InputError, match="no simulated sample of this project: it has no branch MLJEC_process"):
         read_simulated_jets([real_data / "nano" / features.REFERENCE], read_text(sample_jec))
+
+
+def test_jets_of_puppi_are_refused(sample_jec: list[Path], tmp_path: Path) -> None:
+    write(tmp_path / "puppi.root", assemble(random_batch(3), JetSelection(jets="puppi", ak8=False), 1, 0, 1))
+    with pytest.raises(InputError, match=r"puppi\.root holds PUPPI jets, and the targets are CMS's CHS jets of Run 2"):
+        read_simulated_jets([tmp_path / "puppi.root"], read_text(sample_jec))
 
 
 def test_a_folder_that_cannot_be_written_is_told(sample: Path, tmp_path: Path) -> None:
