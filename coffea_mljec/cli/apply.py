@@ -26,6 +26,7 @@ from coffea_mljec.cli.terminal import err, out, say_note, say_skipped
 from coffea_mljec.errors import InputError, MissingBranchError, MLJECError
 from coffea_mljec.nano import FriendSummary, check_friend, friend_paths, write_friend
 from coffea_mljec.nano.first_file import FirstFile, deciding
+from coffea_mljec.payloads.correctionlib_content import parsed_once
 from coffea_mljec.status import Status
 from coffea_mljec.support.atomic import make_folder
 from coffea_mljec.support.progress import progress
@@ -83,7 +84,8 @@ def apply(
     """
     if variations and not (systematics.varies or met):
         raise InputError("--variations: there are none without --uncertainties, --resolution or --met; give one.")
-    written = _written(model, public_key, regression, standard, systematics, where, met, low_pt, variations)
+    with parsed_once():
+        written = _written(model, public_key, regression, standard, systematics, where, met, low_pt, variations)
     folder = make_folder(output)
     paths = friend_paths(inputs, folder)
     options: dict[str, Any] = {"collection": collection, "treename": running.tree, "chunk_size": running.chunk_size}

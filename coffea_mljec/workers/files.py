@@ -114,9 +114,11 @@ def plan_of(
 
 def _chunks(file: InputFile, entries: int, uuid: bytes, chunk_size: int) -> Iterator[Any]:
     """coffea's chunks of each step; of the whole file, where it has none."""
+    # coffea before 2026.4 knows no preload.
+    preload = {} if file.preload is None else {"preload": file.preload}
     for start, stop in ((0, entries),) if file.steps is None else file.steps:
         known = file.metadata | {"numentries": stop - start, "uuid": uuid}
-        step = FileMeta(file.dataset, file.name, file.treename, known, file.preload)
+        step = FileMeta(file.dataset, file.name, file.treename, known, **preload)
         for chunk in step.chunks(chunk_size, align_clusters=False):
             yield replace(chunk, entrystart=start + chunk.entrystart, entrystop=start + chunk.entrystop)
 
