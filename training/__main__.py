@@ -17,12 +17,14 @@ from training.cli import (
     evaluate_opendata,
     export,
     export_weaver,
+    heavy_background,
     merge,
     realism,
     redraw,
     search,
     simulate,
     study,
+    tagging,
     train,
 )
 
@@ -49,6 +51,8 @@ for module in (
     evaluate,
     evaluate_opendata,
     redraw,
+    heavy_background,
+    tagging,
 ):
     app.command(module.__name__.rpartition(".")[2].replace("_", "-"))(module.command)
 

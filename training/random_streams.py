@@ -69,6 +69,9 @@ class SimulationStream(IntEnum):
     DETECTOR = 5
     """Passes, pileup, vertices and the detector's response of a batch."""
 
+    THERMAL = 6
+    """Background particles of `training.applications.embedding`, and where its jets are put."""
+
 
 def run_generator(seed: int, stream: RunStream) -> np.random.Generator:
     """Return the generator of a stream that is drawn once."""

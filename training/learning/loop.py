@@ -20,7 +20,7 @@ from training.learning.batches import JetBatches
 from training.learning.flavour_term import flavour_term
 from training.learning.further import GROUP, TAUGHT
 from training.learning.history import begin_history, write_epoch
-from training.learning.losses import LOSSES, correction_of
+from training.learning.losses import correction_of
 from training.learning.recipe import Learning
 from training.learning.schedule import plateau, schedule_callbacks
 from training.networks.network import Network
@@ -40,7 +40,7 @@ class JetRegression(lightning.LightningModule):
         self.sums: Tensor = torch.zeros(2, 2, dtype=torch.float64)
 
     def _loss(self, batch: Mapping[str, Tensor]) -> Tensor:
-        loss, learning = LOSSES[self.learning.loss], self.learning
+        loss, learning = self.learning.loss_function, self.learning
         predicted, target, weight = self.network(batch), batch["target"], batch["weight"]
         total = loss(predicted, target, weight, learning.loss_range)
         if TAUGHT in batch:
@@ -197,7 +197,7 @@ def final_losses(network: Network, batches: JetBatches, rows: dict[str, NDArray[
 
     Keys: ``val_loss``, ``val_loss_uncorrected``, ``test_loss``, ``test_loss_uncorrected`` (test where it has jets).
     """
-    loss = LOSSES[batches.learning.loss]
+    loss = batches.learning.loss_function
     metrics = {}
     for name in ("val", "test"):
         if not len(rows[name]):

@@ -7,14 +7,18 @@ up to the loss of all jets. Targets beyond the range contribute 0 and stay in th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["LOSSES", "QUANTILES", "Loss", "Taught", "correction_of", "loss_of"]
+__all__ = ["CROSS_ENTROPY", "LOSSES", "QUANTILES", "Loss", "Taught", "correction_of", "loss_named", "loss_of"]
+
+CROSS_ENTROPY = "cross-entropy"
+"""The loss of a classification: its outputs are the classes of the recipe (``learning.classes``)."""
 
 QUANTILES = (0.16, 0.5, 0.84)
 """The median, and what encloses 68 % about it."""
@@ -43,7 +47,7 @@ class Taught:
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss, and the outputs that it teaches; the first is the logarithm of the correction.
+    """A loss, and the outputs that it teaches; of a regression, the first is the logarithm of the correction.
 
     Attributes
     ----------
@@ -51,10 +55,14 @@ class Loss:
         (predicted [n, outputs], target [n]) -> what each jet contributes, [n].
     outputs : tuple of Taught
         In order.
+    of_classes : bool
+        Whether the target is the number of a class: then the outputs are logarithms of probabilities, up to a constant,
+        and no target is beyond the range.
     """
 
     each: Callable[[Tensor, Tensor], Tensor]
     outputs: tuple[Taught, ...]
+    of_classes: bool = False
 
     def __call__(self, predicted: Tensor, target: Tensor, weight: Tensor, loss_range: float = 1.0) -> Tensor:
         """Return the mean of w times what each jet contributes, over the jets with |y| < range.
@@ -63,13 +71,13 @@ class Loss:
         ----------
         predicted : Tensor [n, outputs], or [n] of one output
         target : Tensor [n]
-            y = ln(pt_gen / pt_raw), the logarithm of the correction.
+            y = ln(pt_gen / pt_raw), the logarithm of the correction; or the number of a class.
         weight : Tensor [n]
             Of the jets; all 1 for the plain mean.
         loss_range : float
         """
         predicted = predicted[:, None] if predicted.ndim == 1 else predicted
-        inside = (target.abs() < loss_range).to(predicted.dtype)
+        inside = (target.abs() < (math.inf if self.of_classes else loss_range)).to(predicted.dtype)
         return (weight * inside * self.each(predicted, target)).sum() / weight.sum()
 
     @property
@@ -117,6 +125,13 @@ def _gaussian(predicted: Tensor, target: Tensor) -> Tensor:
     return 0.5 * ((target - mu) * (-log_sigma).exp()) ** 2 + log_sigma
 
 
+def _cross_entropy(predicted: Tensor, target: Tensor) -> Tensor:
+    """-ln of the probability that a jet's own class gets."""
+    import torch
+
+    return torch.nn.functional.cross_entropy(predicted, target.long(), reduction="none")
+
+
 LOSSES: Mapping[str, Loss] = {
     "mae": Loss(_absolute_error, (Taught("log_correction", "pt", "exp"),)),
     "quantiles": Loss(
@@ -129,9 +144,17 @@ LOSSES: Mapping[str, Loss] = {
     ),
     "gaussian": Loss(_gaussian, (Taught("mu", "pt", "exp"), Taught("sigma", "resolution", "exp", _USUAL_WIDTH))),
 }
-"""Name -> loss."""
+"""Name -> loss of a regression; `loss_named` knows the cross entropy too."""
+
+
+def loss_named(name: str, classes: Iterable[str] = ()) -> Loss:
+    """The loss of a name; the cross entropy has one output a class, whose softmax is the class's probability."""
+    if name != CROSS_ENTROPY:
+        return LOSSES[name]
+    return Loss(_cross_entropy, tuple(Taught(each, f"probability:{each}", "softmax") for each in classes), True)
 
 
 def loss_of(record: Mapping[str, Any]) -> Loss:
     """The loss of a run, from its record (`training.learning.run_folder`); trees have that of a single output."""
-    return LOSSES[record.get("recipe", {}).get("learning", {}).get("loss", "mae")]
+    learning = record.get("recipe", {}).get("learning", {})
+    return loss_named(learning.get("loss", "mae"), learning.get("classes", {}))

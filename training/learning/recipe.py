@@ -16,7 +16,7 @@ from coffea_mljec.support.suggestions import did_you_mean
 from training import defaults
 from training.dataset.selection import Selection
 from training.learning.flavour_term import LEAST_BATCH, FlavourSettings
-from training.learning.losses import LOSSES
+from training.learning.losses import CROSS_ENTROPY, LOSSES, Loss, loss_named
 from training.learning.sampling import SamplingSettings
 from training.networks.architecture import ARCHITECTURES, AnyArchitecture
 from training.networks.standardisation import Transform
@@ -35,7 +35,9 @@ class Learning(BaseModel):
     Attributes
     ----------
     loss : str
-        A name in `training.learning.losses.LOSSES`.
+        A name in `training.learning.losses.LOSSES`, or ``cross-entropy`` for a classification.
+    classes : dict of str to tuple of int
+        Of a classification: class -> flavours (PDG ids without sign). Jets of other flavours are left out.
     loss_range : float
         Targets beyond this size contribute 0 to the loss but stay in its denominator.
     flavour : FlavourSettings
@@ -93,6 +95,7 @@ class Learning(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     loss: str = "mae"
+    classes: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")], tuple[int, ...]] = {}
     loss_range: Rate = 1.0
     flavour: FlavourSettings = FlavourSettings()
     teachers: tuple[Path, ...] = ()
@@ -121,9 +124,26 @@ class Learning(BaseModel):
     @field_validator("loss")
     @classmethod
     def _known_loss(cls, value: str) -> str:
-        if value not in LOSSES:
-            raise ValueError(f"unknown loss {value!r}: {did_you_mean(value, LOSSES)}choose one of {', '.join(LOSSES)}")
+        known = (*LOSSES, CROSS_ENTROPY)
+        if value not in known:
+            raise ValueError(f"unknown loss {value!r}: {did_you_mean(value, known)}choose one of {', '.join(known)}")
         return value
+
+    @model_validator(mode="after")
+    def _classes_are_of_a_classification(self) -> Learning:
+        if (self.loss == CROSS_ENTROPY) != bool(self.classes):
+            raise ValueError(f"the loss {CROSS_ENTROPY!r} and classes belong together: give both, or neither")
+        flavours = [flavour for part in self.classes.values() for flavour in part]
+        if self.classes and (len(self.classes) < 2 or len(set(flavours)) < len(flavours)):
+            raise ValueError(f"give two classes or more, each flavour in one of them; got {self.classes}")
+        if self.classes and self.flavour.weight > 0:
+            raise ValueError("the flavour term is for corrections of pT, not for a classification")
+        return self
+
+    @property
+    def loss_function(self) -> Loss:
+        """The loss, with its outputs."""
+        return loss_named(self.loss, self.classes)
 
     @model_validator(mode="after")
     def _a_length_is_a_cosines(self) -> Learning:
@@ -142,7 +162,7 @@ class Learning(BaseModel):
 
     @model_validator(mode="after")
     def _teachers_teach_one_output(self) -> Learning:
-        if self.teachers and len(LOSSES[self.loss].outputs) > 1:
+        if self.teachers and len(self.loss_function.outputs) > 1:
             raise ValueError(f"teachers give a correction alone, and the loss {self.loss!r} has more outputs: take mae")
         return self
 

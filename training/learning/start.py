@@ -17,7 +17,7 @@ from coffea_mljec.support.atomic import make_folder, write_text
 from coffea_mljec.support.digest import file_digest
 from training.dataset import PreparedJets
 from training.dataset.stream import gather_batch
-from training.learning.losses import LOSSES, loss_of
+from training.learning.losses import Loss, loss_of
 from training.learning.run_folder import read_network, read_run
 from training.networks.architecture import AnyArchitecture
 from training.networks.standardisation import Standardisation, Transform
@@ -67,28 +67,25 @@ class Start:
         parts = self.network.standardisations
         return {c: dict(zip(part.features, part.transforms, strict=True)) for c, part in parts.items()}
 
-    def teach(self, loss: str) -> Network:
+    def teach(self, loss: Loss) -> Network:
         """Return the network with the outputs of a loss, ready for a training.
 
-        With the loss of before all outputs stay. Otherwise the correction does, and the others start as usual.
-
-        Parameters
-        ----------
-        loss : str
-            A name in `training.learning.losses.LOSSES`.
+        With the loss of before all outputs stay. Otherwise the correction does, and the others start as usual; classes
+        start from nothing.
         """
         import torch
 
         from training.networks.layers import output_layer, start_outputs
 
-        taught = LOSSES[loss].outputs
+        taught = loss.outputs
         if tuple(output.name for output in taught) != self.outputs:
             old = self.network.output
             self.network.output = output_layer(old.in_features, len(taught))
-            start_outputs(self.network, LOSSES[loss].starts)
-            with torch.no_grad():
-                self.network.output.weight[0] = old.weight[self.median]
-                self.network.output.bias[0] = old.bias[self.median]
+            start_outputs(self.network, loss.starts)
+            if not loss.of_classes:
+                with torch.no_grad():
+                    self.network.output.weight[0] = old.weight[self.median]
+                    self.network.output.bias[0] = old.bias[self.median]
         # Lightning trains what is in training mode only.
         return self.network.train()
 

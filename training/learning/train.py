@@ -15,7 +15,6 @@ from training.dataset.gather import gather_jagged
 from training.learning.figures import plot_losses
 from training.learning.further import further_columns
 from training.learning.history import speed
-from training.learning.losses import LOSSES
 from training.learning.recipe import AnyRecipe, Recipe, TreesRecipe
 from training.learning.run_folder import check_resumable, run_record, write_run
 from training.learning.sampling import JetWeights
@@ -89,8 +88,8 @@ def train(recipe: AnyRecipe, resume: bool = False, progress: bool = True) -> Pat
     further = further_columns(data.jets, recipe, progress)
     if start is None:
         standardisations = fit_standardisations(data.jets, rows["train"], data.weights, recipe)
-        network = make_network(recipe.widths, standardisations, len(LOSSES[recipe.learning.loss].outputs))
-        start_outputs(network, LOSSES[recipe.learning.loss].starts)
+        network = make_network(recipe.widths, standardisations, len(recipe.learning.loss_function.outputs))
+        start_outputs(network, recipe.learning.loss_function.starts)
     else:
         network = _started(start, data, recipe)
     module = JetRegression(network, recipe.learning)
@@ -138,7 +137,7 @@ def _started(start: Start, data: TrainingData, recipe: Recipe) -> Any:
         share = weights.acceptance[rows].astype(np.float64)
         drawn = run_generator(recipe.seed, RunStream.SETTLING).choice(rows, _JETS_TO_SETTLE, p=share / share.sum())
         start.settle(data.jets, drawn, standardisations)
-    return start.teach(recipe.learning.loss)
+    return start.teach(recipe.learning.loss_function)
 
 
 def _device(module: Any) -> str:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from coffea_mljec.errors import InputError
 from coffea_mljec.support.atomic import make_folder
 from training.dataset import SPLITS, PreparedJets, first_scatters, prepare, split_of
+from training.learning.classes import with_classes
 from training.learning.figures import plot_sampling
-from training.learning.recipe import AnyRecipe
+from training.learning.recipe import AnyRecipe, Recipe
 from training.learning.sampling import JetWeights, weigh_jets
 from training.random_streams import RunStream, run_generator
 
@@ -49,7 +50,10 @@ def prepare_data(recipe: AnyRecipe, progress: bool = True) -> TrainingData:
     """
     jets = prepare(recipe.productions, recipe.feature_set, recipe.selection, recipe.cache, progress, recipe.algorithm)
     split = split_of(jets.columns["scatter"], recipe.split)
-    rows = {name: np.flatnonzero(split == i) for i, name in enumerate(SPLITS)}
+    usable = np.ones(len(jets), np.bool_)
+    if isinstance(recipe, Recipe) and recipe.learning.classes:
+        jets, usable = with_classes(jets, recipe.learning.classes)
+    rows = {name: np.flatnonzero((split == i) & usable) for i, name in enumerate(SPLITS)}
     if empty := [name for name in ("train", "val") if not len(rows[name])]:
         raise InputError(f"no jets in {', '.join(empty)} of {len(jets)} selected ones: simulate more, or change split")
     if (recipe.train_scatters, recipe.train_passes) != (None, None):

@@ -35,7 +35,10 @@ _FOUR_VECTOR = {
     "phi": Branch("f4", "azimuth in radians", _ANGLE),
     "mass": Branch("f4", "mass in GeV"),
 }
-_GENERATOR_JET = _FOUR_VECTOR | {"pt": _FOUR_VECTOR["pt"]._replace(bits=16)}
+_GENERATOR_JET = _FOUR_VECTOR | {
+    "pt": _FOUR_VECTOR["pt"]._replace(bits=16),
+    "nConstituents": Branch("i4", "number of particles"),
+}
 _FLAVOUR = {
     "partonFlavour": Branch("i4", "flavour from partons: b before c before the hardest"),
     "hadronFlavour": Branch("i4", "flavour from hadrons: 5 with a b hadron, else 4 with a c hadron, else 0"),

@@ -22,7 +22,7 @@ from coffea_mljec.numerics.jit import njit
 from training.simulate.batch import Jagged, offsets_of
 from training.simulate.flavour import rapidity
 
-__all__ = ["Jets", "chs_jets", "cluster", "generator_jets", "puppi_jets"]
+__all__ = ["Jets", "chs_jets", "cluster", "fastjet_module", "generator_jets", "puppi_jets"]
 
 NEUTRINOS = (12, 14, 16)
 _GHOST_SPACING = 0.05
@@ -133,7 +133,8 @@ def ghost_areas(
     return area
 
 
-def _fastjet() -> Any:
+def fastjet_module() -> Any:
+    """Return FastJet, or say how to install it."""
     # Its banner stays: the authors ask (ClusterSequence.hh) that other people's code does not turn it off by default.
     try:
         import fastjet
@@ -148,7 +149,7 @@ def _constituents(momenta: NDArray[np.float64], offsets: NDArray[np.int64], radi
     """Return (jets of every event, without columns; members of every jet, column ``row``), all jets however soft."""
     import awkward as ak
 
-    fastjet = _fastjet()
+    fastjet = fastjet_module()
     filled = np.flatnonzero(np.diff(offsets) > 0)
     counts = np.zeros(len(offsets) - 1, np.int64)
     if len(filled) == 0:

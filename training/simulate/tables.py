@@ -162,6 +162,7 @@ def _label(batch: RecoBatch, jets: Jets, gen: Jets, index_name: str, radius: flo
         if table is jets.table:
             table.columns.update(nBHadrons=n_b, nCHadrons=n_c)
     jets.table.columns[index_name] = np.where(partner < 0, -1, partner - begin)
+    gen.table.columns["nConstituents"] = gen.members.counts
     return jets, gen.table
 
 

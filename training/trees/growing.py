@@ -20,7 +20,7 @@ from training.onnx.trees import parameter_count
 if TYPE_CHECKING:
     from training.learning.recipe import TreesRecipe
 
-__all__ = ["grow", "read_trees"]
+__all__ = ["grow", "lightgbm_module", "read_trees"]
 
 
 def grow(recipe: TreesRecipe, resume: bool = False, progress: bool = True) -> Path:
@@ -40,7 +40,7 @@ def grow(recipe: TreesRecipe, resume: bool = False, progress: bool = True) -> Pa
     InputError
         If lightgbm is missing, the run is finished already, or is that of another recipe.
     """
-    lightgbm = _lightgbm()
+    lightgbm = lightgbm_module()
     folder = recipe.folder
     if resume and (folder / "run.json").exists():
         raise InputError(f"the run {folder} is finished: export it, or rename the recipe to grow other trees")
@@ -88,10 +88,11 @@ def read_trees(folder: Path) -> Any:
 
 def read_text(path: Path) -> Any:
     """Return the booster of one of lightgbm's text files (plain numbers: nothing in it is run)."""
-    return _lightgbm().Booster(model_file=str(path))
+    return lightgbm_module().Booster(model_file=str(path))
 
 
-def _lightgbm() -> Any:
+def lightgbm_module() -> Any:
+    """Return lightgbm, or say how to install it."""
     try:
         import lightgbm
     except ImportError:

@@ -1,0 +1,128 @@
+"""Unfolding event by event, on events whose truth is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import awkward as ak
+import numpy as np
+import pytest
+import uproot
+
+from coffea_mljec.errors import InputError
+from tests.factories import two_jets, write
+from training.applications.multifold import Paired, binned, migration, unfold
+from training.applications.unfolding import leading_jets, purity, replicas, write_weights
+
+pytest.importorskip("lightgbm")
+
+
+def smeared(n: int, seed: int, mean: float) -> Paired:
+    """A truth about ``mean`` in two variables that belong together, measured with an error."""
+    rng = np.random.default_rng(seed)
+    first = rng.normal(mean, 1.0, n)
+    true = np.column_stack([first, 0.5 * first + rng.normal(0.0, 0.5, n)])
+    return Paired(true + rng.normal(0.0, 0.5, true.shape), true, np.ones(n))
+
+
+def test_the_truth_of_the_data_comes_out() -> None:
+    """The data lie .3 higher: so do the unfolded events, in both variables and in what is made of them."""
+    simulation, data = smeared(6000, 1, 0.0), smeared(6000, 2, 0.3)
+    factors = unfold(data.measured, simulation, iterations=4)
+    assert np.average(factors) == pytest.approx(1.0)
+    for column, wanted in ((0, 0.3), (1, 0.15)):
+        assert np.average(simulation.true[:, column], weights=factors) == pytest.approx(wanted, abs=0.07)
+    together = simulation.true.sum(axis=1)
+    assert np.average(together, weights=factors) == pytest.approx(0.45, abs=0.09)
+
+
+def test_closure() -> None:
+    """Data of the same truth: the factors are 1 but for chance."""
+    simulation, data = smeared(3000, 3, 0.0), smeared(3000, 4, 0.0)
+    factors = unfold(data.measured, simulation, iterations=2)
+    assert np.std(factors) < 0.25
+    np.testing.assert_array_equal(factors, unfold(data.measured, simulation, iterations=2))
+
+
+def test_what_cannot_be_unfolded() -> None:
+    simulation, data = smeared(300, 1, 0.0), smeared(300, 2, 0.0).measured
+    with pytest.raises(InputError, match="20 events of data are too few"):
+        unfold(data[:20], simulation)
+    with pytest.raises(InputError, match="iterations must be 1 or more, got 0"):
+        unfold(data, simulation, 0)
+    with pytest.raises(InputError, match="weights of the data must be finite, 0 or more"):
+        unfold(data, simulation, data_weight=-np.ones(300))
+    data[3, 1] = np.nan
+    with pytest.raises(InputError, match="1 NaN or infinite values in the data"):
+        unfold(data, simulation)
+
+
+def test_empty_bins() -> None:
+    values, one = np.array([1.0, 1.5, 7.0]), np.ones(3)
+    with pytest.raises(InputError, match="no events in the bins 2 to 4, 4 to 6: merge bins"):
+        binned(values, np.array([0.0, 2.0, 4.0, 6.0, 8.0]), one)
+    with pytest.raises(InputError, match="no events in the bins 2 to 6"):
+        migration(values, values, np.array([0.0, 2.0, 6.0, 8.0]), one)
+    with pytest.raises(InputError, match="no events in the bins 2 to 8"):
+        binned(values, np.array([0.0, 2.0, 8.0]), np.array([1.0, 1.0, 0.0]))
+
+
+def test_migration_by_hand() -> None:
+    true, measured = np.array([1.0, 1.0, 3.0, 3.0]), np.array([1.0, 3.0, 3.0, 9.0])
+    found = migration(true, measured, np.array([0.0, 2.0, 4.0]), np.array([3.0, 1.0, 1.0, 1.0]))
+    np.testing.assert_allclose(found, [[0.75, 0.25], [0.0, 0.5]])
+    rng = np.random.default_rng(1)
+    wide = rng.uniform(0.0, 4.0, 4000)
+    edges = np.array([0.0, 1.0, 2.0, 3.0, 4.0])
+    sharp, blunt = (purity(wide, wide + rng.normal(0.0, width, 4000), edges) for width in (0.1, 0.5))
+    assert sharp[0] > blunt[0] + 5 * np.hypot(sharp[1], blunt[1])
+
+
+def test_replicas_give_the_covariance() -> None:
+    """Its diagonal is about that of counting; the first row is the unfolding itself."""
+    simulation, data = smeared(800, 5, 0.0), smeared(800, 6, 0.1)
+    edges = {0: np.array([-5.0, -0.5, 0.5, 5.0])}
+    factors, spectra = replicas(data.measured, simulation, edges, number=6, iterations=1)
+    assert factors.shape == (7, 800)
+    assert spectra[0].shape == (7, 3)
+    np.testing.assert_allclose(spectra[0].sum(axis=1), 1.0)
+    np.testing.assert_allclose(factors[0], unfold(data.measured, simulation, 1, seed=1, data_weight=np.ones(800)))
+    errors = np.sqrt(np.diag(np.cov(spectra[0][1:].T)))
+    assert (errors > 0.003).all()
+    assert (errors < 0.1).all()
+
+
+class AsItIs:
+    """A correction that corrects nothing."""
+
+    def apply(self, events: ak.Array) -> ak.Array:
+        return events.Jet
+
+
+def test_jets_of_a_file_and_their_weights(tmp_path: Path) -> None:
+    tables = two_jets(30)
+    lacking = write(tables, tmp_path / "lacking.root")
+    with pytest.raises(InputError, match="no GenJet_nConstituents"):
+        leading_jets([lacking], {"raw": AsItIs()})
+    number = np.arange(len(tables.tables["GenJet"]["pt"]), dtype=np.int32)
+    jets = tables.tables["Jet"]
+    here = np.tile([0, 1], len(jets["pt"]) // 2).astype(np.int32)
+    mass = {"mass": tables.tables["GenJet"].get("mass", np.ones(len(number), np.float32))}
+    full = tables.with_columns("GenJet", nConstituents=number, **mass)
+    full = full.with_columns("Jet", genJetIdx=here, nConstituents=here + 5)
+    path = write(full, tmp_path / "jets.root")
+    events = leading_jets([path], {"raw": AsItIs()}, pt=10.0, most_eta=5.0)
+    assert len(events.true) == 30
+    np.testing.assert_array_equal(events.true[:, 2], number[::2])
+    np.testing.assert_allclose(events.measured["raw"][:, 0], jets["pt"][::2])
+    assert (events.measured["raw"][:, 2] == 5).all()
+    rows = np.arange(0, 30, 2)
+    factors = np.vstack([np.full(15, 1.5), np.full(15, 0.5)])
+    write_weights(path, tmp_path / "weights.root", events, rows, factors)
+    with uproot.open(tmp_path / "weights.root") as file:
+        tree = file["Events"]
+        np.testing.assert_allclose(ak.to_numpy(tree["Jet_unfolding_weight"].array())[::2], 1.5)
+        np.testing.assert_allclose(ak.to_numpy(tree["Jet_unfolding_weight"].array())[1::2], 1.0)
+        np.testing.assert_allclose(ak.to_numpy(tree["Jet_unfolding_weight_1"].array())[0], 0.5)
+    with pytest.raises(InputError, match="no event has a leading jet above 5000 GeV"):
+        leading_jets([path], {"raw": AsItIs()}, pt=5000.0)
