@@ -26,6 +26,7 @@ from training.cli import (
     study,
     tagging,
     train,
+    unfolding,
 )
 
 __all__ = ["app", "main"]
@@ -53,6 +54,7 @@ for module in (
     redraw,
     heavy_background,
     tagging,
+    unfolding,
 ):
     app.command(module.__name__.rpartition(".")[2].replace("_", "-"))(module.command)
 

@@ -13,6 +13,8 @@ from training.trees.growing import lightgbm_module
 
 __all__ = ["boost"]
 
+_ROUNDS = 300
+
 
 def boost(
     columns: NDArray[np.floating],
@@ -21,7 +23,7 @@ def boost(
     objective: str,
     seed: int = 1,
     weight: NDArray[np.floating] | None = None,
-    rounds: int = 300,
+    leaves: int = 15,
 ) -> Any:
     """Grow trees until the loss of the validation rows no longer falls, and return lightgbm's booster.
 
@@ -36,8 +38,8 @@ def boost(
         Of lightgbm.
     seed : int
     weight : float array [n], optional
-    rounds : int
-        Trees at most.
+    leaves : int
+        Of a tree: few where the sample says little of each event.
 
     Raises
     ------
@@ -48,7 +50,7 @@ def boost(
     if empty := [name for name in ("train", "val") if not len(rows[name])]:
         raise InputError(f"no rows in {', '.join(empty)} of {len(target)}: give more")
     settings = {
-        "objective": objective, "learning_rate": 0.08, "num_leaves": 15, "min_data_in_leaf": 20, "num_threads": 1,
+        "objective": objective, "learning_rate": 0.1, "num_leaves": leaves, "min_data_in_leaf": 40, "num_threads": 1,
         "seed": seed, "deterministic": True, "force_row_wise": True, "verbosity": -1,
     }  # fmt: skip
     sets = [
@@ -57,5 +59,5 @@ def boost(
         for part in (rows["train"], rows["val"])
     ]  # fmt: skip
     return lightgbm.train(
-        settings, sets[0], rounds, valid_sets=[sets[1]], callbacks=[lightgbm.early_stopping(20, verbose=False)]
+        settings, sets[0], _ROUNDS, valid_sets=[sets[1]], callbacks=[lightgbm.early_stopping(20, verbose=False)]
     )

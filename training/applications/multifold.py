@@ -1,9 +1,9 @@
 """Unfolding event by event: MultiFold with boosted trees.
 
 A. Andreassen et al., arXiv:1911.09107, arXiv:2105.04448: a classifier between data and simulation gives weights at
-detector level; a second one, between the simulation with and without them, makes them a function of the truth; and
-again. The kept implementation, omnifold, needs TensorFlow; with lightgbm the algorithm is short, and a few variables
-do not need networks. Each event's weight comes from trees that were grown on the other half.
+detector level; a second step makes them a function of the truth; and again. The kept implementation, omnifold, needs
+TensorFlow; with lightgbm the algorithm is short, and a few variables do not need networks. Each event's weight comes
+from trees that were grown on the other half.
 """
 
 from __future__ import annotations
@@ -76,13 +76,10 @@ def unfold(
     own = np.ones(len(data)) if data_weight is None else np.asarray(data_weight, np.float64)
     _check(data, own, simulation, iterations)
     factors = np.ones(len(simulation.weight))
-    both = np.concatenate([simulation.measured, data])
-    twice = np.concatenate([simulation.true, simulation.true])
-    n = len(factors)
     for step in range(iterations):
-        pulled = factors * _ratio(both, n, np.concatenate([simulation.weight * factors, own]), seed + 2 * step)
-        weights = np.concatenate([simulation.weight, simulation.weight * pulled])
-        factors = _ratio(twice, n, weights, seed + 2 * step + 1)
+        weight = simulation.weight * factors
+        pulled = factors * _ratio(simulation.measured, data, weight, own, seed + 2 * step)
+        factors = _mean_given(simulation.true, pulled, simulation.weight, seed + 2 * step + 1)
         factors /= np.average(factors, weights=simulation.weight)
         shown()
     return factors
@@ -103,22 +100,35 @@ def _check(data: Floats, own: Floats, simulation: Paired, iterations: int) -> No
             raise InputError(f"weights of the {name} must be finite, 0 or more and not all 0")
 
 
-def _ratio(columns: Floats, n: int, weight: Floats, seed: int) -> Floats:
-    """Return the ratio of the densities of the other rows and of the first n, for those: the classifier's odds."""
-    label = np.arange(len(columns)) >= n
-    balanced = np.where(label, weight / weight[label].sum(), weight / weight[~label].sum()) * len(columns) / 2
+def _ratio(simulation: Floats, data: Floats, weight: Floats, own: Floats, seed: int) -> Floats:
+    """Return the ratio of the densities of data and simulation, for the simulated events: a classifier's odds."""
+    columns = np.concatenate([simulation, data])
+    label = np.arange(len(columns)) >= len(simulation)
+    balanced = np.concatenate([weight / weight.sum(), own / own.sum()]) * len(columns) / 2
+    odds = _crossed(columns, label.astype(np.float64), balanced, "binary", seed)[: len(simulation)]
+    return np.exp(np.clip(odds, -np.log(_LARGEST), np.log(_LARGEST)))
+
+
+def _mean_given(true: Floats, pulled: Floats, weight: Floats, seed: int) -> Floats:
+    """Return the mean of the weights that events of the same truth have: what the second classifier's odds are.
+
+    By regression: events with and without their weights differ in nothing else.
+    """
+    return np.clip(_crossed(true, pulled, weight, "regression", seed), 1.0 / _LARGEST, _LARGEST)
+
+
+def _crossed(columns: Floats, target: Floats, weight: Floats, objective: str, seed: int) -> Floats:
+    """Return what trees that were grown on the other half say of each row, before any link function."""
     rng = np.random.default_rng(seed)
-    half = rng.integers(0, 2, n)
-    # An event stands on both sides in the second step: its two rows go into the same half.
-    half = np.concatenate([half, half if len(columns) == 2 * n else rng.integers(0, 2, len(columns) - n)])
-    odds = np.ones(n)
+    half = rng.integers(0, 2, len(columns))
+    found = np.empty(len(columns))
     for own in (0, 1):
-        others = rng.permutation(np.flatnonzero(half != own))
+        others = rng.permutation(np.flatnonzero((half != own) & (weight > 0)))
         rows = {"train": others[len(others) // 5 :], "val": others[: len(others) // 5]}
-        trees = boost(columns, label.astype(np.float64), rows, "binary", seed, balanced, rounds=150)
-        mine = np.flatnonzero(half[:n] == own)
-        odds[mine] = np.exp(np.clip(trees.predict(columns[mine], raw_score=True), -np.log(_LARGEST), np.log(_LARGEST)))
-    return odds
+        trees = boost(columns, target, rows, objective, seed, weight, leaves=4)
+        mine = half == own
+        found[mine] = trees.predict(columns[mine], raw_score=True)
+    return found
 
 
 def migration(true: Floats, measured: Floats, edges: Floats, weight: Floats) -> Floats:

@@ -31,8 +31,8 @@ JET_INPUTS = ("pt_area", "pt_raw", "multiplicity", "angularity", *(f"track_{i}" 
 
 _UNIT = 10.0  # GeV: what networks and trees learn is of order one
 _TRACKS = 8
-_SHALLOW = Architecture(head=(100, 100, 50))
-_DEEP = Architecture(phi_candidate=(32, 48, 48), head=(96, 48), pooling=("sum",))
+_SHALLOW = Architecture(head=(100, 100, 50), momentum=0.2)
+_DEEP = Architecture(phi_candidate=(32, 48, 48), head=(96, 48), momentum=0.2)
 
 Floats = NDArray[np.float64]
 

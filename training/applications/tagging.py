@@ -32,7 +32,7 @@ __all__ = ["correlation", "tag_flavours", "tag_tops", "tagging"]
 
 _RECIPES = Path(__file__).resolve().parents[1] / "configs"
 _SHARES = {"qcd": 0.5, "qcd-b": 0.25, "qcd-c": 0.25}
-_TOP = Architecture(phi_candidate=(64, 64, 64), head=(64, 64), pooling=("sum",))
+_TOP = Architecture(phi_candidate=(64, 64, 64), head=(64, 64), momentum=0.2)
 _TOP_BATCH = 500
 _POINTS = np.linspace(0.02, 1.0, 50)
 
@@ -112,7 +112,8 @@ def tag_flavours(
     learning = read.learning.model_copy(update={"max_epochs": epochs, "threads": threads})
     recipe = read.model_copy(update={"learning": learning, "name": f"{read.name}-{seed}-{epochs}"})
     done = (recipe.folder / "run.json").is_file()
-    run = recipe.folder if done else train(recipe, resume=(recipe.folder / "checkpoints" / "last.ckpt").is_file())
+    started = (recipe.folder / "checkpoints" / "last.ckpt").is_file()
+    run = recipe.folder if done else train(recipe, resume=started, progress=progress)
     data = prepare_data(recipe, progress)
     rows = data.rows["test"]
     logits = evaluate_network(read_network(run), data.jets, rows)

@@ -27,13 +27,12 @@ def smeared(n: int, seed: int, mean: float) -> Paired:
 
 def test_the_truth_of_the_data_comes_out() -> None:
     """The data lie .3 higher: so do the unfolded events, in both variables and in what is made of them."""
-    simulation, data = smeared(6000, 1, 0.0), smeared(6000, 2, 0.3)
+    simulation, data = smeared(4000, 1, 0.0), smeared(4000, 2, 0.3)
     factors = unfold(data.measured, simulation, iterations=4)
     assert np.average(factors) == pytest.approx(1.0)
-    for column, wanted in ((0, 0.3), (1, 0.15)):
-        assert np.average(simulation.true[:, column], weights=factors) == pytest.approx(wanted, abs=0.07)
-    together = simulation.true.sum(axis=1)
-    assert np.average(together, weights=factors) == pytest.approx(0.45, abs=0.09)
+    for variable in (lambda true: true[:, 0], lambda true: true[:, 1], lambda true: true.sum(axis=1)):
+        found = np.average(variable(simulation.true), weights=factors)
+        assert found == pytest.approx(variable(data.true).mean(), rel=0.25)
 
 
 def test_closure() -> None:
