@@ -26,7 +26,6 @@ NEEDS = {
     "03_train_your_own": ("torch", "lightning", "onnx"),
     "04_on_a_cluster": ("distributed", "cryptography"),
     "06_networks_of_any_origin": ("onnx",),
-    "08_unfolding": ("pythia8mc", "fastjet", "lightgbm", "torch"),
 }
 FIGURES = {
     "01_first_steps": 3,
@@ -35,7 +34,6 @@ FIGURES = {
     "04_on_a_cluster": 1,
     "05_variations_and_met": 2,
     "06_networks_of_any_origin": 1,
-    "08_unfolding": 2,
 }
 
 
