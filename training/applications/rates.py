@@ -71,24 +71,26 @@ def rates(
     InputError
         If a class has no jet, or a score is not finite.
     """
-    score = np.asarray(score, np.float64)
-    weight = np.ones(len(score)) if weight is None else np.asarray(weight, np.float64)
+    values: Floats = np.asarray(score, np.float64)
+    own: Floats = np.ones(len(values)) if weight is None else np.asarray(weight, np.float64)
     for name, part in (("signal", signal), ("background", ~signal)):
-        if not (weight[part] > 0).any():
-            raise InputError(f"no {name} among {len(score)} jets: there is nothing to tell apart")
-    if not np.isfinite(score).all():
-        raise InputError(f"{np.count_nonzero(~np.isfinite(score))} of {len(score)} scores are NaN or infinite")
+        if not (own[part] > 0).any():
+            raise InputError(f"no {name} among {len(values)} jets: there is nothing to tell apart")
+    if not np.isfinite(values).all():
+        raise InputError(f"{np.count_nonzero(~np.isfinite(values))} of {len(values)} scores are NaN or infinite")
     rng = np.random.default_rng(seed)
-    found = [_numbers(score, signal, weight)]
+    found = [_numbers(values, signal, own)]
     while len(found) <= _REPLICAS:
-        drawn = weight * rng.poisson(1.0, len(weight))
+        drawn = own * rng.poisson(1.0, len(own))
         if (drawn[signal] > 0).any() and (drawn[~signal] > 0).any():
-            found.append(_numbers(score, signal, drawn))
+            found.append(_numbers(values, signal, drawn))
     table = np.array(found)
     with np.errstate(invalid="ignore"):
         errors = [float(np.std(column[np.isfinite(column)], ddof=1)) for column in table[1:].T]
-    numbers = [(float(value), error) for value, error in zip(table[0], errors, strict=True)]
-    return Rates(*numbers, int(signal.sum()), int((~signal).sum()))
+    auc, accuracy, rejection_30, rejection_50 = (
+        (float(value), error) for value, error in zip(table[0], errors, strict=True)
+    )
+    return Rates(auc, accuracy, rejection_30, rejection_50, int(signal.sum()), int((~signal).sum()))
 
 
 def _numbers(score: Floats, signal: NDArray[np.bool_], weight: Floats) -> tuple[float, float, float, float]:

@@ -30,7 +30,7 @@ from training.simulate.production import produce
 
 __all__ = ["correlation", "tag_flavours", "tag_tops", "tagging"]
 
-_RECIPES = Path(__file__).resolve().parents[1] / "configs"
+_RECIPES = Path(__file__).resolve().parents[1] / "configs" / "tagging"
 _SHARES = {"qcd": 0.5, "qcd-b": 0.25, "qcd-c": 0.25}
 _TOP = Architecture(phi_candidate=(64, 64, 64), head=(64, 64), momentum=0.2)
 _TOP_BATCH = 500
@@ -103,9 +103,9 @@ def tagging(
 def tag_flavours(
     task: str, productions: Sequence[Path], output: Path, epochs: int, seed: int, threads: int, progress: bool
 ) -> dict[str, Any]:
-    """Train the recipe ``tag-TASK`` and judge it on the test split, every class with the same spectrum."""
+    """Train the recipe of a task (``training/configs/tagging``) and judge it on the test split, every class with the same spectrum."""
     read = read_recipe(
-        _RECIPES / f"tag-{task}.yaml", productions=tuple(productions), cache=output / "prepared",
+        _RECIPES / f"{task}.yaml", productions=tuple(productions), cache=output / "prepared",
         runs=output / "runs", seed=seed,
     )  # fmt: skip
     assert isinstance(read, Recipe)
@@ -164,8 +164,12 @@ def correlation(score: Floats, response: Floats, pt_gen: Floats, seed: int = 1) 
         for row, values in enumerate((score, response)):
             ranks[row, mine] = np.argsort(np.argsort(values[mine], kind="stable"), kind="stable") / len(mine)
     drawn = np.random.default_rng(seed).integers(0, len(score), (100, len(score)))
-    replicas = [np.corrcoef(ranks[:, rows])[0, 1] for rows in drawn]
-    return float(np.corrcoef(ranks)[0, 1]), float(np.std(replicas, ddof=1))
+    replicas = [_correlation(ranks[:, rows]) for rows in drawn]
+    return _correlation(ranks), float(np.std(replicas, ddof=1))
+
+
+def _correlation(pairs: Floats) -> float:
+    return float(np.asarray(np.corrcoef(pairs))[0, 1])
 
 
 def tag_tops(jets: FourVectorJets, folder: Path, epochs: int, seed: int, progress: bool) -> dict[str, Any]:

@@ -145,7 +145,8 @@ def replicas(
         Unfolded spectra, normalised to 1; the covariance is that of the replicas.
     """
     rng = np.random.default_rng(seed)
-    factors, spectra = [], {variable: [] for variable in edges}
+    factors: list[Floats] = []
+    spectra: dict[int, list[Floats]] = {variable: [] for variable in edges}
     for replica in range(number + 1):
         own = np.ones(len(data)) if replica == 0 else rng.poisson(1.0, len(data)).astype(np.float64)
         drawn = np.ones(len(simulation.weight)) if replica == 0 else rng.poisson(1.0, len(simulation.weight))
@@ -196,6 +197,6 @@ class UnfoldingWeights:
         return ["unfolding_weight", *(f"unfolding_weight_{i}" for i in range(1, len(self._factors)))]
 
 
-def write_weights(source: Path, path: Path, events: JetEvents, rows: NDArray[Any], factors: Floats) -> None:
+def write_weights(source: Path, path: Path, identity: NDArray[np.int64], factors: Floats) -> None:
     """Write the weights of the events of one file as a friend tree; events without one get 1."""
-    write_friend(source, path, UnfoldingWeights(events.identity[rows], factors))
+    write_friend(source, path, UnfoldingWeights(identity, factors))

@@ -69,7 +69,7 @@ def unfolding(
     for path in files["simulation"]:
         friend = output / f"{path.stem}_weights.root"
         friend.unlink(missing_ok=True)
-        write_weights(path, friend, simulation, slice(None), factors)
+        write_weights(path, friend, simulation.identity, factors)
     return found
 
 

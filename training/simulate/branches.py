@@ -35,10 +35,8 @@ _FOUR_VECTOR = {
     "phi": Branch("f4", "azimuth in radians", _ANGLE),
     "mass": Branch("f4", "mass in GeV"),
 }
-_GENERATOR_JET = _FOUR_VECTOR | {
-    "pt": _FOUR_VECTOR["pt"]._replace(bits=16),
-    "nConstituents": Branch("i4", "number of particles"),
-}
+_GENERATOR_JET = _FOUR_VECTOR | {"pt": _FOUR_VECTOR["pt"]._replace(bits=16)}
+_PARTICLES = {"nConstituents": Branch("i4", "number of particles")}
 _FLAVOUR = {
     "partonFlavour": Branch("i4", "flavour from partons: b before c before the hardest"),
     "hadronFlavour": Branch("i4", "flavour from hadrons: 5 with a b hadron, else 4 with a c hadron, else 0"),
@@ -113,8 +111,8 @@ TABLES: dict[str, dict[str, Branch]] = {
         **_JET,
         "genJetAK8Idx": Branch("i4", "index of the matched GenJetAK8 (one to one within 0.8), -1 for none"),
     },
-    "GenJet": {**_GENERATOR_JET, **_FLAVOUR, "hadronFlavour": _FLAVOUR["hadronFlavour"]._replace(kind="u1")},
-    "GenJetAK8": {**_GENERATOR_JET, **_FLAVOUR, "hadronFlavour": _FLAVOUR["hadronFlavour"]._replace(kind="u1")},
+    "GenJet": {**_GENERATOR_JET, **_PARTICLES, **_FLAVOUR, "hadronFlavour": _FLAVOUR["hadronFlavour"]._replace(kind="u1")},
+    "GenJetAK8": {**_GENERATOR_JET, **_PARTICLES, **_FLAVOUR, "hadronFlavour": _FLAVOUR["hadronFlavour"]._replace(kind="u1")},
     "GenPart": {
         **_FOUR_VECTOR,
         "pdgId": Branch("i4", "PDG id"),

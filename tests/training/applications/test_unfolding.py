@@ -117,7 +117,7 @@ def test_jets_of_a_file_and_their_weights(tmp_path: Path) -> None:
     assert (events.measured["raw"][:, 2] == 5).all()
     rows = np.arange(0, 30, 2)
     factors = np.vstack([np.full(15, 1.5), np.full(15, 0.5)])
-    write_weights(path, tmp_path / "weights.root", events, rows, factors)
+    write_weights(path, tmp_path / "weights.root", events.identity[rows], factors)
     with uproot.open(tmp_path / "weights.root") as file:
         tree = file["Events"]
         np.testing.assert_allclose(ak.to_numpy(tree["Jet_unfolding_weight"].array())[::2], 1.5)

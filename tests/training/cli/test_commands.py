@@ -25,6 +25,9 @@ COMMANDS = (
     "ensemble",
     "evaluate",
     "redraw",
+    "heavy-background",
+    "tagging",
+    "unfolding",
 )
 FOLDER = Path(cli.__file__).parent
 

@@ -105,7 +105,10 @@ def test_titles_name_units() -> None:
 
 def test_names_are_those_of_pfnano(real_data: Path, path: Path) -> None:
     """What PFNano has under the same name is of the same kind; what only we have is known."""
-    ours_alone = {"MLJEC_simulation", "MLJEC_process", "MLJEC_scatter", "Jet_nBHadrons", "Jet_nCHadrons", "nGenJetAK8"}
+    ours_alone = {
+        "MLJEC_simulation", "MLJEC_process", "MLJEC_scatter", "Jet_nBHadrons", "Jet_nCHadrons", "nGenJetAK8",
+        "GenJet_nConstituents", "GenJetAK8_nConstituents",
+    }  # fmt: skip
     with uproot.open(real_data / "nano" / "pfnano_ul17_mc.root") as file:
         theirs = {branch.name: branch.interpretation for branch in file["Events"].branches}
     with uproot.open(path) as file:
