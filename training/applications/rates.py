@@ -85,12 +85,16 @@ def rates(
         if (drawn[signal] > 0).any() and (drawn[~signal] > 0).any():
             found.append(_numbers(values, signal, drawn))
     table = np.array(found)
-    with np.errstate(invalid="ignore"):
-        errors = [float(np.std(column[np.isfinite(column)], ddof=1)) for column in table[1:].T]
+    errors = [_spread(column[np.isfinite(column)]) for column in table[1:].T]
     auc, accuracy, rejection_30, rejection_50 = (
         (float(value), error) for value, error in zip(table[0], errors, strict=True)
     )
     return Rates(auc, accuracy, rejection_30, rejection_50, int(signal.sum()), int((~signal).sum()))
+
+
+def _spread(values: Floats) -> float:
+    """Standard deviation; NaN where no background was left in all replicas but one."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
 
 
 def _numbers(score: Floats, signal: NDArray[np.bool_], weight: Floats) -> tuple[float, float, float, float]:

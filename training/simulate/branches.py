@@ -111,8 +111,18 @@ TABLES: dict[str, dict[str, Branch]] = {
         **_JET,
         "genJetAK8Idx": Branch("i4", "index of the matched GenJetAK8 (one to one within 0.8), -1 for none"),
     },
-    "GenJet": {**_GENERATOR_JET, **_PARTICLES, **_FLAVOUR, "hadronFlavour": _FLAVOUR["hadronFlavour"]._replace(kind="u1")},
-    "GenJetAK8": {**_GENERATOR_JET, **_PARTICLES, **_FLAVOUR, "hadronFlavour": _FLAVOUR["hadronFlavour"]._replace(kind="u1")},
+    "GenJet": {
+        **_GENERATOR_JET,
+        **_PARTICLES,
+        **_FLAVOUR,
+        "hadronFlavour": _FLAVOUR["hadronFlavour"]._replace(kind="u1"),
+    },
+    "GenJetAK8": {
+        **_GENERATOR_JET,
+        **_PARTICLES,
+        **_FLAVOUR,
+        "hadronFlavour": _FLAVOUR["hadronFlavour"]._replace(kind="u1"),
+    },
     "GenPart": {
         **_FOUR_VECTOR,
         "pdgId": Branch("i4", "PDG id"),
