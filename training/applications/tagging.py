@@ -103,7 +103,7 @@ def tagging(
 def tag_flavours(
     task: str, productions: Sequence[Path], output: Path, epochs: int, seed: int, threads: int, progress: bool
 ) -> dict[str, Any]:
-    """Train a task's recipe (``training/configs/tagging``) and judge it on the test split, classes with one spectrum."""
+    """Train a recipe of ``training/configs/tagging`` and judge it on the test split, classes with one spectrum."""
     read = read_recipe(
         _RECIPES / f"{task}.yaml", productions=tuple(productions), cache=output / "prepared",
         runs=output / "runs", seed=seed,
