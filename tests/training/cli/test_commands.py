@@ -25,6 +25,8 @@ COMMANDS = (
     "ensemble",
     "evaluate",
     "redraw",
+    "convert",
+    "evaluate-opendata",
     "heavy-background",
     "tagging",
     "unfolding",
