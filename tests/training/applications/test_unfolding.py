@@ -125,3 +125,30 @@ def test_jets_of_a_file_and_their_weights(tmp_path: Path) -> None:
         np.testing.assert_allclose(ak.to_numpy(tree["Jet_unfolding_weight_1"].array())[0], 0.5)
     with pytest.raises(InputError, match="no event has a leading jet above 5000 GeV"):
         leading_jets([path], {"raw": AsItIs()}, pt=5000.0)
+
+
+def test_a_study_of_two_corrections(tmp_path: Path) -> None:
+    """The sharper one keeps more events in their bin; every number of the report is finite."""
+    from training.applications.unfolding import JetEvents
+    from training.applications.unfolding_study import draw, report, study
+
+    def events(n: int, seed: int, scale: float) -> JetEvents:
+        rng = np.random.default_rng(seed)
+        pt = 50.0 + scale * rng.exponential(60.0, n)
+        true = np.column_stack([pt, 0.15 * pt * rng.uniform(0.5, 1.5, n), rng.poisson(20.0 + 0.1 * pt)]).astype(float)
+        measured = {
+            name: true * np.column_stack([rng.normal(1.0, width, (n, 2)), np.ones(n)])
+            for name, width in (("standard", 0.2), ("learnt", 0.1))
+        }
+        return JetEvents(np.column_stack([np.ones(n), np.ones(n), np.arange(n)]).astype(np.int64), true, measured)
+
+    simulation = events(900, 1, 1.0)
+    found, factors = study(simulation, events(600, 2, 1.1), number=3, iterations=1, progress=False)
+    assert factors.shape == (5, 900)
+    kept = {name: own["stays"] for name, own in found["variables"]["pt"]["corrections"].items()}
+    assert kept["learnt"][0] > kept["standard"][0] + 2 * kept["standard"][1]
+    text = report(found)
+    assert text.count("\n| ") == 7
+    assert "nan" not in text
+    draw(found, tmp_path / "unfolding.png")
+    assert (tmp_path / "unfolding.png").stat().st_size > 10_000
