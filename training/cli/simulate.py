@@ -34,6 +34,7 @@ def command(
     tune: Annotated[int, typer.Option(help="Tune:pp of Pythia 8.")] = 14,
     shower: Annotated[str, typer.Option(help="simple, vincia or dire.")] = "simple",
     hadron_response: Annotated[float, typer.Option(help="Factor on the response to hadrons.")] = 1.0,
+    hadron_resolution: Annotated[float, typer.Option(help="Factor on the resolution for hadrons.")] = 1.0,
     shard_events: Annotated[int, typer.Option(help="Events a file.")] = 500,
     pool_events: Annotated[int, typer.Option(help="Minimum-bias interactions in the pileup pool.")] = 10_000,
     ak8: Annotated[bool, typer.Option(help="Write AK8 PUPPI jets too.")] = True,
@@ -53,7 +54,8 @@ def command(
     low, high = _pt_range(pt_hat)
     settings: dict[str, Any] = {
         "pileup_mean": _pileup(pileup), "passes": passes, "tune": tune, "shower": shower,
-        "hadron_response_scale": hadron_response, "pt_hat_min": low, "pt_hat_max": high,
+        "hadron_response_scale": hadron_response, "hadron_resolution_scale": hadron_resolution,
+        "pt_hat_min": low, "pt_hat_max": high,
         "energy": 1000.0 * (energy if energy is not None else 13.6 if jets == "puppi" else 13.0),
     }  # fmt: skip
     # Unknown jets are refused with the rest of the plan.

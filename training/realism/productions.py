@@ -9,11 +9,12 @@ from typing import Any
 
 from training.derive.jets import files_of
 from training.simulate.detector import DETECTOR
+from training.simulate.plan import LATER
 
 __all__ = ["differences", "finished", "summary", "table"]
 
 #: Settings that samples drawn together must share.
-_COMMON = ("pileup_mean", "energy", "tune", "shower", "hadron_response_scale")
+_COMMON = ("pileup_mean", "energy", "tune", "shower", "hadron_response_scale", "hadron_resolution_scale")
 #: Shown with them.
 _SHOWN = (*_COMMON, "passes")
 
@@ -47,9 +48,8 @@ def summary(path: Path) -> dict[str, Any]:
     processes: dict[str, int] = {}
     for shard in done:
         processes[shard["process"]] = processes.get(shard["process"], 0) + shard["events"]
-    common = {
-        name: sorted({json.dumps(settings.get(name)) for settings in identity["settings"].values()}) for name in _SHOWN
-    }
+    every = [LATER | settings for settings in identity["settings"].values()]
+    common = {name: sorted({json.dumps(settings.get(name)) for settings in every}) for name in _SHOWN}
     return {
         "path": str(path), "seed": identity["seed"], "shards": len(done), "processes": processes,
         "core_hours": round(sum(shard["seconds"] for shard in done) / 3600.0, 2), "settings": common,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["DETECTOR", "Detector"]
+__all__ = ["DETECTOR", "HADRON_RESOLUTION", "Detector"]
 
 
 class Detector(NamedTuple):
@@ -180,3 +180,11 @@ class Detector(NamedTuple):
 
 
 DETECTOR = Detector()
+
+HADRON_RESOLUTION = tuple(
+    name
+    for name in Detector._fields
+    if name.startswith(("hadron_stochastic", "hadron_constant", "hadron_noise", "hf_had_stochastic", "hf_had_constant"))
+    and not name.endswith("growth")
+)
+"""The terms of the calorimeters' resolution for hadrons."""

@@ -15,7 +15,7 @@ from training.simulate.nanoaod import COMPRESSIONS
 from training.simulate.settings import PROCESSES, Settings
 from training.simulate.tables import EVENTS_A_SEED, JetSelection
 
-__all__ = ["MIX", "Plan", "Shard"]
+__all__ = ["LATER", "MIX", "Plan", "Shard"]
 
 #: Process -> share of the events of a training sample: from it b : c : uds : g = 1 : 1 : 2 : 2 can be sampled, with s
 #: jets beside u and d, in the forward region too.
@@ -23,6 +23,10 @@ MIX: dict[str, float] = {
     "qcd": 0.42, "qcd-b": 0.14, "qcd-c": 0.12, "qcd-strange": 0.16,
     "qcd-forward": 0.08, "qcd-b-forward": 0.025, "qcd-c-forward": 0.025, "qcd-strange-forward": 0.03,
 }  # fmt: skip
+
+
+#: Settings that came later, and the values at which they change nothing: productions of before can be gone on with.
+LATER = {"hadron_resolution_scale": 1.0}
 
 
 class Shard(BaseModel):
@@ -146,8 +150,14 @@ class Plan(BaseModel):
         if described["selection"].get("jets") == "chs":
             del described["selection"]["jets"]
         # The settings with their defaults as they are now: a changed default makes another production.
-        described["settings"] = {process: self.settings_of(process).model_dump(mode="json") for process in self.shares}
+        described["settings"] = {process: _telling(self.settings_of(process)) for process in self.shares}
         return described | {"detector": {name: _plain(value) for name, value in DETECTOR._asdict().items()}}
+
+
+def _telling(settings: Settings) -> dict[str, Any]:
+    """Return all settings but those of `LATER` that change nothing."""
+    values = settings.model_dump(mode="json")
+    return {name: value for name, value in values.items() if LATER.get(name) != value}
 
 
 def _plain(value: Any) -> Any:

@@ -18,7 +18,7 @@ from training.random_streams import SimulationStream, simulation_generator
 from training.simulate.association import associate
 from training.simulate.batch import CANDIDATE_COLUMNS, EVENT_COLUMNS, SV_COLUMNS, Jagged, RecoBatch, offsets_of, typed
 from training.simulate.calorimeter import deposit
-from training.simulate.detector import DETECTOR, Detector
+from training.simulate.detector import DETECTOR, HADRON_RESOLUTION, Detector
 from training.simulate.generator import generate_hard
 from training.simulate.particleflow import reconstruct_candidates
 from training.simulate.passes import repeat
@@ -49,13 +49,17 @@ class Simulator:
     pool : PileupPool
         Not of the seed of another sample that must be independent.
     detector : Detector
-        Constants; ``settings.hadron_response_scale`` multiplies the response to hadrons.
+        Constants; ``settings.hadron_response_scale`` multiplies the response to hadrons, and
+        ``settings.hadron_resolution_scale`` every term of the resolution for them.
     """
 
     def __init__(self, settings: Settings, pool: PileupPool, detector: Detector = DETECTOR) -> None:
         self.settings = settings
         self.pool = pool
-        self.detector = detector._replace(response_scale=detector.response_scale * settings.hadron_response_scale)
+        worse = {name: getattr(detector, name) * settings.hadron_resolution_scale for name in HADRON_RESOLUTION}
+        self.detector = detector._replace(
+            response_scale=detector.response_scale * settings.hadron_response_scale, **worse
+        )
 
     def batch(self, n_events: int, index: int) -> RecoBatch:
         """Return batch ``index`` with ``n_events`` events; the number of events is part of what the seed means.

@@ -103,6 +103,8 @@ class Settings(BaseModel):
         (`training.simulate.passes`). Events of one scatter share ``MLJEC_scatter``. A test sample takes 1.
     hadron_response_scale : float
         Factor on the calorimeter's response to hadrons, for variants.
+    hadron_resolution_scale : float
+        Factor on the calorimeters' resolution for hadrons, for variants.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -119,6 +121,7 @@ class Settings(BaseModel):
     shower: str = "simple"
     passes: Annotated[int, Field(ge=1, le=20)] = 1
     hadron_response_scale: Annotated[float, Field(ge=0.5, le=1.5)] = 1.0
+    hadron_resolution_scale: Annotated[float, Field(ge=0.5, le=2.0)] = 1.0
 
     @field_validator("process")
     @classmethod

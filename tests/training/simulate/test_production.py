@@ -87,6 +87,7 @@ def test_events_are_unique_over_the_production(fake: list[int], tmp_path: Path) 
     assert manifest["versions"]["pythia8mc"]
     assert manifest["identity"]["detector"]["radius"] == 129.0
     assert manifest["identity"]["settings"]["qcd-b"]["seed"] == 4
+    assert "hadron_resolution_scale" not in manifest["identity"]["settings"]["qcd-b"]
     assert sorted(p.name for p in tmp_path.iterdir() if p.suffix == ".part") == []
 
 

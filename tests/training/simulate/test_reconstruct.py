@@ -7,6 +7,8 @@ import pytest
 
 from coffea_mljec.errors import InputError
 from training.simulate.batch import CANDIDATE_COLUMNS, EVENT_COLUMNS, SV_COLUMNS, RecoBatch
+from training.simulate.calorimeter import hadron_sigma
+from training.simulate.detector import DETECTOR
 from training.simulate.pileup import PileupPool
 from training.simulate.reconstruct import Simulator
 from training.simulate.settings import Settings
@@ -95,6 +97,15 @@ def test_the_hadron_response_can_be_scaled(pool: PileupPool) -> None:
         return float(table["pt"][np.abs(table["pdgId"]) == 130].sum())
 
     assert hadronic(1.1) > 1.05 * hadronic(0.9)
+
+
+def test_the_hadron_resolution_can_be_scaled_and_by_1_changes_nothing(pool: PileupPool) -> None:
+    assert Simulator(SETTINGS, pool).detector == DETECTOR
+    worse = Simulator(SETTINGS.model_copy(update={"hadron_resolution_scale": 1.5}), pool).detector
+    for energy, eta in ((20.0, 0.3), (200.0, 2.0), (50.0, 2.7)):
+        assert hadron_sigma(energy, eta, worse) == pytest.approx(1.5 * hadron_sigma(energy, eta, DETECTOR))
+    assert (worse.hf_had_stochastic, worse.hf_em_stochastic) == (5.1, DETECTOR.hf_em_stochastic)
+    assert worse.hadron_growth == DETECTOR.hadron_growth
 
 
 def test_refuses_impossible_batches(pool: PileupPool) -> None:

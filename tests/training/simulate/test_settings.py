@@ -20,6 +20,7 @@ from training.simulate.settings import PROCESSES, Settings
         ({"passes": 0}, "passes: Input should be greater than or equal to 1"),
         ({"seed": -1}, "seed: Input should be greater than or equal to 0"),
         ({"hadron_response_scale": 3.0}, "hadron_response_scale"),
+        ({"hadron_resolution_scale": 0.0}, "hadron_resolution_scale"),
         ({"pileup": 20}, "pileup: Extra inputs are not permitted"),
     ],
 )
