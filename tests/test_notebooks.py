@@ -26,6 +26,7 @@ NEEDS = {
     "03_train_your_own": ("torch", "lightning", "onnx"),
     "04_on_a_cluster": ("distributed", "cryptography"),
     "06_networks_of_any_origin": ("onnx",),
+    "07_fine_tune_with_data": ("torch", "lightning", "onnx"),
 }
 FIGURES = {
     "01_first_steps": 3,
@@ -34,6 +35,7 @@ FIGURES = {
     "04_on_a_cluster": 1,
     "05_variations_and_met": 2,
     "06_networks_of_any_origin": 1,
+    "07_fine_tune_with_data": 1,
 }
 
 

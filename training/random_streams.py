@@ -50,6 +50,9 @@ class PassStream(IntEnum):
     SYMMETRY = 2
     """Angles and sides by which the jets of an epoch are turned and mirrored."""
 
+    DIJETS = 3
+    """The order of the data's dijets, and how they are turned and mirrored."""
+
 
 class SimulationStream(IntEnum):
     """What is drawn in a simulated sample: anew in every batch, or once for its pileup."""

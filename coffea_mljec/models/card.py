@@ -83,6 +83,7 @@ class Training(_Strict):
     started_from: str | None = Field(
         default=None, description="Name and digest of the network whose weights the training started from."
     )
+    in_situ: str | None = Field(default=None, description="Data that the training saw, without their truth, and how.")
 
 
 class Cloud(_Strict):

@@ -22,7 +22,7 @@ from coffea_mljec.support.progress import progress as progress_bar
 from training.dataset.selection import JET_COLUMNS, JetTable, Selection, select_jets
 from training.simulate.nanoaod import algorithm_of
 
-__all__ = ["PreparedJets", "prepare", "shards_of"]
+__all__ = ["PreparedJets", "open_shard", "prepare", "shards_of"]
 
 #: Part of the folder's name: raised when the arrays change their meaning.
 FORMAT = 2
@@ -164,7 +164,7 @@ def _build(
         for shard, of_shard in sorted(zip(shards, digests, strict=True), key=lambda pair: pair[1]):
             path = parts / f"{of_shard}.npz"
             if not path.is_file():
-                _write_part(path, select_jets(_events(shard), feature_set, selection, source=str(shard)))
+                _write_part(path, select_jets(open_shard(shard), feature_set, selection, source=str(shard)))
             with np.load(path, allow_pickle=False) as part:
                 for step, number in zip(part["count_names"], part["count_values"], strict=True):
                     counts[str(step)] = counts.get(str(step), 0) + int(number)
@@ -178,7 +178,8 @@ def _build(
     shutil.rmtree(parts)
 
 
-def _events(shard: Path) -> Any:
+def open_shard(shard: Path) -> Any:
+    """Return the events of one file of PFNano, virtual; `InputError` if it cannot be opened."""
     from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
 
     try:

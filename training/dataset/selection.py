@@ -18,7 +18,7 @@ from coffea_mljec.status import Status, carries
 from coffea_mljec.validation.common.binning import flavour_code
 from training.dataset.gather import gather_jagged
 
-__all__ = ["FLAVOURS", "JET_COLUMNS", "JetTable", "Selection", "select_jets"]
+__all__ = ["FLAVOURS", "JET_COLUMNS", "JetTable", "Selection", "rows_of_features", "select_jets"]
 
 #: PDG ids of the flavours that count as known.
 FLAVOURS = (1, 2, 3, 4, 5, 21)
@@ -158,12 +158,13 @@ def select_jets(events: Any, features: FeatureSet, selection: Selection, source:
         "target": np.log(pt_gen[rows] / pt_raw[rows]),
     }
     columns = {name: columns[name].astype(kind) for name, kind in JET_COLUMNS.items()}
-    table = JetTable(columns, _rows_of_features(compute(flat, features), rows), counts)
+    table = JetTable(columns, rows_of_features(compute(flat, features), rows), counts)
     _refuse_non_finite(table, features, source)
     return table
 
 
-def _rows_of_features(arrays: dict[str, NDArray[Any]], rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+def rows_of_features(arrays: dict[str, NDArray[Any]], rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """Return the features of some jets, in their order, of what `coffea_mljec.features.compute` gave for all."""
     kept = {"jet_features": arrays["jet_features"][rows]}
     for name in arrays:
         if name.endswith("_offsets"):

@@ -9,6 +9,7 @@ from typing import Any
 from coffea_mljec.errors import InputError
 from coffea_mljec.models import node_names, write_folder
 from coffea_mljec.models.engines import engine_fields
+from training.learning.in_situ_term import described
 from training.learning.losses import loss_of
 from training.learning.recipe import parse_recipe
 from training.learning.run_folder import read_network, read_run
@@ -94,6 +95,7 @@ def card_fields(record: dict[str, Any]) -> dict[str, Any]:
             "n_jets": record["jets"]["train"],
             "fast_simulation": recipe.fast_simulation,
             "started_from": record.get("started_from"),
+            "in_situ": described(record["in_situ"]) if "in_situ" in record else None,
         },
         "parameters": record["parameters"],
         "metrics": record["metrics"],

@@ -20,6 +20,7 @@ from training.learning.batches import JetBatches
 from training.learning.flavour_term import flavour_term
 from training.learning.further import GROUP, TAUGHT
 from training.learning.history import begin_history, write_epoch
+from training.learning.in_situ import InSitu
 from training.learning.losses import correction_of
 from training.learning.recipe import Learning
 from training.learning.schedule import plateau, schedule_callbacks
@@ -29,19 +30,21 @@ __all__ = ["History", "JetRegression", "final_losses", "fit"]
 
 
 class JetRegression(lightning.LightningModule):
-    """A network, its loss and its optimiser."""
+    """A network, its loss and its optimiser; with data, what `training.learning.in_situ` adds to the loss."""
 
-    def __init__(self, network: Network, learning: Learning) -> None:
+    def __init__(self, network: Network, learning: Learning, in_situ: InSitu | None = None) -> None:
         super().__init__()
         self.network = network
         self.learning = learning
+        self.in_situ = in_situ
         # Sums of loss x weight and of weights, of the epoch's training and validation; on the network's device, so that
         # nothing waits for it batch by batch. No buffer: those are averaged where weights are.
         self.sums: Tensor = torch.zeros(2, 2, dtype=torch.float64)
 
-    def _loss(self, batch: Mapping[str, Tensor]) -> Tensor:
+    def _loss(self, batch: Mapping[str, Tensor], predicted: Tensor) -> Tensor:
+        """Return the loss of a batch with truth."""
         loss, learning = self.learning.loss_function, self.learning
-        predicted, target, weight = self.network(batch), batch["target"], batch["weight"]
+        target, weight = batch["target"], batch["weight"]
         total = loss(predicted, target, weight, learning.loss_range)
         if TAUGHT in batch:
             taught = loss(predicted, batch[TAUGHT], weight, learning.loss_range)
@@ -53,13 +56,24 @@ class JetRegression(lightning.LightningModule):
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of one batch; the epoch's is the mean over its jets."""
-        loss = self._loss(batch)
+        predicted = self.network(batch)
+        loss = self._loss(batch, predicted)
+        if self.in_situ is not None:
+            loss = loss + self.in_situ.loss(self.network, batch, correction_of(predicted))
         n = len(batch["target"])
         self.sums[0] += torch.stack([loss.detach().double() * n, torch.full_like(loss, n, dtype=torch.float64)])
         return loss
 
+    def on_fit_start(self) -> None:
+        """Bring what data need to the network's device."""
+        if self.in_situ is not None:
+            self.in_situ.to(self.device)
+
     def on_train_epoch_start(self) -> None:
         """Start the sums over the training jets."""
+        if self.in_situ is not None:
+            self.network.eval()  # Batch norms keep the start's statistics: no network here has dropout.
+            self.in_situ.begin_epoch()
         self.sums = torch.zeros(2, 2, dtype=torch.float64, device=self.device)
 
     def on_validation_epoch_start(self) -> None:
@@ -68,14 +82,34 @@ class JetRegression(lightning.LightningModule):
 
     def validation_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
         """Add one batch: the loss is a ratio of sums over all jets, so that batch borders do not matter."""
-        weight = batch["weight"].sum().double()
-        self.sums[1] += torch.stack([self._loss(batch).double() * weight, weight])
+        predicted, weight = self.network(batch), batch["weight"].sum().double()
+        self.sums[1] += torch.stack([self._loss(batch, predicted).double() * weight, weight])
+        if self.in_situ is not None:
+            self.in_situ.watch(batch, correction_of(predicted))
 
     def on_validation_epoch_end(self) -> None:
         """Log the losses of training and validation, and the learning rate."""
-        for name, (total, weight) in zip(("train_loss", "val_loss"), self.sums.tolist(), strict=True):
-            self.log(name, total / weight, prog_bar=True)
+        (train, jets), (total, weight) = self.sums.tolist()
+        val_loss = total / weight
+        if self.in_situ is not None:
+            epoch = -1 if self.trainer.sanity_checking else self.current_epoch
+            val_loss = self.in_situ.validate(self.network, val_loss, epoch)
+            self.trainer.should_stop |= self.in_situ.diverged is not None
+        if self.trainer.sanity_checking:
+            return
+        self.log("train_loss", train / jets, prog_bar=True)
+        self.log("val_loss", val_loss, prog_bar=True)
         self.log("learning_rate", float(self.trainer.optimizers[0].param_groups[0]["lr"]), prog_bar=True)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the multipliers and the place in the data."""
+        if self.in_situ is not None:
+            checkpoint["in_situ"] = self.in_situ.state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take them up."""
+        if self.in_situ is not None:
+            self.in_situ.restore(checkpoint["in_situ"])
 
     def configure_optimizers(self) -> Any:
         """Adam; the learning rate falls when the validation loss stays on a plateau, or `CosineSchedule` sets it."""
@@ -163,7 +197,8 @@ def fit(
         logger=_logger(folder),
         enable_progress_bar=progress,
         enable_model_summary=False,
-        num_sanity_val_steps=0,
+        # The start's own loss, to compare with.
+        num_sanity_val_steps=0 if module.in_situ is None else -1,
         log_every_n_steps=1,
         reload_dataloaders_every_n_epochs=1,
         use_distributed_sampler=False,

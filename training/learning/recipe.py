@@ -16,6 +16,7 @@ from coffea_mljec.support.suggestions import did_you_mean
 from training import defaults
 from training.dataset.selection import Selection
 from training.learning.flavour_term import LEAST_BATCH, FlavourSettings
+from training.learning.in_situ_term import InSituSettings
 from training.learning.losses import CROSS_ENTROPY, LOSSES, Loss, loss_named
 from training.learning.sampling import SamplingSettings
 from training.networks.architecture import ARCHITECTURES, AnyArchitecture
@@ -42,6 +43,8 @@ class Learning(BaseModel):
         Targets beyond this size contribute 0 to the loss but stay in its denominator.
     flavour : FlavourSettings
         A term that makes the response of all flavours alike (`training.learning.flavour_term`).
+    in_situ : InSituSettings
+        A term from dijets of data without truth (`training.learning.in_situ`); it needs a start.
     teachers : tuple of Path
         Model folders: the mean of their logarithms of the correction is a second target, of a network of one output.
     teachers_share : float
@@ -98,6 +101,7 @@ class Learning(BaseModel):
     classes: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")], tuple[int, ...]] = {}
     loss_range: Rate = 1.0
     flavour: FlavourSettings = FlavourSettings()
+    in_situ: InSituSettings = InSituSettings()
     teachers: tuple[Path, ...] = ()
     teachers_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.7
     start_from: Path | None = None
@@ -157,6 +161,22 @@ class Learning(BaseModel):
             raise ValueError(
                 f"the flavour term needs batches of {LEAST_BATCH} jets or more, so that every cell has jets of every "
                 f"flavour; got batch_size {self.batch_size}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _data_need_a_start_and_pairs_a_width(self) -> Learning:
+        if self.in_situ.factor == 0:
+            return self
+        if self.start_from is None:
+            raise ValueError("data hold the scale where a trained network has it: set start_from, or in_situ.factor 0")
+        outputs = {output.quantity for output in self.loss_function.outputs}
+        if "pt" not in outputs:
+            raise ValueError(f"data show the resolution of a correction, and the loss {self.loss!r} teaches none")
+        if self.in_situ.way == "pairs" and "resolution" not in outputs:
+            raise ValueError(
+                f"in_situ.way 'pairs' asks for both jets' widths, and the loss {self.loss!r} teaches none: take the "
+                "loss 'gaussian', or in_situ.way 'asymmetry'"
             )
         return self
 

@@ -17,7 +17,7 @@ from coffea_mljec.errors import InputError
 from training.learning.target_density import cell_edges, cells_of, target_density, target_in_cells
 from training.random_streams import acceptance_generator
 
-__all__ = ["FLAVOUR_GROUPS", "JetWeights", "SamplingSettings", "accept", "effective_size", "weigh_jets"]
+__all__ = ["FLAVOUR_GROUPS", "JetWeights", "SamplingSettings", "accept", "capped", "effective_size", "weigh_jets"]
 
 #: Group -> PDG ids.
 FLAVOUR_GROUPS: Mapping[str, tuple[int, ...]] = {"b": (5,), "c": (4,), "uds": (1, 2, 3), "g": (21,)}
@@ -211,7 +211,7 @@ def _ideal_in_group(
         raw[forward] *= settings.forward_share / raw[forward].sum()
         raw[~forward] *= (1.0 - settings.forward_share) / raw[~forward].sum()
     raw *= len(pt) / raw.sum()
-    weight = _capped(raw, settings.largest_weight)
+    weight = capped(raw, settings.largest_weight)
     at_cap = weight >= settings.largest_weight * (1.0 - 1e-9)
     lost = raw[at_cap].sum() / raw.sum() - weight[at_cap].sum() / weight.sum()
     return weight, at_cap, covered, lost
@@ -258,7 +258,7 @@ def _report(
     }
 
 
-def _capped(weight: Floats, cap: float) -> Floats:
+def capped(weight: Floats, cap: float) -> Floats:
     """Return min(factor x weight, cap) with the factor that makes its mean 1."""
     low, high = 1.0, 1.0
     while np.minimum(high * weight, cap).mean() < 1.0:

@@ -69,6 +69,7 @@ def train(recipe: AnyRecipe, resume: bool = False, progress: bool = True) -> Pat
             "training needs torch and lightning: pip install 'coffea-mljec[train]', or make train-env"
         ) from None
     from training.learning.batches import JetBatches
+    from training.learning.in_situ_setup import set_up_in_situ
     from training.learning.loop import JetRegression, final_losses, fit
     from training.networks.layers import parameter_count, start_outputs
     from training.networks.network import make_network
@@ -92,21 +93,31 @@ def train(recipe: AnyRecipe, resume: bool = False, progress: bool = True) -> Pat
         start_outputs(network, recipe.learning.loss_function.starts)
     else:
         network = _started(start, data, recipe)
-    module = JetRegression(network, recipe.learning)
+    in_situ = None
+    if recipe.learning.in_situ.factor > 0:
+        in_situ, of_jets = set_up_in_situ(recipe, network.eval(), data.jets, rows, progress)
+        further |= of_jets
+        network.train()
+    weights = {name: values.clone() for name, values in network.state_dict().items()}
+    module = JetRegression(network, recipe.learning, in_situ)
     batches = JetBatches(
         data.jets, rows["train"], rows["val"], data.weights, recipe.learning, recipe.seed, device,
         further,
     )  # fmt: skip
     with calculating(network, recipe.learning.precision):
         best = fit(module, batches, folder, recipe.learning, checkpoint, progress)
-    state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
-    network.load_state_dict({name.removeprefix("network."): values for name, values in state.items()})
+    if in_situ is None or in_situ.improved:
+        state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
+        weights = {name.removeprefix("network."): values for name, values in state.items()}
+    network.load_state_dict(weights)
     # Lightning brought the network back to the CPU.
     network.to(device).eval()
     metrics = final_losses(network, batches, rows)
     network.cpu()
     record = run_record(recipe, data, parameter_count(network), metrics, ("torch", "lightning"))
     record |= {"speed": speed(folder / "metrics.csv"), "device": _device(module)}
+    if in_situ is not None:
+        record["in_situ"] = in_situ.record()
     write_run(folder, network, record | ({} if start is None else {"started_from": str(start)}))
     plot_losses(folder)
     return folder

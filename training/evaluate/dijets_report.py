@@ -1,0 +1,78 @@
+"""The report on trainings that saw data: a table, the numbers, a figure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from coffea_mljec.support.atomic import make_folder, whole_file, write_text
+from coffea_mljec.validation.common.style import colour
+from training.evaluate.dijets import NUMBERS, Judged
+
+__all__ = ["write_report"]
+
+Results = Mapping[str, Mapping[str, Judged]]
+"""Sample -> network -> what was found."""
+
+
+def write_report(folder: Path, results: Results, events: Mapping[str, int]) -> None:
+    """Write ``dijets.md``, ``dijets.json`` and ``dijets.png``.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if absent.
+    results : mapping
+        Sample -> network -> `Judged`.
+    events : mapping of str to int
+        Sample -> events that were judged.
+    """
+    make_folder(folder)
+    plain = {sample: {name: asdict(one) for name, one in found.items()} for sample, found in results.items()}
+    text = json.dumps({"events": dict(events), "results": plain}, indent=1)
+    write_text(folder / "dijets.json", text.replace("NaN", "null") + "\n")
+    write_text(folder / "dijets.md", _table(results, events))
+    _draw(folder / "dijets.png", results)
+
+
+def _table(results: Results, events: Mapping[str, int]) -> str:
+    columns = ["data", "network", *NUMBERS.values(), "gain in true JER/%", "in errors"]
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    for sample, found in results.items():
+        for name, one in found.items():
+            digits = {"median": 4}
+            numbers = [f"{one.values[n]:.{digits.get(n, 2)}f} ± {one.errors[n]:.{digits.get(n, 2)}f}" for n in NUMBERS]
+            gain, error = one.gain["jer"], one.gain_error["jer"]
+            first = next(iter(found)) == name
+            told = ["", ""] if first else [f"{gain:+.3f} ± {error:.3f}", f"{gain / error:+.1f}" if error else ""]
+            lines.append("| " + " | ".join([f"{sample} ({events[sample]:,} events)", name, *numbers, *told]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _draw(path: Path, results: Results) -> None:
+    """Draw the true JER of every network, relative to the first, sample by sample."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(1.6 + 2.2 * len(results), 4.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axis = figure.subplots()
+    names = list(next(iter(results.values())))
+    for i, name in enumerate(names):
+        places = [s + 0.7 * (i + 0.5) / len(names) - 0.35 for s in range(len(results))]
+        of = [(found[next(iter(found))].values["jer"], found[name]) for found in results.values()]
+        values = [100.0 * one.values["jer"] / first for first, one in of]
+        errors = [100.0 * one.gain_error["jer"] / first for first, one in of]
+        axis.errorbar(places, values, yerr=errors, fmt="o", color=colour(i), capsize=3, label=name)
+    axis.axhline(100.0, color="0.6", linewidth=0.8)
+    axis.set_xticks(range(len(results)), list(results))
+    axis.set_xlim(-0.5, len(results) - 0.5)
+    axis.set_xlabel("data: a simulated detector that the network was not trained on")
+    axis.set_ylabel(f"true JER / that of “{names[0]}” (%)")
+    low, high = axis.get_ylim()
+    axis.set_ylim(low, high + 0.35 * (high - low))
+    axis.legend(ncols=2, frameon=False, loc="upper left")
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
