@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -19,7 +21,7 @@ from coffea_mljec.payloads import level_files
 from coffea_mljec.status import StatusArray, no_status
 from coffea_mljec.support.digest import digest
 
-__all__ = ["STANDARD", "corrected_jets", "describe", "digest_of", "open_provider", "slug", "tag_of"]
+__all__ = ["STANDARD", "corrected_jets", "describe", "digest_of", "events_with", "open_provider", "slug", "tag_of"]
 
 #: The provider that is derived here itself: L1FastJet x L2Relative x L3Absolute.
 STANDARD = "standard"
@@ -92,6 +94,15 @@ def corrected_jets(
     status : array [n] of `coffea_mljec.status.STATUS_TYPE`
     """
     pt, status = [np.zeros(0)], [no_status(0)]
+    for events in events_with(path, rows, collection):
+        jets = provider.apply(events, collection)
+        pt.append(ak.to_numpy(ak.flatten(jets.pt)).astype(np.float64))
+        status.append(ak.to_numpy(ak.flatten(jets.mljec_status)))
+    return np.concatenate(pt), np.concatenate(status)
+
+
+def events_with(path: Path, rows: NDArray[np.int64], collection: str = "Jet") -> Iterator[Any]:
+    """Yield a file's events, some at a time, with some jets alone in a collection: see `corrected_jets`."""
     with warnings.catch_warnings(), open_nano(path) as file:
         quiet_coffea()
         first = 0
@@ -103,7 +114,4 @@ def corrected_jets(
             wanted[rows[begin:end] - first] = True
             first += len(wanted)
             events[collection] = events[collection][ak.unflatten(wanted, counts)]
-            jets = provider.apply(events, collection)
-            pt.append(ak.to_numpy(ak.flatten(jets.pt)).astype(np.float64))
-            status.append(ak.to_numpy(ak.flatten(jets.mljec_status)))
-    return np.concatenate(pt), np.concatenate(status)
+            yield events

@@ -16,6 +16,9 @@ from coffea_mljec.validation.response.curves import Curve
 from coffea_mljec.validation.response.distributions import Distribution
 from coffea_mljec.validation.response.figures import draw
 from coffea_mljec.validation.response.summary import Summary
+from coffea_mljec.validation.width.figures import draw_widths
+from coffea_mljec.validation.width.summary import WidthSummary
+from training.evaluate.widths import read_widths
 
 __all__ = ["DRAWN", "draw_figures", "redraw"]
 
@@ -25,12 +28,13 @@ DRAWN = "after"
 _DPI = 80
 
 
-def draw_figures(summary: Summary, folder: Path) -> list[Path]:
-    """Draw the figures of the response as PNG into a folder; return the files."""
+def draw_figures(summary: Summary, folder: Path, widths: WidthSummary | None = None) -> list[Path]:
+    """Draw the figures of the response, and of widths where models give them, as PNG; return the files."""
     written = []
     caption = Caption(LABEL, "AK4", None, summary.counts.get("events"))
     with style():
-        for drawing in draw(summary, caption):
+        of_widths = () if widths is None else draw_widths(widths, caption)
+        for drawing in (*draw(summary, caption), *of_widths):
             written.append(folder / f"{drawing.name}.png")
             with whole_file(written[-1]) as temporary:
                 drawing.figure.savefig(temporary, format="png", dpi=_DPI)
@@ -60,7 +64,9 @@ def redraw(folder: Path) -> list[Path]:
         raise InputError(
             f"{path} does not exist: give a folder that `python -m training evaluate` wrote, or evaluate first."
         )
-    return draw_figures(_summary(json.loads(path.read_text())["summaries"][DRAWN]), folder)
+    content = json.loads(path.read_text())
+    widths = read_widths(content["widths"]) if content.get("widths") else None
+    return draw_figures(_summary(content["summaries"][DRAWN]), folder, widths)
 
 
 def _summary(data: Mapping[str, Any]) -> Summary:

@@ -28,6 +28,7 @@ from coffea_mljec.validation.response.processor import ResponseProcessor
 from coffea_mljec.workers.pool import in_order
 from training.dataset.cache import shards_of
 from training.derive.provider import corrected_jets, digest_of
+from training.evaluate import widths
 
 __all__ = ["COLUMNS", "EvaluatedJets", "files_evenly", "read_evaluated_jets"]
 
@@ -54,6 +55,9 @@ class EvaluatedJets:
         As `ResponseProcessor` counts.
     status : dict of str to dict of int to int
         Provider -> status -> jets.
+    intervals : dict of str to float64 array [n, 2]
+        Provider that gives a width of each jet -> lower and upper end of what should hold 68 % of generator over
+        raw pT; NaN where it says nothing (`training.evaluate.widths`).
     files : tuple of Path
     """
 
@@ -62,6 +66,7 @@ class EvaluatedJets:
     counts: dict[str, int]
     status: dict[str, dict[int, int]]
     files: tuple[Path, ...] = field(default=())
+    intervals: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of jets."""
@@ -132,6 +137,10 @@ def _of_file(
         # Kept by itself, so that a file's table of jets is the same whatever providers are evaluated.
         of = kept.table(digests[name], partial(_provided, path, provider, base["row"]))
         base |= {f"pt {name}": of["pt"], f"status {name}": of["status"]}
+        if widths.gives_interval(provider):
+            key = f"interval {digests[name]}"
+            interval = partial(widths.intervals_of_file, path, provider, base["row"])
+            base[f"interval {name}"] = kept.table(key, interval)["interval"]
     return base
 
 
@@ -220,6 +229,7 @@ def _joined(
         counts,
         {name: dict(Counter(joined[f"status {name}"][finite].tolist())) for name in names},
         files,
+        {name: joined[f"interval {name}"][finite].astype(np.float64) for name in names if f"interval {name}" in joined},
     )
 
 

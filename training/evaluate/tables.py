@@ -7,7 +7,9 @@ from typing import Any
 
 from coffea_mljec.validation.common.binning import INTERVALS, REGIONS, SIX_FLAVOURS
 from coffea_mljec.validation.response.summary import Measured, Summary
+from coffea_mljec.validation.width.summary import WidthSummary
 from training.evaluate import thesis
+from training.evaluate.widths import widths_text
 
 __all__ = ["closure_rows", "report"]
 
@@ -16,7 +18,10 @@ _CLOSURE_FROM = 30.0
 
 
 def report(
-    content: Mapping[str, Any], summaries: Mapping[str, Summary], variants: Mapping[str, Mapping[str, Any]]
+    content: Mapping[str, Any],
+    summaries: Mapping[str, Summary],
+    variants: Mapping[str, Mapping[str, Any]],
+    widths: WidthSummary | None = None,
 ) -> str:
     """Return the report.
 
@@ -29,6 +34,8 @@ def report(
         and ``mix before`` in the flavour mix of the closure.
     variants : mapping
         Name of a variant -> provider -> its numbers.
+    widths : WidthSummary, optional
+        Coverage of the models that give widths.
     """
     after, before, spectrum = (summaries[name] for name in ("after", "before", "spectrum"))
     parts = [
@@ -55,6 +62,9 @@ def report(
         "in the flavour mix that the payloads were derived in (inclusive QCD at every pt_gen).",
         _closure(summaries["mix"], summaries["mix before"]),
     ]
+    if widths is not None:
+        parts += ["## Coverage: share of jets within the interval that the model gives, 68.3 % expected"]
+        parts += [widths_text(widths)]
     if variants:
         parts += ["## Robustness: the same corrections and closures on other samples", _variants(variants)]
     parts += ["", _legend(content)]

@@ -14,7 +14,8 @@ from coffea_mljec.defaults import REPLICAS
 from coffea_mljec.errors import InputError
 from coffea_mljec.support.atomic import make_folder, write_text
 from coffea_mljec.validation.response.summary import Measured, Summary
-from training.derive.jets import files_of
+from coffea_mljec.validation.width.summary import WidthSummary
+from training.derive.jets import algorithm_of, files_of
 from training.evaluate.figures import DRAWN, draw_figures
 from training.evaluate.figures_of_merit import card_metrics, provider_numbers, region_numbers
 from training.evaluate.histograms import fill, summary_of
@@ -25,6 +26,7 @@ from training.evaluate.seeds import open_seeds, seed_spread, split_seeds
 from training.evaluate.tables import closure_rows, report
 from training.evaluate.timing import time_per_jet
 from training.evaluate.weights import closure_weights, effective_entries, replicas_of, spectrum_weights
+from training.evaluate.widths import widths_of
 from training.learning.sampling import SamplingSettings
 from training.simulate.nanoaod import algorithm_of
 
@@ -110,6 +112,7 @@ def evaluate(
     summaries = _summaries(jets, closed(jets, payloads), replica_weights)
     test_losses = losses(jets, jets.pt, replica_weights, SamplingSettings())
     losses_again = losses(jets, pt_again, replica_weights, SamplingSettings())
+    widths = widths_of(jets, replica_weights)
     times = time_per_jet(jets.files[0], providers)
     others = {}
     for name, path in (variants or {}).items():
@@ -129,10 +132,11 @@ def evaluate(
         "seeds": seed_spread(test_losses.of, losses_again.of),
         "closure": {name: closure_rows(summaries[name]) for name in ("mix", "mix before")},
         "summaries": {name: _compact(summary, name) for name, summary in summaries.items()},
+        "widths": None if widths is None else widths.to_dict(),
         "variants": others,
     }
-    _write(output, content, summaries)
-    draw_figures(summaries[DRAWN], output)
+    _write(output, content, summaries, widths)
+    draw_figures(summaries[DRAWN], output, widths)
     return output
 
 
@@ -159,9 +163,11 @@ def _summaries(
     }
 
 
-def _write(output: Path, content: Mapping[str, Any], summaries: Mapping[str, Summary]) -> None:
+def _write(
+    output: Path, content: Mapping[str, Any], summaries: Mapping[str, Summary], widths: WidthSummary | None
+) -> None:
     make_folder(output)
-    write_text(output / "report.md", report(content, summaries, content["variants"]))
+    write_text(output / "report.md", report(content, summaries, content["variants"], widths))
     write_text(output / "evaluation.json", json.dumps(_rounded(content), separators=(",", ":")) + "\n")
     models = [name for name in content["providers"] if name != STANDARD]
     cards = {name: card_metrics(name, content, summaries["after"], content["variants"]) for name in models}

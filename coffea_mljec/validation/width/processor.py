@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import awkward as ak
 import hist
 import numpy as np
+import numpy.typing as npt
 
 from coffea_mljec import defaults
 from coffea_mljec.nano.jagged import flat_column, offsets_of
-from coffea_mljec.validation.common.binning import REGION_EDGES, steps
+from coffea_mljec.validation.common.binning import REGION_EDGES, replica_histogram, steps
 from coffea_mljec.validation.common.events import Chunk, JetCorrector, generator_rows
 from coffea_mljec.validation.common.filling import fill
 from coffea_mljec.validation.common.measurement import MeasurementProcessor
 from coffea_mljec.validation.width.summary import WidthSummary, summarise_widths
 
-__all__ = ["ERROR_EDGES", "ETA_EDGES", "PT_EDGES", "WIDTH_EDGES", "WidthProcessor"]
+__all__ = [
+    "ERROR_EDGES",
+    "ETA_EDGES",
+    "PT_EDGES",
+    "WIDTH_EDGES",
+    "WidthProcessor",
+    "fill_widths",
+    "width_histograms",
+]
 
 PT_EDGES = (30.0, 50.0, 100.0, 300.0, 1000.0)
 """Of generator pT (GeV); the last bin is open."""
@@ -33,6 +42,61 @@ ERROR_EDGES = steps((-2.0, -0.6, 0.05), (-0.6, -0.2, 0.005), (-0.2, 0.2, 0.0025)
 
 PT_RESOLUTION = "pt_resolution"
 """The field of corrected jets."""
+
+
+def width_histograms(providers: Sequence[str], replicas: int, weighted: bool) -> dict[str, hist.Hist[Any]]:
+    """The empty histograms ``covered`` and ``errors`` that `fill_widths` fills."""
+    covered = (
+        hist.axis.Variable([-0.5, 0.5, 1.5], name="covered", label="within the width"),
+        hist.axis.Variable(PT_EDGES, name="pt_gen", label="generator pT (GeV)", underflow=False),
+        hist.axis.Variable(ETA_EDGES, name="abs_eta_gen", label="|generator eta|", flow=False),
+    )
+    errors = (
+        hist.axis.Variable(ERROR_EDGES, name="error", label="ln(corrected pT / generator pT)"),
+        hist.axis.Variable(WIDTH_EDGES, name="width", label="width given", underflow=False),
+        hist.axis.Variable(REGION_EDGES, name="abs_eta_gen", label="|generator eta|", flow=False),
+    )
+    axes = {"covered": covered, "errors": errors}
+    return {name: replica_histogram(own, providers, replicas, weighted) for name, own in axes.items()}
+
+
+def fill_widths(
+    histograms: Mapping[str, hist.Hist[Any]],
+    provider: str,
+    error: npt.NDArray[np.float64],
+    width: npt.NDArray[np.float64],
+    covered: npt.NDArray[np.bool_],
+    gen_pt: npt.NDArray[np.float64],
+    abs_eta: npt.NDArray[np.float64],
+    event: npt.NDArray[np.int64],
+    weights: npt.NDArray[Any],
+    replica_weights: npt.NDArray[np.uint8],
+) -> int:
+    """Fill the histograms with the jets of one provider and return how many counted.
+
+    Parameters
+    ----------
+    histograms : mapping
+        Of `width_histograms`.
+    provider : str
+    error, width : ndarray, shape (n,)
+        ln(corrected pT / generator pT), and the width given; jets where one is not finite, or the width not positive,
+        do not count.
+    covered : ndarray of bool, shape (n,)
+        Whether the generator pT is within what was given.
+    gen_pt, abs_eta : ndarray, shape (n,)
+        Of the generator jet; pT in GeV.
+    event, weights, replica_weights
+        As for `coffea_mljec.validation.common.filling.fill`.
+    """
+    inside = (gen_pt >= PT_EDGES[0]) & (abs_eta < ETA_EDGES[-1])
+    with np.errstate(invalid="ignore"):
+        rows = np.flatnonzero(inside & np.isfinite(error) & (width > 0) & np.isfinite(width))
+    where: dict[str, Any] = {"abs_eta_gen": abs_eta[rows], "provider": provider}
+    of_sample = (event[rows], weights, replica_weights)
+    fill(histograms["covered"], 1.0 * covered[rows], where | {"pt_gen": gen_pt[rows]}, *of_sample)
+    fill(histograms["errors"], error[rows], where | {"width": width[rows]}, *of_sample)
+    return len(rows)
 
 
 class WidthProcessor(MeasurementProcessor):
@@ -71,16 +135,7 @@ class WidthProcessor(MeasurementProcessor):
         super().__init__(providers, collection, gen_collection, weight, replicas, max_dr)
 
     def _measure(self, events: ak.Array, chunk: Chunk) -> dict[str, Any]:
-        covered = self._histogram(
-            hist.axis.Variable([-0.5, 0.5, 1.5], name="covered", label="within the width"),
-            hist.axis.Variable(PT_EDGES, name="pt_gen", label="generator pT (GeV)", underflow=False),
-            hist.axis.Variable(ETA_EDGES, name="abs_eta_gen", label="|generator eta|", flow=False),
-        )
-        errors = self._histogram(
-            hist.axis.Variable(ERROR_EDGES, name="error", label="ln(corrected pT / generator pT)"),
-            hist.axis.Variable(WIDTH_EDGES, name="width", label="width given", underflow=False),
-            hist.axis.Variable(REGION_EDGES, name="abs_eta_gen", label="|generator eta|", flow=False),
-        )
+        filled = width_histograms(list(self.providers), self.replicas, self.weight is not None)
         counts = {"events": len(events), "judged": 0}
         gen_pt, abs_eta, event = self._generator_jets(events)
         for name, provider in self.providers.items():
@@ -92,14 +147,11 @@ class WidthProcessor(MeasurementProcessor):
             )
             with np.errstate(invalid="ignore", divide="ignore"):
                 error = np.log(pt / gen_pt)
-                inside = (gen_pt >= PT_EDGES[0]) & (abs_eta < ETA_EDGES[-1])
-                rows = np.flatnonzero(inside & np.isfinite(error) & (width > 0) & np.isfinite(width))
-            counts["judged"] = max(counts["judged"], len(rows))
-            where: dict[str, Any] = {"abs_eta_gen": abs_eta[rows], "provider": name}
-            of_chunk = (event[rows], chunk.weights, chunk.replica_weights)
-            fill(covered, 1.0 * (np.abs(error) < width)[rows], where | {"pt_gen": gen_pt[rows]}, *of_chunk)
-            fill(errors, error[rows], where | {"width": width[rows]}, *of_chunk)
-        return {"covered": covered, "errors": errors, "counts": counts}
+                covered = np.abs(error) < width
+            of_chunk = (event, chunk.weights, chunk.replica_weights)
+            judged = fill_widths(filled, name, error, width, covered, gen_pt, abs_eta, *of_chunk)
+            counts["judged"] = max(counts["judged"], judged)
+        return filled | {"counts": counts}
 
     def _generator_jets(self, events: ak.Array) -> tuple[Any, Any, Any]:
         """Generator pT (NaN without a partner) and |eta| of each jet, and the row of its event."""

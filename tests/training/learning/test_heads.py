@@ -17,6 +17,7 @@ from coffea_mljec.errors import InputError
 from coffea_mljec.models import open_folder, write_folder
 from coffea_mljec.models.engines import ENGINES
 from tests.training.learning.tiny import tiny
+from training.evaluate.jets import read_evaluated_jets
 from training.learning.export import export
 
 pytest.importorskip("onnx")
@@ -63,6 +64,14 @@ def test_several_outputs_from_training_to_jets(
     assert np.isnan(width[~applied]).all()
     assert 0.01 < np.median(width[applied]) < 1.0
     np.testing.assert_allclose(ak.flatten(jets.pt)[applied], ak.flatten(jets.pt_raw * middle)[applied], rtol=1e-5)
+    # An evaluation reads the interval of the same jets.
+    judged = read_evaluated_jets([sample], {"m": MLJEC(model)}, progress=False)
+    low, high = judged.intervals["m"].T
+    assert np.isfinite(low).mean() > 0.9
+    assert (low[np.isfinite(low)] < high[np.isfinite(low)]).all()
+    of_judged = np.sort(0.5 * np.log(high / low)[np.isfinite(low)])
+    nearest = of_judged[np.searchsorted(of_judged, width[applied] - 2e-6).clip(max=len(of_judged) - 1)]
+    assert (np.abs(nearest - width[applied]) < 4e-6).sum() > 30
 
 
 def _on(model: Any, engine: str, folder: Path) -> Path:
