@@ -119,10 +119,15 @@ class JetBatches(lightning.LightningDataModule):
         return float(self.weights.acceptance[self.train].sum(dtype=np.float64))
 
     @property
+    def epoch_jets(self) -> int:
+        """Jets expected in an epoch."""
+        return int(self._accepted / self._pieces)
+
+    @property
     def scheduled_batches(self) -> int:
         """Batches in the whole training: those of ``schedule_jets``, at most those of ``max_epochs`` epochs."""
         size = self.learning.batch_size
-        most = self.learning.max_epochs * max(int(self._accepted / self._pieces) // size, 1)
+        most = self.learning.max_epochs * max(self.epoch_jets // size, 1)
         jets = self.learning.schedule_jets
         return most if jets is None else min(most, max(jets // size, 1))
 

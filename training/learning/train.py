@@ -13,6 +13,7 @@ from coffea_mljec.errors import InputError
 from training.dataset import PreparedJets
 from training.dataset.gather import gather_jagged
 from training.learning.figures import plot_losses
+from training.learning.flavour_term import LEAST_BATCH
 from training.learning.further import further_columns
 from training.learning.history import speed
 from training.learning.recipe import AnyRecipe, Recipe, TreesRecipe
@@ -104,6 +105,7 @@ def train(recipe: AnyRecipe, resume: bool = False, progress: bool = True) -> Pat
         data.jets, rows["train"], rows["val"], data.weights, recipe.learning, recipe.seed, device,
         further,
     )  # fmt: skip
+    _check_batches(recipe, batches.epoch_jets)
     with calculating(network, recipe.learning.precision):
         best = fit(module, batches, folder, recipe.learning, checkpoint, progress)
     if in_situ is None or in_situ.improved:
@@ -137,6 +139,15 @@ def _start(recipe: Recipe, resume: bool) -> Start | None:
         )
     keep_start(recipe.folder, start, resume)
     return start
+
+
+def _check_batches(recipe: Recipe, jets: int) -> None:
+    """Refuse a flavour term where an epoch is its only batch, and too small for it."""
+    if recipe.learning.flavour.weight > 0 and jets < LEAST_BATCH:
+        raise InputError(
+            f"the flavour term needs batches of {LEAST_BATCH} jets or more, and an epoch of {recipe.name!r} has about "
+            f"{jets}: train on more jets, raise jets_per_epoch, or set flavour.weight to 0"
+        )
 
 
 def _started(start: Start, data: TrainingData, recipe: Recipe) -> Any:

@@ -44,7 +44,11 @@ def trained_rows(study: Study, folder: Path, progress: bool) -> list[tuple[Row, 
         found.append((_row(label, settings, read_run(run)), run))
     for run in study.runs:
         record = read_run(run)
-        found.append((_row(record["recipe"]["name"], _differing(study.base(), record["recipe"]), record), run))
+        base = study.base()
+        if isinstance(base, Recipe):
+            # What a recipe says of a GPU is no variant.
+            base = base.settled(gpu=record.get("device", "cpu") != "cpu")
+        found.append((_row(record["recipe"]["name"], _differing(base, record["recipe"]), record), run))
     rows = [(row, str(export(run, folder / "models" / row.label))) for row, run in found]
     for name in study.models:
         card = open_model(name).card

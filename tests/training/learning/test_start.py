@@ -108,6 +108,10 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, toy_training: Callable[...
     (tmp_path / "runs" / "begun").mkdir()
     tiny(tmp_path, name="begun").write(tmp_path / "runs" / "begun" / "recipe.yaml")
     refused(tmp_path / "runs" / "begun", "no finished run")
+    record = json.loads((first / "run.json").read_text())
+    record["recipe"]["learning"]["loss"] = "quantiles"
+    (first / "run.json").write_text(json.dumps(record))
+    refused(first, "does not fit the network of run.json")
     (first / "run.json").write_text(json.dumps({"format": 1, "recipe": {"name": "t", "trees": {}}}))
     refused(first, "holds trees, and a training starts from a network")
 

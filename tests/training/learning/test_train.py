@@ -101,6 +101,12 @@ def test_a_part_of_the_training_jets_is_drawn_by_the_seed(tmp_path: Path, toy_tr
     assert run["jets"]["train"] == run["sampling"]["train"]["jets"] == 200
 
 
+def test_a_flavour_term_needs_more_jets_than_a_batch_has(tmp_path: Path, toy_training: Callable[..., Path]) -> None:
+    learning = {"max_epochs": 1, "batch_size": 4096, "flavour": {"weight": 0.3}}
+    with pytest.raises(InputError, match=r"batches of 4096 jets or more, and an epoch of 'tiny' has about \d+"):
+        toy_training(tiny(tmp_path, learning=learning))
+
+
 def test_a_training_of_the_first_scatters(tmp_path: Path, toy_training: Callable[..., Path]) -> None:
     folder = toy_training(tiny(tmp_path, train_scatters=60, train_passes=1, learning={"max_epochs": 1}))
     run = json.loads((folder / "run.json").read_text())
