@@ -14,6 +14,7 @@ from coffea_mljec.validation.common.accumulated import Accumulated
 from coffea_mljec.validation.common.binning import FLAVOUR_GROUPS, INTERVALS, REGIONS
 from coffea_mljec.validation.common.statistics import grouped_jets, quartiles, resolution, sae_and_floor
 from coffea_mljec.validation.response.cells import dependence, statistics
+from training.derive.jets import algorithm_of, files_of
 from training.derive.provider import digest_of
 from training.evaluate.histograms import fill
 from training.evaluate.jets import files_evenly, read_evaluated_jets
@@ -52,7 +53,8 @@ def measure(study: Study, rows: Sequence[tuple[Row, str]], folder: Path, progres
     training = study.closure_from or base.productions
     refuse_shared(study.test, training)
     cache = folder / "cache"
-    providers = open_providers([model for _, model in rows], study.jec)
+    algorithm = algorithm_of(files_of(study.test)[0])
+    providers = open_providers([model for _, model in rows], study.jec, algorithm)
     files = files_evenly(training, study.closure_files)
     payloads: dict[str, Any] = {}
     for name, provider in providers.items():
