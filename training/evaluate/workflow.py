@@ -15,7 +15,7 @@ from coffea_mljec.errors import InputError
 from coffea_mljec.support.atomic import make_folder, write_text
 from coffea_mljec.validation.response.summary import Measured, Summary
 from coffea_mljec.validation.width.summary import WidthSummary
-from training.derive.jets import algorithm_of, files_of
+from training.derive.jets import files_of
 from training.evaluate.figures import DRAWN, draw_figures
 from training.evaluate.figures_of_merit import card_metrics, provider_numbers, region_numbers
 from training.evaluate.histograms import fill, summary_of

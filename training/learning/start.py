@@ -45,8 +45,8 @@ class Start:
         On the CPU, in evaluation mode, with the outputs that it was trained with.
     outputs : tuple of str
         Their names.
-    median : int
-        The output that is the logarithm of the correction.
+    median : int or None
+        The output that is the logarithm of the correction; None of a network of classes.
     from_graph : bool
         Whether it was read from a graph: standardisations and norms are then folded into its weights.
     """
@@ -55,7 +55,7 @@ class Start:
     digest: str
     network: Network
     outputs: tuple[str, ...]
-    median: int
+    median: int | None
     from_graph: bool
 
     def __str__(self) -> str:
@@ -82,7 +82,7 @@ class Start:
             old = self.network.output
             self.network.output = output_layer(old.in_features, len(taught))
             start_outputs(self.network, loss.starts)
-            if not loss.of_classes:
+            if self.median is not None and not loss.of_classes:
                 with torch.no_grad():
                     self.network.output.weight[0] = old.weight[self.median]
                     self.network.output.bias[0] = old.bias[self.median]
@@ -146,11 +146,9 @@ def read_start(path: Path, architecture: AnyArchitecture, features: FeatureSet) 
     card = model.card
     _check_features(card.name, card.feature_set, features)
     median = [i for i, output in enumerate(card.outputs) if output.quantity == "pt" and output.transform == "exp"]
-    if len(median) != 1:
-        raise InputError(f"model {card.name!r} gives no logarithm of the correction: start from one that does")
     names = tuple(output.name for output in card.outputs)
     network = network_of_model(model, architecture)
-    return Start(card.name, card.sha256, network, names, median[0], from_graph=True)
+    return Start(card.name, card.sha256, network, names, median[0] if median else None, from_graph=True)
 
 
 def _from_run(path: Path, architecture: AnyArchitecture, features: FeatureSet) -> Start:
@@ -167,8 +165,9 @@ def _from_run(path: Path, architecture: AnyArchitecture, features: FeatureSet) -
             + "; ".join(f"{key} is {old.get(key)}, the recipe's {new.get(key)}" for key in different)
         )
     _take_over(network, architecture)
-    names = tuple(output.name for output in loss_of(record).outputs)
-    return Start(name, file_digest(path / "network.npz"), network, names, 0, from_graph=False)
+    loss = loss_of(record)
+    names, median = tuple(output.name for output in loss.outputs), None if loss.of_classes else 0
+    return Start(name, file_digest(path / "network.npz"), network, names, median, from_graph=False)
 
 
 def _take_over(network: Any, architecture: AnyArchitecture) -> None:

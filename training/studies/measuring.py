@@ -14,7 +14,7 @@ from coffea_mljec.validation.common.accumulated import Accumulated
 from coffea_mljec.validation.common.binning import FLAVOUR_GROUPS, INTERVALS, REGIONS
 from coffea_mljec.validation.common.statistics import grouped_jets, quartiles, resolution, sae_and_floor
 from coffea_mljec.validation.response.cells import dependence, statistics
-from training.derive.jets import algorithm_of, files_of
+from training.derive.jets import files_of
 from training.derive.provider import digest_of
 from training.evaluate.histograms import fill
 from training.evaluate.jets import files_evenly, read_evaluated_jets
@@ -23,6 +23,7 @@ from training.evaluate.providers import STANDARD, closed, closures, open_provide
 from training.evaluate.timing import time_per_jet
 from training.evaluate.weights import replicas_of
 from training.evaluate.workflow import refuse_shared
+from training.simulate.nanoaod import algorithm_of
 from training.studies.settings import Study
 from training.studies.table import Row, Table
 
