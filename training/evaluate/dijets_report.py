@@ -56,7 +56,7 @@ def _draw(path: Path, results: Results) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(1.6 + 2.2 * len(results), 4.4), layout="constrained")
+    figure = Figure(figsize=(max(7.0, 2.0 + 2.4 * len(results)), 4.6), layout="constrained")
     FigureCanvasAgg(figure)
     axis = figure.subplots()
     names = list(next(iter(results.values())))
@@ -69,7 +69,7 @@ def _draw(path: Path, results: Results) -> None:
     axis.axhline(100.0, color="0.6", linewidth=0.8)
     axis.set_xticks(range(len(results)), list(results))
     axis.set_xlim(-0.5, len(results) - 0.5)
-    axis.set_xlabel("data: a simulated detector that the network was not trained on")
+    axis.set_xlabel("sample that the networks are judged on")
     axis.set_ylabel(f"true JER / that of “{names[0]}” (%)")
     low, high = axis.get_ylim()
     axis.set_ylim(low, high + 0.35 * (high - low))
