@@ -86,8 +86,8 @@ class FlatParticleNet:
         outputs = self._padded.empty(len(inputs[node_names.features("jet")]))
         values, doubtful = self._evaluated(inputs)
         outputs[self._output][:] = values[:, : outputs[self._output].shape[1]]
-        if len(jets := np.flatnonzero(doubtful)):
-            outputs[self._output][jets] = self._padded.run(taken(inputs, jets))[self._output]
+        for jet in np.flatnonzero(doubtful):  # alone: its choice of neighbours may hang on the size of the batch too
+            outputs[self._output][jet] = self._padded.run(taken(inputs, np.array([jet])))[self._output][0]
         return outputs | {node_names.REPLACED: self._padded.replaced(inputs)}
 
     def _evaluated(self, inputs: Mapping[str, npt.NDArray[Any]]) -> tuple[Array, npt.NDArray[np.bool_]]:
