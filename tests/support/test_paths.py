@@ -32,7 +32,8 @@ def test_paths_of_what_is_there_and_what_is_not(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_path(given: Any, message: str) -> None:
-    for use in (lambda path: checked_path(path, "a file"), MLJEC, read_resolution_text):
+    of_models = () if given is None else (MLJEC,)  # which takes None for the best network
+    for use in (lambda path: checked_path(path, "a file"), read_resolution_text, *of_models):
         with pytest.raises(InputError, match=message):
             use(given)
 
