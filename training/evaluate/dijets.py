@@ -1,8 +1,8 @@
 """What a training that saw data gained, judged by the truth that it did not see: networks side by side on one sample.
 
 Resolutions are compared after the same inversion: each network's pT is divided by its own median response in bins of
-generator pT and |eta|, so that none gains by squeezing pT. Errors come from resampled events, the same for all
-networks: that of a difference knows that both saw the same jets.
+generator pT and |eta|, so that none gains by squeezing pT. Errors come from resampled scatters, the same for
+all networks: that of a difference knows that both saw the same jets.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def judge(
     corrections : mapping of str to array [2 n]
         Network -> logarithm of the correction of every jet; the first is what the others are compared with.
     replicas : int
-        Resamplings of the events behind the errors.
+        Resamplings of the hard scatters behind the errors.
     seed : int
 
     Raises
@@ -84,7 +84,12 @@ def judge(
         raise InputError(f"no bin of pT and |eta| has {_LEAST_JETS} of {2 * len(dijets)} jets: give more events")
     rng = np.random.default_rng(seed)
     whole = sample.numbers(np.arange(len(dijets)))
-    drawn = [sample.numbers(rng.integers(0, len(dijets), len(dijets))) for _ in range(replicas)]
+    # Events of one hard scatter are not independent: scatters are drawn, with all their events.
+    scatters, scatter = np.unique(dijets.event, return_inverse=True)
+    drawn = []
+    for _ in range(replicas):
+        times = np.bincount(rng.integers(0, len(scatters), len(scatters)), minlength=len(scatters))
+        drawn.append(sample.numbers(np.repeat(np.arange(len(dijets)), times[scatter])))
     first = next(iter(corrections))
     return {name: _judged(name, first, whole, drawn) for name in corrections}
 

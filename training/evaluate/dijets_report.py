@@ -39,7 +39,7 @@ def write_report(folder: Path, results: Results, events: Mapping[str, int]) -> N
 
 def _table(results: Results, events: Mapping[str, int]) -> str:
     columns = ["data", "network", *NUMBERS.values(), "gain in true JER/%", "in errors"]
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    lines = ["| " + " | ".join(column.replace("|", "\\|") for column in columns) + " |", "|" + "---|" * len(columns)]
     for sample, found in results.items():
         for name, one in found.items():
             digits = {"median": 4}

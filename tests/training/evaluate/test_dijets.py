@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ def sample(n: int = 6000, truth: bool = True) -> tuple[Dijets, np.ndarray]:
     off = rng.normal(0, WIDTH, 2 * n) + np.where(flavour == 1, 0.01, -0.01)
     columns = {
         "pt_raw": pt_gen * np.exp(off), "pt_gen": pt_gen if truth else np.full(2 * n, np.nan), "flavour": flavour,
-        "eta_gen": rng.uniform(-2.5, 2.5, 2 * n),
+        "eta_gen": rng.uniform(-2.5, 2.5, 2 * n), "scatter": np.repeat(np.arange(n), 2),
     }  # fmt: skip
     jets = PreparedJets(columns, {}, FeatureSet.from_names({"jet": ("pt",)}), {})
     return Dijets(jets, pt_gen.reshape(-1, 2).mean(axis=1), np.zeros(n, np.int64), {}), off
@@ -49,6 +50,16 @@ def test_known_numbers_are_found() -> None:
     # The same jets: a shift of all has hardly any error of its own, though the width has.
     assert abs(low.gain["jer"]) < 0.01
     assert low.gain_error["jer"] < 0.1 * low.errors["jer"]
+
+
+def test_events_of_one_scatter_are_drawn_together() -> None:
+    dijets, off = sample(1500)
+    alone = judge(dijets, {"none": 0 * off}, replicas=60)["none"].errors["median"]
+    columns = dijets.jets.columns | {"scatter": np.repeat(np.arange(1500) // 50, 2)}
+    # A common shift of all events of a scatter, as another jet beside would make it.
+    columns["pt_raw"] = columns["pt_raw"] * np.exp(0.05 * np.sin(columns["scatter"]))
+    together = Dijets(replace(dijets.jets, columns=columns), dijets.pt_avg, dijets.cell, {})
+    assert judge(together, {"none": 0 * off}, replicas=60)["none"].errors["median"] > 1.5 * alone
 
 
 def test_squeezing_gains_nothing() -> None:
