@@ -25,7 +25,7 @@ from training.simulate.nanoaod import algorithm_of
 __all__ = ["PreparedJets", "open_shard", "prepare", "shards_of"]
 
 #: Part of the folder's name: raised when the arrays change their meaning.
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from coffea_mljec.validation.common.binning import flavour_code
 from coffea_mljec.validation.common.pairing import leading_jets, separation, swapped
 from coffea_mljec.validation.dijet.topology import is_dijet
 from training.dataset.cache import PreparedJets, open_shard, shards_of
-from training.dataset.selection import rows_of_features
+from training.dataset.selection import rows_of_features, scatter_numbers
 
 __all__ = ["ALPHA_EDGES", "Dijets", "read_dijets"]
 
@@ -172,9 +172,8 @@ class _Reader:
         swap = swapped(*identity.values())
         pairs[swap] = pairs[swap][:, ::-1]
         rows = pairs.reshape(-1)
-        scatter = "MLJEC_scatter" if "MLJEC_scatter" in events.fields else "event"
         columns: dict[str, NDArray[Any]] = {name: np.repeat(numbers, 2) for name, numbers in identity.items()}
-        columns["scatter"] = np.repeat(np.asarray(events[scatter]).astype(np.int64)[event], 2)
+        columns["scatter"] = np.repeat(scatter_numbers(events, str(shard))[event], 2)
         columns |= {name: np.asarray(flat.jet[name], np.float32)[rows] for name in ("pt_raw", "eta")}
         columns |= _truth(events[self.collection], rows, partner, gen, columns["pt_raw"])
         picked = rows_of_features(compute(flat, self.features), rows)

@@ -18,7 +18,7 @@ from coffea_mljec.status import Status, carries
 from coffea_mljec.validation.common.binning import flavour_code
 from training.dataset.gather import gather_jagged
 
-__all__ = ["FLAVOURS", "JET_COLUMNS", "JetTable", "Selection", "rows_of_features", "select_jets"]
+__all__ = ["FLAVOURS", "JET_COLUMNS", "JetTable", "Selection", "rows_of_features", "scatter_numbers", "select_jets"]
 
 #: PDG ids of the flavours that count as known.
 FLAVOURS = (1, 2, 3, 4, 5, 21)
@@ -143,9 +143,7 @@ def select_jets(events: Any, features: FeatureSet, selection: Selection, source:
     identity = {
         name: _event_numbers(events, name, source)[event_of_jet[rows]] for name in ("run", "luminosityBlock", "event")
     }
-    # Only the simulation may make several events of a scatter; elsewhere each event is its own.
-    scatter = "MLJEC_scatter" if "MLJEC_scatter" in events.fields else "event"
-    identity["scatter"] = _event_numbers(events, scatter, source)[event_of_jet[rows]]
+    identity["scatter"] = scatter_numbers(events, source)[event_of_jet[rows]]
     columns = identity | {
         "jet": rows - flat.jet_offsets[event_of_jet[rows]],
         "flavour": flavour[rows],
@@ -206,6 +204,17 @@ def _column(events: Any, collection: str, name: str, source: str) -> tuple[NDArr
             f"{source}: training needs {collection}_{name}, which the file lacks: give it simulated events"
         )
     return content_and_offsets(events[collection][name], f"{collection}.{name}")
+
+
+def scatter_numbers(events: Any, source: str) -> NDArray[np.int64]:
+    """Return what must not be torn apart, int64 [events]: the number of each event's hard scatter.
+
+    Only the simulation makes several events of a scatter; elsewhere each event is its own. coffea makes a record of
+    branches that share a prefix: ``MLJEC_scatter`` becomes ``events.MLJEC.scatter``.
+    """
+    if "MLJEC" in events.fields and "scatter" in events["MLJEC"].fields:
+        return np.asarray(events["MLJEC"]["scatter"]).astype(np.int64)
+    return _event_numbers(events, "MLJEC_scatter" if "MLJEC_scatter" in events.fields else "event", source)
 
 
 def _event_numbers(events: Any, name: str, source: str) -> NDArray[np.int64]:

@@ -161,6 +161,21 @@ def test_each_step_of_the_selection_takes_its_jet(
     np.testing.assert_array_equal(spoilt.features["charged_offsets"], offsets)
 
 
+def test_passes_of_a_hard_scatter_stay_together(tmp_path: Path, open_nano: Callable[..., Any]) -> None:
+    """coffea makes a record of MLJEC_process and MLJEC_scatter; without them each event is its own."""
+    scatter = np.array([7, 7, 7, 9, 9, 9], "u8")
+
+    def of_simulation(tree: dict[str, Any]) -> None:
+        tree |= {"MLJEC_scatter": scatter, "MLJEC_process": np.zeros(6, "i4")}
+
+    path = write_nano(tmp_path / "passes.root", 1, change=of_simulation)
+    columns = select_jets(open_nano(path), SMALL, Selection()).columns
+    assert columns["scatter"].tolist() == scatter[columns["event"] - 1000].tolist()
+    assert set(columns["scatter"].tolist()) == {7, 9}
+    alone = select_jets(open_nano(write_nano(tmp_path / "alone.root", 1)), SMALL, Selection()).columns
+    assert alone["scatter"].tolist() == alone["event"].tolist()
+
+
 def test_cuts_are_those_asked_for(tmp_path: Path, open_nano: Callable[..., Any]) -> None:
     events = open_nano(write_nano(tmp_path / "a.root", 1))
     everything = select_jets(events, SMALL, Selection()).columns
