@@ -18,10 +18,12 @@ from training.random_streams import (
 
 
 def test_the_integers_stay() -> None:
-    assert {stream.name: int(stream) for stream in RunStream} == {"STANDARDISATION": 2, "VALIDATION": 3, "TRAINING": 4}
+    assert {stream.name: int(stream) for stream in RunStream} == {
+        "STANDARDISATION": 2, "VALIDATION": 3, "TRAINING": 4, "SETTLING": 5,
+    }  # fmt: skip
     assert {stream.name: int(stream) for stream in PassStream} == {"ORDER": 1, "SYMMETRY": 2}
     assert {stream.name: int(stream) for stream in SimulationStream} == {
-        "HARD_SCATTERS": 1, "STRANGE_DECAYS": 2, "MINIMUM_BIAS": 3, "MINIMUM_BIAS_DECAYS": 4, "DETECTOR": 5,
+        "HARD_SCATTERS": 1, "STRANGE_DECAYS": 2, "MINIMUM_BIAS": 3, "MINIMUM_BIAS_DECAYS": 4, "DETECTOR": 5, "THERMAL": 6,
     }  # fmt: skip
 
 
@@ -42,7 +44,7 @@ def test_a_stream_is_that_of_its_integers() -> None:
 
 def test_seeds_of_pythia_differ_and_are_possible() -> None:
     seeds = {pythia_seed(a, stream, c) for a in range(16) for stream in SimulationStream for c in range(20)}
-    assert len(seeds) == 1600
+    assert len(seeds) == 1920
     assert 1 <= min(seeds) <= max(seeds) <= 900_000_000
     # The integers that every sample so far was made with.
     assert pythia_seed(3, SimulationStream.HARD_SCATTERS, 0) == 267342473

@@ -89,6 +89,7 @@ def test_prepared_steps_are_kept(files, notes, steps):
 
 
 @pytest.mark.filterwarnings("ignore:Passing a dict to preprocess is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:Running on a single-machine scheduler when a distributed client is active")
 def test_what_dataset_tools_made(files, notes):
     pytest.importorskip("dask_awkward", reason="coffea's preprocess needs dask-awkward ([dask-awkward])")
     from coffea import dataset_tools
