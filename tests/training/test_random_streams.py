@@ -21,9 +21,10 @@ def test_the_integers_stay() -> None:
     assert {stream.name: int(stream) for stream in RunStream} == {
         "STANDARDISATION": 2, "VALIDATION": 3, "TRAINING": 4, "SETTLING": 5,
     }  # fmt: skip
-    assert {stream.name: int(stream) for stream in PassStream} == {"ORDER": 1, "SYMMETRY": 2}
+    assert {stream.name: int(stream) for stream in PassStream} == {"ORDER": 1, "SYMMETRY": 2, "DIJETS": 3}
     assert {stream.name: int(stream) for stream in SimulationStream} == {
-        "HARD_SCATTERS": 1, "STRANGE_DECAYS": 2, "MINIMUM_BIAS": 3, "MINIMUM_BIAS_DECAYS": 4, "DETECTOR": 5, "THERMAL": 6,
+        "HARD_SCATTERS": 1, "STRANGE_DECAYS": 2, "MINIMUM_BIAS": 3, "MINIMUM_BIAS_DECAYS": 4, "DETECTOR": 5,
+        "THERMAL": 6,
     }  # fmt: skip
 
 
