@@ -57,6 +57,7 @@ def command(
         "hadron_response_scale": hadron_response, "hadron_resolution_scale": hadron_resolution,
         "pt_hat_min": low, "pt_hat_max": high,
         "energy": 1000.0 * (energy if energy is not None else 13.6 if jets == "puppi" else 13.0),
+        "puppi": "run3" if jets == "puppi" else "run2",
     }  # fmt: skip
     # Unknown jets are refused with the rest of the plan.
     files = correction_files(jec, ALGORITHMS.get(jets, ALGORITHM)) if jec is not None else []

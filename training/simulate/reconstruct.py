@@ -23,7 +23,7 @@ from training.simulate.generator import generate_hard
 from training.simulate.particleflow import reconstruct_candidates
 from training.simulate.passes import repeat
 from training.simulate.pileup import PileupPool, draw_interactions, draw_means, merge
-from training.simulate.puppi import puppi_weights
+from training.simulate.puppi import TUNES, puppi_weights
 from training.simulate.record import HardEvents
 from training.simulate.settings import PROCESSES, Settings
 from training.simulate.tracker import TRACK_COLUMNS, reconstruct_tracks
@@ -136,7 +136,7 @@ class Simulator:
         columns = _candidate_columns(values, pdg, source, charge, tracks, hits, quality, from_pv)
         columns["puppiWeight"] = puppi_weights(
             candidate_offsets, values[:, 0].copy(), values[:, 1].copy(), values[:, 2].copy(),
-            columns["charge"], columns["fromPV"], n_pv,
+            columns["pdgId"], columns["charge"], columns["fromPV"], n_pv, TUNES[settings.puppi],
         )  # fmt: skip
         return (
             typed(event, {name: kind for name, kind in EVENT_COLUMNS.items() if name != "scatter"}),

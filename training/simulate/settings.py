@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -105,6 +105,8 @@ class Settings(BaseModel):
         Factor on the calorimeter's response to hadrons, for variants.
     hadron_resolution_scale : float
         Factor on the calorimeters' resolution for hadrons, for variants.
+    puppi : "run2" or "run3"
+        How PUPPI weighs hard neutral candidates and forward ones (`training.simulate.puppi.TUNES`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -122,6 +124,7 @@ class Settings(BaseModel):
     passes: Annotated[int, Field(ge=1, le=20)] = 1
     hadron_response_scale: Annotated[float, Field(ge=0.5, le=1.5)] = 1.0
     hadron_resolution_scale: Annotated[float, Field(ge=0.5, le=2.0)] = 1.0
+    puppi: Literal["run2", "run3"] = "run2"
 
     @field_validator("process")
     @classmethod
