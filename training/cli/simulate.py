@@ -18,7 +18,10 @@ def command(
     events: Annotated[int, typer.Option(help="Events in all.")],
     process: Annotated[
         str,
-        typer.Option(help="One process; several with shares (qcd=0.7,qcd-b=0.3); or 'mix', the training sample's."),
+        typer.Option(
+            help="One process; several with shares (qcd=0.7,qcd-b=0.3); 'mix', the training sample's; or 'boosted', "
+            "that of AK8 jets."
+        ),
     ] = "mix",
     jets: Annotated[
         str, typer.Option(help="AK4 jets: chs, as in Run 2, or puppi, with the branches of Run 3.")
@@ -30,6 +33,9 @@ def command(
     workers: Annotated[int, typer.Option("--workers", "-j", help="Processes.")] = 1,
     pileup: Annotated[str, typer.Option(help="Mean interactions, or a range of means: 25 or 10,70.")] = "10,70",
     pt_hat: Annotated[str, typer.Option(help="Range of the hard scatter's pT in GeV.")] = "10,3000",
+    bias: Annotated[
+        float, typer.Option(help="Power of the hard scatter's pT with which scatters are drawn more often.")
+    ] = 5.0,
     passes: Annotated[int, typer.Option(help="Times each hard scatter goes through the detector.")] = 1,
     tune: Annotated[int, typer.Option(help="Tune:pp of Pythia 8.")] = 14,
     shower: Annotated[str, typer.Option(help="simple, vincia or dire.")] = "simple",
@@ -38,6 +44,10 @@ def command(
     shard_events: Annotated[int, typer.Option(help="Events a file.")] = 500,
     pool_events: Annotated[int, typer.Option(help="Minimum-bias interactions in the pileup pool.")] = 10_000,
     ak8: Annotated[bool, typer.Option(help="Write AK8 PUPPI jets too.")] = True,
+    soft_drop: Annotated[bool, typer.Option("--soft-drop", help="AK8 jets get soft-drop mass and subjets.")] = False,
+    neutrinos: Annotated[
+        bool, typer.Option("--neutrinos", help="Generator jets get their momentum with neutrinos too.")
+    ] = False,
     unmatched_pt: Annotated[float, typer.Option(help="Raw pT in GeV from which unmatched jets stay.")] = 15.0,
     raw_pt: Annotated[float, typer.Option(help="Raw pT in GeV from which matched jets stay.")] = 5.0,
     compression: Annotated[str, typer.Option(help="zstd (fast) or lzma (small).")] = "zstd",
@@ -48,23 +58,26 @@ def command(
     """Simulate events: Pythia 8, pileup, a CMS-like detector, jets; written as shards in the PFNano layout."""
     from coffea_mljec.support.digest import file_digest
     from training.defaults import ALGORITHM, ALGORITHMS
-    from training.simulate.plan import MIX, Plan
+    from training.simulate.plan import MIXES, Plan
     from training.simulate.production import correction_files, produce
 
     low, high = _pt_range(pt_hat)
     settings: dict[str, Any] = {
         "pileup_mean": _pileup(pileup), "passes": passes, "tune": tune, "shower": shower,
         "hadron_response_scale": hadron_response, "hadron_resolution_scale": hadron_resolution,
-        "pt_hat_min": low, "pt_hat_max": high,
+        "pt_hat_min": low, "pt_hat_max": high, "bias_power": bias,
         "energy": 1000.0 * (energy if energy is not None else 13.6 if jets == "puppi" else 13.0),
         "puppi": "run3" if jets == "puppi" else "run2",
     }  # fmt: skip
     # Unknown jets are refused with the rest of the plan.
     files = correction_files(jec, ALGORITHMS.get(jets, ALGORITHM)) if jec is not None else []
     plan = Plan.create(
-        seed=seed, events=events, shard_events=shard_events, shares=MIX if process == "mix" else _shares(process),
+        seed=seed, events=events, shard_events=shard_events, shares=MIXES.get(process) or _shares(process),
         settings=settings, pool_events=pool_events, compression=compression,
-        selection={"jets": jets, "ak8": ak8, "raw_pt_min": raw_pt, "unmatched_raw_pt_min": unmatched_pt},
+        selection={
+            "jets": jets, "ak8": ak8, "raw_pt_min": raw_pt, "unmatched_raw_pt_min": unmatched_pt,
+            "soft_drop": soft_drop, "neutrinos": neutrinos,
+        },
         correction={path.name: file_digest(path) for path in files},
     )  # fmt: skip
     end = None if minutes is None else time.monotonic() + 60.0 * minutes

@@ -10,7 +10,17 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import NamedTuple
 
-__all__ = ["FORMAT_VERSION", "RUN3_NAMES", "TABLES", "TABLES_OF", "Branch", "kind_of_jets", "rho_name"]
+__all__ = [
+    "EXTRAS",
+    "FORMAT_VERSION",
+    "RUN3_NAMES",
+    "TABLES",
+    "TABLES_OF",
+    "Branch",
+    "kind_of_jets",
+    "layout_of",
+    "rho_name",
+]
 
 FORMAT_VERSION = 1
 """Value of ``MLJEC_simulation``: raised whenever the meaning of a branch changes."""
@@ -204,6 +214,42 @@ TABLES_OF: dict[str, dict[str, dict[str, Branch]]] = {
     | {name: TABLES[name] | _RUN3_JET for name in ("Jet", "FatJet")},
 }
 """Kind of the AK4 jets, ``chs`` or ``puppi`` -> tables."""
+
+_SUBJET = _FOUR_VECTOR | {
+    "rawFactor": Branch("f4", "1 - raw pT / pt: 0, subjets are not corrected"),
+    "nBHadrons": Branch("u1", "number of b hadrons"),
+    "nCHadrons": Branch("u1", "number of c hadrons"),
+    "hadronFlavour": _FLAVOUR["hadronFlavour"]._replace(kind="u1"),
+    "subGenJetAK8Idx": Branch("i4", "index of the matched SubGenJetAK8 (one to one within 0.4), -1 for none"),
+}
+_WITH_NEUTRINOS = {
+    f"{name}WithNeutrinos": branch._replace(title=branch.title + ", of the jet and the neutrinos that belong to it")
+    for name, branch in _GENERATOR_JET.items()
+}
+
+EXTRAS: dict[str, dict[str, dict[str, Branch]]] = {
+    "soft_drop": {
+        "FatJet": {
+            "msoftdrop": Branch("f4", "soft-drop mass in GeV (z > 0.1, beta 0), not corrected"),
+            "subJetIdx1": Branch("i4", "index of the harder subjet in SubJet, -1 for none"),
+            "subJetIdx2": Branch("i4", "index of the softer subjet in SubJet, -1 for none"),
+        },
+        "SubJet": _SUBJET,
+        "SubGenJetAK8": _FOUR_VECTOR,
+    },
+    "neutrinos": {"GenJet": _WITH_NEUTRINOS, "GenJetAK8": _WITH_NEUTRINOS},
+}
+"""What a production may have beside (fields of `training.simulate.tables.JetSelection`) -> table -> field -> branch."""
+_TELLING = {"soft_drop": "FatJet_msoftdrop", "neutrinos": "GenJet_ptWithNeutrinos"}
+
+
+def layout_of(names: Container[str]) -> dict[str, dict[str, Branch]]:
+    """Return the tables of a file with these branches, with those of `EXTRAS` that it has."""
+    layout = dict(TABLES_OF[kind_of_jets(names)])
+    for extra, tables in EXTRAS.items():
+        if _TELLING[extra] in names:
+            layout |= {table: layout.get(table, {}) | fields for table, fields in tables.items()}
+    return layout
 
 
 def kind_of_jets(names: Container[str]) -> str:

@@ -22,7 +22,7 @@ from coffea_mljec.numerics.jit import njit
 from training.simulate.batch import Jagged, offsets_of
 from training.simulate.flavour import rapidity
 
-__all__ = ["Jets", "chs_jets", "cluster", "fastjet_module", "generator_jets", "puppi_jets"]
+__all__ = ["NEUTRINOS", "Jets", "chs_jets", "cluster", "fastjet_module", "four_momenta", "generator_jets", "puppi_jets"]
 
 NEUTRINOS = (12, 14, 16)
 _GHOST_SPACING = 0.05
@@ -47,9 +47,10 @@ class Jets:
 
 
 @njit()
-def _four_momenta(
+def four_momenta(
     pt: NDArray[np.float64], eta: NDArray[np.float64], phi: NDArray[np.float64], mass: NDArray[np.float64]
 ) -> NDArray[np.float64]:
+    """Return ``px py pz E`` [4, n]."""
     out = np.empty((4, len(pt)))
     for i in range(len(pt)):
         out[0, i] = pt[i] * math.cos(phi[i])
@@ -187,7 +188,7 @@ def cluster(particles: Jagged, radius: float, pt_min: float, *, with_area: bool 
         Events without jets are kept, empty.
     """
     columns = (np.ascontiguousarray(particles[name], np.float64) for name in ("pt", "eta", "phi", "mass"))
-    momenta = _four_momenta(*columns)
+    momenta = four_momenta(*columns)
     events, members = _constituents(momenta, particles.offsets, radius)
     pt, eta, phi, mass = _sums(momenta, members["row"], members.offsets)
     order = np.lexsort((-pt, events.event))

@@ -19,7 +19,7 @@ from coffea_mljec.payloads import Payload
 from coffea_mljec.support.atomic import whole_file
 from training import defaults
 from training.simulate.batch import Jagged, offsets_of
-from training.simulate.branches import TABLES, TABLES_OF, Branch, kind_of_jets, rho_name
+from training.simulate.branches import TABLES, Branch, kind_of_jets, layout_of, rho_name
 from training.simulate.tables import EventTables
 
 __all__ = ["COMPRESSIONS", "algorithm_of", "correct_jets", "read", "truncate", "write"]
@@ -115,7 +115,7 @@ def write(path: str | os.PathLike[str], events: EventTables, compression: str = 
     data: dict[str, Any] = {}
     kinds: dict[str, Any] = {}
     titles: dict[str, str] = {}
-    layout = TABLES_OF[kind_of_jets(events.scalars)]
+    layout = layout_of(_names(events))
     for name, branch in layout[""].items():
         data[name] = _stored(name, _column(events.scalars, name, ""), branch)
         kinds[name], titles[name] = np.dtype(branch.kind), branch.title
@@ -140,6 +140,12 @@ def write(path: str | os.PathLike[str], events: EventTables, compression: str = 
         tree = file.mktree("Events", kinds, title="Events", counter_name=lambda branch: "n" + branch.split("_", 1)[0])
         _set_titles(tree, titles)
         tree.extend(data)
+
+
+def _names(events: EventTables) -> set[str]:
+    """Return the names of all branches."""
+    fields = {f"{table}_{field}" for table, rows in events.tables.items() for field in rows.columns}
+    return fields | set(events.scalars)
 
 
 def _column(columns: Mapping[str, NDArray[np.generic]], name: str, table: str) -> NDArray[np.generic]:
@@ -183,7 +189,7 @@ def read(path: str | os.PathLike[str]) -> EventTables:
         raise InputError(f"{path} could not be read as a file of the simulation: {error}") from None
     if "MLJEC_simulation" not in arrays.fields:
         raise InputError(f"{path} lacks MLJEC_simulation: it was not written by this project's simulation")
-    layout = TABLES_OF[kind_of_jets(arrays.fields)]
+    layout = layout_of(arrays.fields)
     present = {"": layout[""]} | {table: fields for table, fields in layout.items() if f"n{table}" in arrays.fields}
     wanted = [f"{table}_{field}" if table else field for table, fields in present.items() for field in fields]
     if missing := sorted(set(wanted) - set(arrays.fields)):

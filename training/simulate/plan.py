@@ -10,12 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from coffea_mljec.errors import InputError
 from training.refusals import refused
+from training.simulate.branches import EXTRAS
 from training.simulate.detector import DETECTOR
 from training.simulate.nanoaod import COMPRESSIONS
 from training.simulate.settings import PROCESSES, Settings
 from training.simulate.tables import EVENTS_A_SEED, JetSelection
 
-__all__ = ["LATER", "MIX", "Plan", "Shard"]
+__all__ = ["BOOSTED", "LATER", "MIX", "MIXES", "Plan", "Shard"]
 
 #: Process -> share of the events of a training sample: from it b : c : uds : g = 1 : 1 : 2 : 2 can be sampled, with s
 #: jets beside u and d, in the forward region too.
@@ -24,6 +25,14 @@ MIX: dict[str, float] = {
     "qcd-forward": 0.08, "qcd-b-forward": 0.025, "qcd-c-forward": 0.025, "qcd-strange-forward": 0.03,
 }  # fmt: skip
 
+#: The same for AK8 jets: bosons, tops and jets of one parton (every Higgs boson has one beside it).
+BOOSTED: dict[str, float] = {
+    "boosted-w": 0.15, "boosted-z": 0.15, "boosted-hbb": 0.2, "boosted-hcc": 0.1, "boosted-hjj": 0.15,
+    "boosted-top": 0.15, "qcd": 0.1,
+}  # fmt: skip
+
+#: Name on the command line -> shares.
+MIXES = {"mix": MIX, "boosted": BOOSTED}
 
 #: Settings that came later, and the values at which they change nothing: productions of before can be gone on with.
 LATER = {"hadron_resolution_scale": 1.0, "puppi": "run2"}
@@ -146,9 +155,12 @@ class Plan(BaseModel):
         """Return what must be equal for shards to belong to one production: all but the number of events."""
         described = self.model_dump(mode="json")
         del described["events"]
-        # Productions of CHS jets from before there were others do not say it.
+        # Productions of CHS jets from before there were others do not say it; nor that they lack what came later.
         if described["selection"].get("jets") == "chs":
             del described["selection"]["jets"]
+        for extra in EXTRAS:
+            if described["selection"].get(extra) is False:
+                del described["selection"][extra]
         # The settings with their defaults as they are now: a changed default makes another production.
         described["settings"] = {process: _telling(self.settings_of(process)) for process in self.shares}
         return described | {"detector": {name: _plain(value) for name, value in DETECTOR._asdict().items()}}

@@ -47,8 +47,28 @@ FORWARD_CODE = 20
 #: Where the forward variants begin: a little before 2.5, as jets do not follow their parton exactly.
 _FORWARD_ETA = 2.4
 
-#: Process name -> what is generated. All but Higgs production take `Settings.pt_hat_min` and so on.
-PROCESSES: dict[str, Process] = _QCD | {
+_HADRONIC_W = ("24:onMode = off", "24:onIfAny = 1 2 3 4 5")
+_HADRONIC_Z = ("23:onMode = off", "23:onIfAny = 1 2 3 4 5")
+#: A Higgs boson beside a quark or gluon, its mass drawn from a line so wide that it is about flat from 40 to 180 GeV.
+_HIGGS_OF_ANY_MASS = (
+    "HiggsSM:gg2Hg(l:t) = on", "HiggsSM:qg2Hq(l:t) = on",
+    "25:m0 = 300", "25:mWidth = 1000", "25:doForceWidth = on", "25:mMin = 30", "25:mMax = 300", "25:onMode = off",
+)  # fmt: skip
+
+#: Hadronic decays in one AK8 jet, for `Settings.pt_hat_min` from 200 GeV on: scatters of two partons into two, so that
+#: `Settings.bias_power` spreads their pT, which it does not with a heavy resonance; 6 makes it about flat to 2 TeV.
+_BOOSTED: dict[str, Process] = {
+    "boosted-w": Process(10, ("WeakDoubleBoson:ffbar2WW = on", *_HADRONIC_W)),
+    "boosted-z": Process(11, ("WeakDoubleBoson:ffbar2gmZgmZ = on", "WeakZ0:gmZmode = 2", *_HADRONIC_Z)),
+    "boosted-hbb": Process(12, (*_HIGGS_OF_ANY_MASS, "25:onIfMatch = 5 -5")),
+    "boosted-hcc": Process(13, (*_HIGGS_OF_ANY_MASS, "25:onIfMatch = 4 -4")),
+    # Light quarks and gluons.
+    "boosted-hjj": Process(14, (*_HIGGS_OF_ANY_MASS, "25:onIfAny = 1 2 3 21")),
+    "boosted-top": Process(15, ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on", *_HADRONIC_W)),
+}
+
+#: Process name -> what is generated.
+PROCESSES: dict[str, Process] = _QCD | _BOOSTED | {
     # A forward parton is rare at high pT: without these, the forward region starves.
     f"{name}-forward": Process(FORWARD_CODE + process.code, process.commands, _FORWARD_ETA)
     for name, process in _QCD.items()
@@ -64,6 +84,9 @@ PROCESSES: dict[str, Process] = _QCD | {
     "gammajet": Process(7, ("PromptPhoton:qg2qgamma = on", "PromptPhoton:qqbar2ggamma = on")),
     "hbb": Process(
         8, ("HiggsSM:ffbar2HZ = on", "HiggsSM:ffbar2HW = on", "25:onMode = off", "25:onIfMatch = 5 -5")
+    ),
+    "hcc": Process(
+        16, ("HiggsSM:ffbar2HZ = on", "HiggsSM:ffbar2HW = on", "25:onMode = off", "25:onIfMatch = 4 -4")
     ),
 }  # fmt: skip
 

@@ -14,10 +14,13 @@ from coffea_mljec.numerics.jit import njit
 from coffea_mljec.numerics.matching import match_flat
 from training.simulate.batch import Jagged, RecoBatch, offsets_of
 from training.simulate.branches import FORMAT_VERSION, RUN3_NAMES, TABLES_OF
+from training.simulate.composition import jet_table
 from training.simulate.flavour import hadron_flavour, parton_flavour
 from training.simulate.jets import Jets, chs_jets, generator_jets, puppi_jets
+from training.simulate.neutrinos import with_neutrinos
 from training.simulate.prompt import missing_momentum, prompt_tables
 from training.simulate.rho import grid_rho
+from training.simulate.softdrop import soft_drop, with_subjets
 
 __all__ = ["EVENTS_A_SEED", "EventTables", "JetSelection", "assemble"]
 
@@ -44,6 +47,10 @@ class JetSelection:
         Whether AK8 PUPPI jets and their generator jets are written (a tenth more time).
     ak8_pt_min : float
         pT in GeV above which they are kept.
+    soft_drop : bool
+        Whether AK8 jets get soft-drop mass and subjets, and their generator jets subjets.
+    neutrinos : bool
+        Whether generator jets get their four-momentum with neutrinos beside the visible one.
     """
 
     raw_pt_min: float = 5.0
@@ -52,10 +59,14 @@ class JetSelection:
     ak8: bool = True
     ak8_pt_min: float = 100.0
     jets: str = "chs"
+    soft_drop: bool = False
+    neutrinos: bool = False
 
     def __post_init__(self) -> None:
         if self.jets not in TABLES_OF:
             raise InputError(f"unknown jets {self.jets!r}: choose one of {', '.join(TABLES_OF)}")
+        if self.soft_drop and not self.ak8:
+            raise InputError("soft_drop is of AK8 jets, which are not to be written: set ak8, or soft_drop to false")
 
 
 @dataclass(frozen=True)
@@ -105,6 +116,14 @@ def assemble(
         gen_fat = generator_jets(batch.gen, selection.ak8_pt_min, 0.8)
         fat, tables["GenJetAK8"] = _label(batch, fat, gen_fat, "genJetAK8Idx", 0.8)
         collections["FatJet"] = (fat, 0.8)
+        if selection.soft_drop:
+            fat, subjets = _groomed(batch, fat, gen_fat)
+            collections["FatJet"] = (fat, 0.8)
+            tables |= subjets
+    if selection.neutrinos:
+        for name, radius in (("GenJet", 0.4), ("GenJetAK8", 0.8)):
+            if name in tables:
+                tables[name] = with_neutrinos(tables[name], batch.gen, radius)
     used = np.full(len(batch.candidates["pt"]), all_candidates)
     for found, _ in collections.values():
         used[found.members["row"]] = True
@@ -112,7 +131,7 @@ def assemble(
     within = np.cumsum(used) - 1 - np.repeat(tables["PFCands"].offsets[:-1], batch.candidates.counts)
     for name, (found, radius) in collections.items():
         weighted = puppi or name != "Jet"
-        tables[name] = _jet_table(found, batch.candidates, weight if weighted else None, run3=puppi)
+        tables[name] = jet_table(found, batch.candidates, weight if weighted else None, run3=puppi)
         tables[name + "PFCands"] = _candidate_links(found, within)
         tables[name + "SVs"] = _vertex_links(found.table, batch.sv, radius)
     tables |= prompt_tables(batch)
@@ -166,79 +185,20 @@ def _label(batch: RecoBatch, jets: Jets, gen: Jets, index_name: str, radius: flo
     return jets, gen.table
 
 
-@njit()
-def _compose(
-    kind: NDArray[np.int64], energy: NDArray[np.float64], rows: NDArray[np.int64], offsets: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return energy fractions [5, n] (charged hadrons, neutral hadrons, e, photons, mu) and counts [5, n]."""
-    n = len(offsets) - 1
-    fraction = np.zeros((5, n))
-    count = np.zeros((5, n), np.int64)
-    for j in range(n):
-        total = 0.0
-        for k in range(offsets[j], offsets[j + 1]):
-            i = rows[k]
-            fraction[kind[i], j] += energy[i]
-            count[kind[i], j] += 1
-            total += energy[i]
-        if total > 0.0:
-            fraction[:, j] /= total
-    return fraction, count
-
-
-def _jet_table(jets: Jets, candidates: Jagged, weight: NDArray[np.generic] | None, run3: bool) -> Jagged:
-    """Return the jets' table with composition and jet ID; ``weight`` scales the candidates' energies."""
-    number = np.abs(candidates["pdgId"])
-    kind = np.select([number == 211, (number == 130) | (number == 1), number == 11, number == 13], [0, 1, 2, 4], 3)
-    energy = np.hypot(candidates["pt"] * np.cosh(np.asarray(candidates["eta"], np.float64)), candidates["mass"])
-    if weight is not None:
-        energy = energy * weight
-    fraction, count = _compose(kind.astype(np.int64), energy, jets.members["row"], jets.members.offsets)
-    columns = dict(jets.table.columns)
-    columns |= dict(zip(("chHEF", "neHEF", "chEmEF", "neEmEF", "muEF"), fraction, strict=True))
-    columns["muonSubtrFactor"] = fraction[4]
-    columns |= {"nConstituents": jets.members.counts, "nElectrons": count[2], "nMuons": count[4]}
-    jet_id = (_jet_id_run3 if run3 else _jet_id)(jets.table["eta"], fraction, count)
-    columns |= {"rawFactor": np.zeros(len(jets.members)), "jetId": jet_id}
-    return Jagged(jets.table.offsets, columns)
-
-
-def _jet_id(eta: NDArray[np.generic], fraction: NDArray[np.float64], count: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return CMS's jet ID for UL CHS jets (JetMET recommendation "JetID13TeVUL"): 2 tight, 6 with lepton veto too."""
-    away = np.abs(np.asarray(eta))
-    charged, neutral, electron, photon, muon = fraction
-    n_charged = count[0] + count[2] + count[4]
-    n_neutral = count[1] + count[3]
-    central = (neutral < 0.9) & (photon < 0.9) & (n_charged + n_neutral > 1) & (charged > 0) & (n_charged > 0)
-    edge = (neutral < 0.9) & (photon < 0.99) & (n_charged > 0)
-    endcap = (photon > 0.01) & (photon < 0.99) & (n_neutral > 1)
-    forward = (neutral > 0.2) & (photon < 0.9) & (n_neutral > 10)
-    tight = np.select([away <= 2.6, away <= 2.7, away <= 3.0], [central, edge, endcap], forward)
-    return _with_veto(tight, away, muon, electron)
-
-
-def _jet_id_run3(
-    eta: NDArray[np.generic], fraction: NDArray[np.float64], count: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Return CMS's jet ID for PUPPI jets of Run 3 (JetMET recommendation "JetID13p6TeV"), 2 and 6 as `_jet_id`."""
-    away = np.abs(np.asarray(eta))
-    charged, neutral, electron, photon, muon = fraction
-    n_charged = count[0] + count[2] + count[4]
-    n_neutral = count[1] + count[3]
-    several = (n_charged + n_neutral > 1) & (n_charged > 0)
-    central = (neutral < 0.99) & (photon < 0.9) & several & (charged > 0.01)
-    edge = (neutral < 0.9) & (photon < 0.99)
-    endcap = neutral < 0.99
-    forward = (photon < 0.4) & (n_neutral > 1)
-    tight = np.select([away <= 2.6, away <= 2.7, away <= 3.0], [central, edge, endcap], forward)
-    return _with_veto(tight, away, muon, electron)
-
-
-def _with_veto(
-    tight: NDArray[np.bool_], away: NDArray[np.floating], muon: NDArray[np.float64], electron: NDArray[np.float64]
-) -> NDArray[np.int64]:
-    no_lepton = (away > 2.7) | ((muon < 0.8) & (electron < 0.8))
-    return np.where(tight, np.where(no_lepton, 6, 2), 0)
+def _groomed(batch: RecoBatch, jets: Jets, gen: Jets) -> tuple[Jets, dict[str, Jagged]]:
+    """Return the AK8 PUPPI jets with soft-drop mass, and the tables of subjets: theirs, and their generator jets'."""
+    table, subjets = with_subjets(jets.table, soft_drop(batch.candidates, jets, batch.candidates["puppiWeight"]))
+    _, gen_subjets = with_subjets(gen.table, soft_drop(batch.gen, gen))
+    flavour, n_b, n_c = hadron_flavour(subjets, batch.genpart, 0.8)
+    partner = match_flat(
+        subjets["eta"], subjets["phi"], subjets.offsets,
+        gen_subjets["eta"], gen_subjets["phi"], gen_subjets.offsets, 0.4,
+    )  # fmt: skip
+    subjets.columns.update(
+        rawFactor=np.zeros(len(partner)), hadronFlavour=flavour, nBHadrons=n_b, nCHadrons=n_c,
+        subGenJetAK8Idx=np.where(partner < 0, -1, partner - np.repeat(gen_subjets.offsets[:-1], subjets.counts)),
+    )  # fmt: skip
+    return Jets(table, jets.members), {"SubJet": subjets, "SubGenJetAK8": gen_subjets}
 
 
 def _candidate_links(jets: Jets, within: NDArray[np.int64]) -> Jagged:

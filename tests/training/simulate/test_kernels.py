@@ -10,14 +10,15 @@ import pytest
 
 from training.simulate.calorimeter import _fluctuate, _radiation_lengths, _uncracked
 from training.simulate.cells import N_ETA, N_PHI, tower_of
+from training.simulate.composition import _compose
 from training.simulate.decay import CHARGED_HADRON, ELECTRON, MUON, _two_body
 from training.simulate.detector import DETECTOR
 from training.simulate.flavour import _leading_partons
-from training.simulate.jets import _four_momenta, _sums, ghost_areas
+from training.simulate.jets import _sums, four_momenta, ghost_areas
 from training.simulate.pileup import _overlay
 from training.simulate.puppi import _alpha
 from training.simulate.record import _has_flavour, _heavy
-from training.simulate.tables import _compose, _near_pairs
+from training.simulate.tables import _near_pairs
 from training.simulate.tracker import _density, _draw_chi2, _efficiency, _pull
 from training.simulate.transport import _straight, _turn
 from training.simulate.vertices import _neighbourhood, _tertiary
@@ -270,7 +271,7 @@ def test_four_momenta_and_their_sums() -> None:
     rng = np.random.default_rng(12)
     pt, eta, phi = rng.exponential(3.0, 50), rng.uniform(-4, 4, 50), rng.uniform(-np.pi, np.pi, 50)
     mass = rng.choice([0.0, 0.1396], 50)
-    momenta = _four_momenta(pt, eta, phi, mass)
+    momenta = four_momenta(pt, eta, phi, mass)
     px, py, pz = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)
     assert momenta == pytest.approx(np.stack([px, py, pz, np.sqrt(px**2 + py**2 + pz**2 + mass**2)]), rel=1e-12)
     rows, offsets = rng.permutation(50), np.array([0, 20, 20, 21, 50])
