@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from coffea.processor import IterativeExecutor
 
+from coffea_mljec.cli.first import First
 from coffea_mljec.cli.options import (
     Collection,
     Inputs,
@@ -22,15 +23,15 @@ from coffea_mljec.cli.options import (
 )
 from coffea_mljec.cli.regression import HELP, NamedRegression
 from coffea_mljec.cli.systematics import Systematics
-from coffea_mljec.cli.terminal import err, out, say_note, say_skipped
-from coffea_mljec.errors import InputError, MissingBranchError, MLJECError
+from coffea_mljec.cli.terminal import err, out, say_skipped
+from coffea_mljec.errors import InputError, MissingBranchError
 from coffea_mljec.nano import FriendSummary, check_friend, friend_paths, write_friend
 from coffea_mljec.nano.first_file import FirstFile, deciding
 from coffea_mljec.payloads.correctionlib_content import parsed_once
 from coffea_mljec.status import Status
 from coffea_mljec.support.atomic import make_folder
 from coffea_mljec.support.progress import progress
-from coffea_mljec.workers import Failure, as_failure, first_files, spread
+from coffea_mljec.workers import Failure, as_failure, spread
 
 __all__ = ["apply"]
 
@@ -90,7 +91,7 @@ def apply(
     paths = friend_paths(inputs, folder)
     options: dict[str, Any] = {"collection": collection, "treename": running.tree, "chunk_size": running.chunk_size}
     with running.executor("file", "Correcting") as run:
-        written = written.decided(run, list(paths), collection, running.tree)
+        written = written.decided(First(run, list(paths), running.tree), collection)
         jobs = _jobs(paths, written, collection, force, resume)
         if not jobs:
             out.print("nothing to do: every friend file exists.")
@@ -112,20 +113,10 @@ class _Written:
     first: FirstFile | None = None
     """The file that chose the network, if none was named."""
 
-    def decided(self, run: Any, names: list[str], collection: str, tree: str) -> _Written:
+    def decided(self, first: First, collection: str) -> _Written:
         """The same for all files, with the network that the first of them chooses if none was named."""
-        if not getattr(self.corrector, "undecided", False):
-            return self
-        first = first_files(run, {"": names}, tree).get("")
-        layout = None if first is None else first.layout(collection)
-        if first is None or layout is None:  # its own job says what is wrong
-            return self
-        try:
-            corrector = self.corrector.decided(layout)
-        except MLJECError as error:
-            raise type(error)(f"{first.name}: {error}") from None
-        say_note(f"network {corrector.card.name!r}, the best that the first file can feed: {first.name}")
-        return replace(self, corrector=corrector, first=first)
+        corrector = first.decided(self.corrector, collection)
+        return self if corrector is self.corrector else replace(self, corrector=corrector, first=first.file)
 
     def options(self) -> dict[str, Any]:
         return {"met": self.met, "variations": self.variations}

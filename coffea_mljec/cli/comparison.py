@@ -12,6 +12,7 @@ import awkward as ak
 import typer
 
 from coffea_mljec import defaults
+from coffea_mljec.cli.first import First
 from coffea_mljec.cli.options import Collection, PublicKey, StandardPath, Where
 from coffea_mljec.cli.regression import HELP, NamedRegression
 from coffea_mljec.cli.terminal import err, out, say_note, say_skipped
@@ -52,7 +53,7 @@ class Comparison:
     ] = None
     replicas: Annotated[int, typer.Option(min=0, help="Bootstrap replicas behind the errors.")] = defaults.REPLICAS
 
-    def providers(self, path: StandardPath, where: Where) -> dict[str, Any]:
+    def providers(self, path: StandardPath, where: Where, first: First) -> dict[str, Any]:
         """The stored jets, the standard path if there is one, and the corrections that the options name.
 
         Parameters
@@ -61,26 +62,34 @@ class Comparison:
             Fallback of the others, too; with the JEC of regressions, where it has them.
         where : Where
             Of the networks.
+        first : First
+            Chooses the network where no correction is named.
 
         Returns
         -------
         dict of str to provider
-            In the order of the tables. Without any correction it is the default model.
+            In the order of the tables. Without any correction it is the best bundled network that the first file can
+            feed.
 
         Raises
         ------
         InputError
-            If two of them have the same name, or a place for networks is given and there are none.
+            If two of them have the same name, a place for networks is given and there are none, or no bundled network
+            is for the jets.
+        MissingBranchError
+            If none was named and the file can feed no bundled network.
         """
         from coffea_mljec import MLJEC
 
-        models, regressions = self.model or [], [NamedRegression.of(text) for text in self.regression or []]
+        models: list[str | None] = [*(self.model or ())]
+        regressions = [NamedRegression.of(text) for text in self.regression or []]
         standard = path.provider(regressed=bool(regressions))
         if not models and not regressions and standard is None:
-            models = [defaults.MODEL]
+            models = [None]
         found: list[Any] = [AsStored()] if standard is None else [AsStored(), standard]
         options = where.options(networks=bool(models)) | {"public_key": self.public_key}
-        found += [MLJEC(model, fallback=standard, **options) for model in models]
+        networks = (MLJEC(model, fallback=standard, **options) for model in models)
+        found += [first.decided(network, self.collection) for network in networks]
         found += [regression.provider(path, standard) for regression in regressions]
         names = [provider.name for provider in found]
         twice = sorted({name for name in names if names.count(name) > 1})

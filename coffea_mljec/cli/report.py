@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from coffea.processor import IterativeExecutor
 
 from coffea_mljec.cli.comparison import AsStored, Comparison, figure_formats, print_tables, say_written
+from coffea_mljec.cli.first import First
 from coffea_mljec.cli.options import Inputs, Output, Running, StandardPath, Where
 from coffea_mljec.errors import InputError
 from coffea_mljec.nano import detect, open_nano
@@ -62,7 +64,8 @@ def report(
     """Write one page, report.html, with figures, tables and numbers of everything that the files can tell.
 
     Models may stand among the files: bundled ones by name, others by folder. All that are given are compared, and the
-    page says of each whether it was made for such events.
+    page says of each whether it was made for such events. Without any correction it is the best bundled network that
+    the first file can feed.
 
     On simulation: response, resolution and flavour dependence (as [bold]mljec validate[/]); on data and simulation: the
     resolution from dijets, with [bold]--balance[/] the balance against Z bosons or photons, and the particles of single
@@ -80,7 +83,7 @@ def report(
     from coffea_mljec.validation.registry import MEASUREMENTS
 
     inputs, comparison = _without_models(inputs, comparison)
-    providers = comparison.providers(standard, where)
+    providers = comparison.providers(standard, where, First(IterativeExecutor(), inputs, running.tree))
     simulation, given, clouds, caveat = _first_events(inputs[0], running.tree, providers, comparison)
     chosen: dict[str, Any] = {
         "dijets": {} if dijets else None,

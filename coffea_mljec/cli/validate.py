@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from coffea_mljec.cli.comparison import AsStored, Comparison, figure_formats, print_tables, say_written
+from coffea_mljec.cli.first import First
 from coffea_mljec.cli.options import Inputs, Output, Running, StandardPath, Where
 from coffea_mljec.cli.terminal import out
 from coffea_mljec.support.atomic import make_folder
@@ -28,10 +29,10 @@ def validate(
 ) -> None:
     """Compare corrections on the same simulated jets: median response, resolution, beta, alpha, closure, with errors.
 
-    Judged are the models, stored regressions and the standard path that are named (the bundled model if none is), and
-    always the jets as the file stores them. beta and alpha compare to the standard path, or to the stored jets without
-    one. A long validation writes checkpoints into the output folder: after an interruption, [bold]--resume[/] goes on
-    from there.
+    Judged are the models, stored regressions and the standard path that are named, and always the jets as the file
+    stores them. If none is named, it is the best bundled network that the first file can feed. beta and alpha compare
+    to the standard path, or to the stored jets without one. A long validation writes checkpoints into the output
+    folder: after an interruption, [bold]--resume[/] goes on from there.
 
     [bold]Examples[/]
 
@@ -45,9 +46,10 @@ def validate(
     from coffea_mljec.validation.response.processor import ResponseProcessor
 
     jets = (comparison.collection, comparison.gen_collection)
-    judge = ResponseProcessor(comparison.providers(standard, where), *jets, **comparison.statistics())
     formats = figure_formats(plots)
     with running.executor("chunk", "Validating") as run:
+        providers = comparison.providers(standard, where, First(run, inputs, running.tree))
+        judge = ResponseProcessor(providers, *jets, **comparison.statistics())
         # A bad file is refused here, before the work and before anything is written.
         plan = plan_of(run, {"events": inputs}, **running.reading())
         folder = make_folder(output)

@@ -80,3 +80,23 @@ def test_the_same_file_or_name_twice(mljec, nano, jec_text, model_folder, tmp_pa
     command = ("validate", nano, "-o", tmp_path / "v", "--jec", jec_text)
     assert "two corrections have the name toy" in mljec(*command, "--model", model_folder, "--model", model_folder)[2]
     assert "given more than once" in mljec("validate", nano, nano, "-o", tmp_path / "v", "--jec", jec_text)[2]
+
+
+@pytest.mark.filterwarnings("always::coffea_mljec.MissingBranchWarning")
+@pytest.mark.parametrize("command", [("validate",), ("validate", "--workers", 2), ("report", "--no-dijets")])
+def test_without_a_correction_the_first_file_chooses_the_network(
+    mljec, model_folder, nano, tmp_path, monkeypatch, command
+):
+    from coffea_mljec import defaults
+    from tests.models import toy
+
+    monkeypatch.setattr(defaults, "NETWORKS", (str(toy.write(tmp_path / "better", name="better")), str(model_folder)))
+    name, *options = command
+    status, _, said = mljec(name, nano, "-o", tmp_path / "v", *options, "--no-plots", "--replicas", 0)
+    assert status == 0, said
+    assert f"note: network 'toy', the best that the first file can feed: {nano}" in said
+    assert json.loads((tmp_path / "v" / "numbers.json").read_text())["providers"] == ["as stored", "toy"]
+    lacking = write(two_jets().without("Jet_eta"), tmp_path / "lacking.root")
+    status, _, said = mljec(name, lacking, "-o", tmp_path / "w", *options, "--no-plots")
+    assert (status, (tmp_path / "w").exists()) == (2, False)
+    assert f"{lacking}: no bundled network can be fed by the Jet of this file" in said
