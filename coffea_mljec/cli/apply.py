@@ -18,10 +18,10 @@ from coffea_mljec.cli.options import (
     Output,
     PublicKey,
     Running,
-    StandardPath,
     Where,
 )
 from coffea_mljec.cli.regression import HELP, NamedRegression
+from coffea_mljec.cli.standard_path import EraPath, FilePath, StandardPath
 from coffea_mljec.cli.systematics import Systematics
 from coffea_mljec.cli.terminal import err, out, say_skipped
 from coffea_mljec.errors import InputError, MissingBranchError
@@ -64,15 +64,18 @@ def apply(
 ) -> None:
     """Correct the jets of NanoAOD files; write one friend tree an input file, entry for entry.
 
-    The default is the best bundled network that the first file can feed; all files get the same. With [bold]--jec[/]
-    or [bold]--jec-json[/] alone it is the standard path; with [bold]--model[/] or [bold]--regression[/] as well, the
-    standard path corrects the jets that those cannot treat; a regression takes the JEC that [bold]--jec-json[/] has for
-    its jets.
+    The default is the best bundled network that the first file can feed; all files get the same. With [bold]--era[/],
+    [bold]--jec[/] or [bold]--jec-json[/] alone it is the standard path; with [bold]--model[/] or [bold]--regression[/]
+    as well, the standard path corrects the jets that those cannot treat; a regression takes the JEC that it has for
+    its jets. An era brings its uncertainties and smearing too, for its standard path and such regressions; the first
+    file tells whether the events are data.
     [bold]--variations[/] and [bold]--met[/] add columns under the names of nanoAOD-tools.
     Of a network that gives neither pT nor mass, the friend trees hold its outputs beside the jets' momenta.
     Inputs are only read.
 
     [bold]Examples[/]
+
+    mljec apply nano_*.root -o friends --era 2022EE --variations --met
 
     mljec apply pfnano_*.root -o friends --workers 2
 
@@ -83,15 +86,15 @@ def apply(
     mljec apply nano.root -o friends --regression PNet --jec-json jet_jerc_PNet.json.gz --tag Summer22_22Sep2023_V2_MC
     --algo AK4PFPuppi --uncertainties jet_jerc_PNet.json.gz --resolution jet_jerc_PNet.json.gz --variations --met
     """
-    if variations and not (systematics.varies or met):
-        raise InputError("--variations: there are none without --uncertainties, --resolution or --met; give one.")
-    with parsed_once():
-        written = _written(model, public_key, regression, standard, systematics, where, met, low_pt, variations)
-    folder = make_folder(output)
-    paths = friend_paths(inputs, folder)
     options: dict[str, Any] = {"collection": collection, "treename": running.tree, "chunk_size": running.chunk_size}
     with running.executor("file", "Correcting") as run:
-        written = written.decided(First(run, list(paths), running.tree), collection)
+        first = First(run, inputs, running.tree)
+        with parsed_once():
+            path = standard.chosen(first, collection)
+            written = _written(model, public_key, regression, path, systematics, where, met, low_pt, variations)
+        folder = make_folder(output)
+        paths = friend_paths(inputs, folder)
+        written = written.decided(first, collection)
         jobs = _jobs(paths, written, collection, force, resume)
         if not jobs:
             out.print("nothing to do: every friend file exists.")
@@ -126,7 +129,7 @@ def _written(
     model: str | None,
     public_key: str | None,
     regression: str | None,
-    standard: StandardPath,
+    standard: FilePath | EraPath,
     systematics: Systematics,
     where: Where,
     met: bool,
@@ -137,24 +140,27 @@ def _written(
 
     if regression is not None and model is not None:
         raise InputError("--model and --regression both correct the jets; give one of them.")
-    if regression is not None:
-        named = NamedRegression.of(regression)
-        varied = systematics.options(standard.tag, named.algorithm(standard))
-        path = standard.provider(regressed=True)
-        where.options(networks=False)
-        corrector: Any = named.provider(standard, path, **varied)
+    named = None if regression is None else NamedRegression.of(regression)
+    path = standard.provider(regressed=named is not None)
+    by_network = named is None and (model is not None or path is None)
+    algorithm, own = (standard.algo, not by_network) if named is None else named.algorithm(standard)
+    if variations:
+        systematics.check_varied(standard, own, met)
+    varied = systematics.options(standard, algorithm, own=own)
+    options = where.options(by_network)
+    corrector: Any
+    if named is not None:
+        corrector = named.provider(standard, path, **varied)
+    elif by_network:
+        corrector = _by_network(model, public_key, path, options, varied)
     else:
-        varied = systematics.options(standard.tag, standard.algo)
-        path = standard.provider()
-        by_network = model is not None or path is None
-        options = where.options(by_network)
-        corrector = _by_network(model, public_key, path, options, varied) if by_network else standard.provider(**varied)
+        corrector = standard.provider(**varied)
     if isinstance(corrector, Network):
         if met or varied:
             raise InputError(f"{corrector.name!r} corrects no jets: leave out what varies them, and --met.")
         return _Written(corrector, None, False)
-    own = path is None or isinstance(corrector, FactorizedJEC)
-    return _Written(corrector, Type1MET(corrector, None if own else path, low_pt=low_pt) if met else None, variations)
+    other = None if isinstance(corrector, FactorizedJEC) else path
+    return _Written(corrector, Type1MET(corrector, other, low_pt=low_pt) if met else None, variations)
 
 
 def _by_network(

@@ -13,8 +13,9 @@ import typer
 
 from coffea_mljec import defaults
 from coffea_mljec.cli.first import First
-from coffea_mljec.cli.options import Collection, PublicKey, StandardPath, Where
+from coffea_mljec.cli.options import Collection, PublicKey, Where
 from coffea_mljec.cli.regression import HELP, NamedRegression
+from coffea_mljec.cli.standard_path import StandardPath
 from coffea_mljec.cli.terminal import err, out, say_note, say_skipped
 from coffea_mljec.errors import InputError
 from coffea_mljec.status import STATUS_TYPE
@@ -63,7 +64,7 @@ class Comparison:
         where : Where
             Of the networks.
         first : First
-            Chooses the network where no correction is named.
+            Chooses the network where no correction is named; tells whether an era's events are data.
 
         Returns
         -------
@@ -82,15 +83,16 @@ class Comparison:
         from coffea_mljec import MLJEC
 
         models: list[str | None] = [*(self.model or ())]
+        chosen = path.chosen(first, self.collection)
         regressions = [NamedRegression.of(text) for text in self.regression or []]
-        standard = path.provider(regressed=bool(regressions))
+        standard = chosen.provider(regressed=bool(regressions))
         if not models and not regressions and standard is None:
             models = [None]
         found: list[Any] = [AsStored()] if standard is None else [AsStored(), standard]
         options = where.options(networks=bool(models)) | {"public_key": self.public_key}
         networks = (MLJEC(model, fallback=standard, **options) for model in models)
         found += [first.decided(network, self.collection) for network in networks]
-        found += [regression.provider(path, standard) for regression in regressions]
+        found += [regression.provider(chosen, standard) for regression in regressions]
         names = [provider.name for provider in found]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

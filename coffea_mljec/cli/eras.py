@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +25,7 @@ def eras(
     """List the eras of data taking whose payloads are known by name, or say which payloads one has.
 
     In Python, [bold]mljec.era("2022EE")[/] gives its corrections, uncertainties, MET, jet veto map and identification.
+    On the command line, [bold]--era 2022EE[/] names them to apply, validate and report.
 
     [bold]Examples[/]
 
@@ -44,9 +46,10 @@ def eras(
     out.print(_lines(found))
 
 
-def command_line(era: Any) -> str:
-    """The options that name the era's correction to the other commands."""
-    return f"--jec-json {era.path_of(era.algorithm)} --tag {era.tag} --algo {era.algorithm}"
+def command_line(era: Any, directory: str | None = None) -> str:
+    """The options that name the era to the other commands."""
+    where = "" if directory is None else f" --era-directory {shlex.quote(directory)}"
+    return f"--era {era.name}{where}"
 
 
 def _rows(directory: str | None) -> list[dict[str, Any]]:
@@ -97,7 +100,7 @@ def _details(name: str, directory: str | None) -> dict[str, Any]:
         "resolution": simulation.jer_tag,
         "data": {tag: in_words(runs) for runs, tag in tags},
         "veto map": simulation.campaign.veto,
-        "command": command_line(simulation),
+        "command": command_line(simulation, directory),
     }
 
 
@@ -116,5 +119,5 @@ def _lines(found: dict[str, Any]) -> Any:
         table.add_row("" if number else "data", Text(f"{tag}: runs {runs}"))
     table.add_row("veto map", Text(found["veto map"]))
     table.add_row("Python", Text(f'mljec.era("{found["era"]}"), with data=True for data'))
-    table.add_row("command line", Text(f"mljec apply FILE -o DIR {found['command']}"))
+    table.add_row("command line", Text(f"mljec apply FILE -o DIR {found['command']} --variations --met"))
     return table

@@ -8,6 +8,7 @@ from typing import Any
 
 from coffea_mljec.cli.terminal import say_note
 from coffea_mljec.errors import MLJECError
+from coffea_mljec.nano.algorithm import is_simulation
 from coffea_mljec.nano.first_file import FirstFile
 from coffea_mljec.workers import first_files
 
@@ -33,6 +34,11 @@ class First:
     def file(self) -> FirstFile | None:
         """The file; None where none can be read, as whoever reads its events says."""
         return first_files(self._run, {"": self._names}, self._tree).get("")
+
+    def is_data(self, collection: str) -> bool:
+        """Whether its events are data."""
+        layout = None if self.file is None else self.file.layout(collection)
+        return layout is not None and not is_simulation(layout)
 
     def decided(self, corrector: Any, collection: str) -> Any:
         """A correction with the network that the file chooses, which is said; the same where one was named.

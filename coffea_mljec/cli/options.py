@@ -13,9 +13,6 @@ import typer
 
 from coffea_mljec import defaults
 from coffea_mljec.errors import InputError
-from coffea_mljec.payloads import level_files, tags_of
-from coffea_mljec.payloads.suitability import DEDICATED
-from coffea_mljec.support.paths import checked_path
 from coffea_mljec.workers import ExecutorKind, executor
 
 __all__ = [
@@ -25,7 +22,6 @@ __all__ = [
     "Output",
     "PublicKey",
     "Running",
-    "StandardPath",
     "Tree",
     "Where",
     "Workers",
@@ -44,86 +40,6 @@ PublicKey = Annotated[
 ]
 Tree = Annotated[str, typer.Option(help="Name of the tree.")]
 Workers = Annotated[int, typer.Option(min=1, max=1000, help="Processes to run on.")]
-
-
-@dataclass(frozen=True)
-class StandardPath:
-    """The standard path, in one of its two forms."""
-
-    jec: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FILE|DIR",
-            help="The standard path as text (.txt, .txt.gz): a file a level, repeated, or the folder with them.",
-        ),
-    ] = None
-    jec_json: Annotated[
-        str | None, typer.Option(metavar="FILE", help="The standard path as correctionlib JSON, with --tag and --algo.")
-    ] = None
-    tag: Annotated[
-        str | None, typer.Option(metavar="T", help="Tag in --jec-json, such as Summer22_22Sep2023_V3_MC.")
-    ] = None
-    algo: Annotated[
-        str | None,
-        typer.Option(metavar="A", help="Jet algorithm in --jec-json, or in a folder --jec, such as AK4PFPuppi."),
-    ] = None
-
-    @property
-    def name(self) -> str | None:
-        """What tables call it, or None without one."""
-        return "standard" if self.jec or self.jec_json else None
-
-    @property
-    def plain(self) -> str | None:
-        """The algorithm, without what a regression adds to it: AK4PFPuppi of AK4PFPuppiPNetRegression."""
-        dedicated = DEDICATED.fullmatch(self.algo or "")
-        return dedicated["jets"] if dedicated else self.algo
-
-    def dedicated(self, regression: str, neutrino: bool) -> str | None:
-        """The algorithm of what was derived for the jets of a regression, if --jec-json has its correction."""
-        if self.jec_json is None or self.algo is None:
-            return None
-        ending = f"{regression.removesuffix('V1')}Regression{'PlusNeutrino' if neutrino else ''}"
-        wanted = f"{self.plain}{ending}"
-        return wanted if self.tag in tags_of(self.jec_json, "L1L2L3Res", wanted) else None
-
-    def provider(self, *, regressed: bool = False, **systematics: Any) -> Any:
-        """The standard path that the options name, or None.
-
-        Parameters
-        ----------
-        regressed : bool
-            Take the plain jets, where --algo names those of a regression.
-        **systematics
-            As `coffea_mljec.FactorizedJEC` takes them.
-
-        Raises
-        ------
-        InputError
-            If the options do not belong together.
-        PayloadError
-            If a payload cannot be read.
-        """
-        from coffea_mljec import FactorizedJEC
-
-        if self.jec and self.jec_json:
-            raise InputError("--jec and --jec-json both name a standard path; give one of them.")
-        if self.jec_json:
-            if self.tag is None or self.algo is None:
-                given = (("--tag", self.tag), ("--algo", self.algo))
-                lacking = " and ".join(name for name, value in given if value is None)
-                raise InputError(f"--jec-json holds many corrections: say which one with {lacking}.")
-            algorithm = self.plain if regressed else self.algo
-            return FactorizedJEC.from_json(self.jec_json, self.tag, str(algorithm), **systematics)
-        if self.tag is not None:
-            raise InputError("--tag chooses from a --jec-json file, and none is given.")
-        if not self.jec:
-            if self.algo is not None:
-                raise InputError("--algo chooses from a --jec-json file or a folder --jec, and none is given.")
-            return None
-        algorithm = self.plain if regressed else self.algo
-        levels = [level for path in self.jec for level in _levels(path, algorithm)]
-        return FactorizedJEC.from_txt(levels, **systematics)
 
 
 @dataclass(frozen=True)
@@ -214,14 +130,3 @@ def flattened(command: Callable[..., None]) -> Callable[..., None]:
     flat.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     vars(flat)["__signature__"] = inspect.Signature(parameters)
     return flat
-
-
-def _levels(given: str, algorithm: str | None) -> list[Path]:
-    """The file itself, or the text payloads of a folder."""
-    path = checked_path(given, "a text payload, or a folder with them")
-    if not path.is_dir():
-        return [path]
-    levels = level_files(path, algorithm)
-    if not levels:
-        raise InputError(f"no text payloads in {path}: expected files named <tag>_<level>_<algorithm>.jec.txt.")
-    return levels

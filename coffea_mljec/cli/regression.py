@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from coffea_mljec.cli.options import StandardPath
+from coffea_mljec.cli.standard_path import EraPath, FilePath
 from coffea_mljec.errors import InputError
 
 __all__ = ["HELP", "NamedRegression"]
@@ -49,11 +49,12 @@ class NamedRegression:
             ) from None
         return cls(found["name"], found["plus"] is not None, selection)
 
-    def algorithm(self, standard: StandardPath) -> str | None:
-        """The algorithm of what was derived for these jets in --jec-json; the plain one where there is no such."""
-        return standard.dedicated(self.name, self.neutrino) or standard.plain
+    def algorithm(self, standard: FilePath | EraPath) -> tuple[str | None, bool]:
+        """The algorithm of what was derived for these jets, and True; the plain one where there is no such."""
+        dedicated = standard.dedicated(self.name, self.neutrino)
+        return dedicated or standard.plain, dedicated is not None
 
-    def provider(self, standard: StandardPath, fallback: Any = None, **systematics: Any) -> Any:
+    def provider(self, standard: FilePath | EraPath, fallback: Any = None, **systematics: Any) -> Any:
         """The stored regression, with the JEC that --jec-json has for its jets.
 
         Raises
@@ -63,7 +64,7 @@ class NamedRegression:
         PayloadError
             If it cannot be read.
         """
-        from coffea_mljec import NanoRegression, read_json
+        from coffea_mljec import NanoRegression
 
         variants = (False, True) if self.selection is not None else (self.neutrino,)
         named = [standard.dedicated(self.name, variant) for variant in variants]
@@ -71,10 +72,10 @@ class NamedRegression:
         if any(named):
             if not all(named):
                 raise InputError(
-                    f"{standard.jec_json} has {', '.join(filter(None, named))} and not that of the other variant of "
+                    f"{standard.place} has {', '.join(filter(None, named))} and not that of the other variant of "
                     f"{self.name}: a selection needs both."
                 )
-            payload = tuple(read_json(str(standard.jec_json), str(standard.tag), str(one)) for one in named)
+            payload = tuple(standard.payload(str(one)) for one in named)
         selects: dict[str, Any] = (
             {"neutrino": True if self.neutrino else None} if self.selection is None else {"selection": self.selection}
         )

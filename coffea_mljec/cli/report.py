@@ -16,7 +16,8 @@ from coffea.processor import IterativeExecutor
 
 from coffea_mljec.cli.comparison import AsStored, Comparison, figure_formats, print_tables, say_written
 from coffea_mljec.cli.first import First
-from coffea_mljec.cli.options import Inputs, Output, Running, StandardPath, Where
+from coffea_mljec.cli.options import Inputs, Output, Running, Where
+from coffea_mljec.cli.standard_path import StandardPath
 from coffea_mljec.errors import InputError
 from coffea_mljec.nano import detect, open_nano
 from coffea_mljec.support.atomic import make_folder

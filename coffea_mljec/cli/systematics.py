@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from coffea_mljec.cli.standard_path import EraPath, FilePath
 from coffea_mljec.errors import InputError
 from coffea_mljec.payloads import bundled as named
 from coffea_mljec.payloads import (
@@ -35,8 +36,13 @@ class Systematics:
         str | None, typer.Option(metavar="FILE", help="JES uncertainties: text (.junc.txt, .junc.txt.gz) or JSON.")
     ] = None
     sources: Annotated[
-        str, typer.Option(metavar="S", help="Of --uncertainties: total, all, regrouped, or names with commas.")
-    ] = "total"
+        str | None,
+        typer.Option(
+            metavar="S",
+            help="Of --uncertainties or --era: total, all, regrouped, or names with commas. Default: total; regrouped "
+            "of an era.",
+        ),
+    ] = None
     resolution: Annotated[
         str | None,
         typer.Option(metavar="FILE|NAME", help="Smear by this resolution: .jr.txt, JSON, or a bundled correction's."),
@@ -55,22 +61,44 @@ class Systematics:
     standard_jets: Annotated[
         bool, typer.Option("--standard-jets", help="Allow uncertainties of standard jets for a network's jets.")
     ] = False
+    smearing: Annotated[
+        bool, typer.Option("--smearing/--no-smearing", help="Smear simulation by the resolution of --era.")
+    ] = True
     closure: Annotated[
         str | None, typer.Option(metavar="FILE|NAME", help="Closure of the correction: text, or a bundled model's.")
     ] = None
 
-    @property
-    def varies(self) -> bool:
-        """Whether there will be variations of the jets."""
-        return self.uncertainties is not None or self.resolution is not None
+    def check_varied(self, standard: FilePath | EraPath, own: bool, met: bool) -> None:
+        """Refuse --variations where there will be none; see `options`. MET has some of its own.
 
-    def options(self, tag: str | None, algorithm: str | None) -> dict[str, Any]:
+        Raises
+        ------
+        InputError
+        """
+        if met or self.uncertainties is not None or self.resolution is not None:
+            return
+        if not isinstance(standard, EraPath):
+            raise InputError(
+                "--variations: there are none without --uncertainties, --resolution, --era or --met; give one."
+            )
+        if not (own or self.standard_jets):
+            raise InputError(
+                "--variations: those of --era are for jets of the standard path: allow them for these jets with "
+                "--standard-jets, or give --uncertainties or --resolution."
+            )
+
+    def options(self, standard: FilePath | EraPath, algorithm: str | None, *, own: bool) -> dict[str, Any]:
         """The same, read, as every provider takes it.
 
         Parameters
         ----------
-        tag, algorithm : str or None
-            Of the correction in JSON: where a JSON file of uncertainties or resolutions is looked up.
+        standard : FilePath or EraPath
+            An era's has uncertainties and a resolution, which other options replace. In JSON files they are looked up
+            under its tag.
+        algorithm : str or None
+            Of the corrected jets, in JSON files and the era.
+        own : bool
+            Whether those of an era were derived for these jets. Without, they are taken with --standard-jets alone.
 
         Raises
         ------
@@ -79,14 +107,19 @@ class Systematics:
         PayloadError
             If a payload cannot be read.
         """
-        if self.uncertainties is None and self.sources != "total":
-            raise InputError("--sources chooses from --uncertainties, and none are given.")
+        if self.uncertainties is None and self.sources is not None and not isinstance(standard, EraPath):
+            raise InputError("--sources chooses from --uncertainties or --era, and none are given.")
+        if not self.smearing and not isinstance(standard, EraPath):
+            raise InputError("--no-smearing leaves out that of --era, and none is given.")
         if self.resolution is None and (self.scale_factor or self.jer_tag or self.unsmeared_eta):
             raise InputError("--scale-factor, --jer-tag and --unsmeared-eta belong to --resolution: give it too.")
         found: dict[str, Any] = {}
+        if own or self.standard_jets:
+            found = standard.systematics(algorithm, self._sources("regrouped"), self.smearing)
         if self.uncertainties is not None:
-            found["uncertainties"] = self._uncertainties(self.uncertainties, tag, algorithm)
+            found["uncertainties"] = self._uncertainties(self.uncertainties, standard.tag, algorithm)
         if self.resolution is not None:
+            found.pop("unsmeared_eta", None)
             found |= self._smearing(self.resolution, algorithm)
         if self.unsmeared_eta is not None:
             found["unsmeared_eta"] = self.unsmeared_eta
@@ -97,8 +130,12 @@ class Systematics:
             found["closure"] = named.closure(given) if _is_name(given) else read_text([_file(given)])
         return found
 
+    def _sources(self, default: str) -> str | list[str]:
+        sources = self.sources or default
+        return sources if sources in _GROUPS else sources.split(",")
+
     def _uncertainties(self, given: str, tag: str | None, algorithm: str | None) -> Any:
-        sources = self.sources if self.sources in _GROUPS else self.sources.split(",")
+        sources = self._sources("total")
         if not _is_json(given):
             return read_uncertainties_text(_file(given), sources)
         algorithm = _checked(given, algorithm)

@@ -8,7 +8,8 @@ import typer
 
 from coffea_mljec.cli.comparison import AsStored, Comparison, figure_formats, print_tables, say_written
 from coffea_mljec.cli.first import First
-from coffea_mljec.cli.options import Inputs, Output, Running, StandardPath, Where
+from coffea_mljec.cli.options import Inputs, Output, Running, Where
+from coffea_mljec.cli.standard_path import StandardPath
 from coffea_mljec.cli.terminal import out
 from coffea_mljec.support.atomic import make_folder
 from coffea_mljec.workers import Checkpoints, plan_of, process

@@ -101,7 +101,7 @@ def test_data_have_no_jer(mljec, jec_text, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--variations"], "there are none without --uncertainties, --resolution or --met"),
+        (["--variations"], "there are none without --uncertainties, --resolution, --era or --met"),
         (["--sources", "all"], "--sources chooses from --uncertainties"),
         (["--jer-tag", "x"], "--scale-factor, --jer-tag and --unsmeared-eta belong to --resolution"),
         (["--resolution", "pfn-r-lit"], "no resolution of 'pfn-r-lit' comes with the package. Did you mean"),
