@@ -18,9 +18,10 @@ from coffea_mljec.cli.regression import HELP, NamedRegression
 from coffea_mljec.cli.standard_path import StandardPath
 from coffea_mljec.cli.terminal import err, out, say_note, say_skipped
 from coffea_mljec.errors import InputError
+from coffea_mljec.nano.algorithm import generator_jets, radius
 from coffea_mljec.status import STATUS_TYPE
 
-__all__ = ["AsStored", "Comparison", "figure_formats", "print_tables", "say_written"]
+__all__ = ["AsStored", "Comparison", "figure_formats", "print_mass_tables", "print_tables", "say_written"]
 
 
 class AsStored:
@@ -48,11 +49,20 @@ class Comparison:
         typer.Option(metavar="NAME", help=f"{HELP} Repeat it for several."),
     ] = None
     collection: Collection = "Jet"
-    gen_collection: Annotated[str, typer.Option(help="Generator jets to match to.")] = "GenJet"
+    gen_collection: Annotated[
+        str | None, typer.Option(help="Generator jets to match to; those of the same radius by default.")
+    ] = None
     weight: Annotated[
         str | None, typer.Option(help="Event weight, such as genWeight. Without it every event counts once.")
     ] = None
     replicas: Annotated[int, typer.Option(min=0, help="Bootstrap replicas behind the errors.")] = defaults.REPLICAS
+
+    @property
+    def jets(self) -> dict[str, str]:
+        """Jets and generator jets, as the processors of `coffea_mljec.validation` take them."""
+        return {
+            "collection": self.collection, "gen_collection": self.gen_collection or generator_jets(self.collection),
+        }  # fmt: skip
 
     def providers(self, path: StandardPath, where: Where, first: First) -> dict[str, Any]:
         """The stored jets, the standard path if there is one, and the corrections that the options name.
@@ -70,7 +80,7 @@ class Comparison:
         -------
         dict of str to provider
             In the order of the tables. Without any correction it is the best bundled network that the first file can
-            feed.
+            feed. AK8 jets have none.
 
         Raises
         ------
@@ -86,7 +96,8 @@ class Comparison:
         chosen = path.chosen(first, self.collection)
         regressions = [NamedRegression.of(text) for text in self.regression or []]
         standard = chosen.provider(regressed=bool(regressions))
-        if not models and not regressions and standard is None:
+        small = radius(self.collection) in (None, 0.4)
+        if not models and not regressions and standard is None and small:
             models = [None]
         found: list[Any] = [AsStored()] if standard is None else [AsStored(), standard]
         options = where.options(networks=bool(models)) | {"public_key": self.public_key}
@@ -127,6 +138,15 @@ def print_tables(report: Any) -> None:
     lost = {name: count for name, count in report.summary.non_finite.items() if count}
     if lost:
         err.print(f"left out, because a correction was not finite: {lost}")
+
+
+def print_mass_tables(summary: Any) -> None:
+    """Print the tables of a `coffea_mljec.validation.MassSummary`."""
+    from coffea_mljec.validation.mass.sections import peak_table, scale_table
+
+    for table in (scale_table(summary), peak_table(summary)):
+        if table.rows:
+            out.print(table.rich())
 
 
 def say_written(report: Any, folder: Path, skipped: Iterable[Any]) -> None:

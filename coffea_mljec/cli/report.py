@@ -120,9 +120,10 @@ def _first_events(
 
     with open_nano(file, tree) as nano:
         events = nano.events(0, min(_EVENTS_FOR_DISPLAY, nano.entries))
-        simulation = comparison.gen_collection in events.fields
+        jets = comparison.jets
+        simulation = jets["gen_collection"] in events.fields
         given = {field for one in providers.values() for field in one.apply(events, comparison.collection).fields}
-        clouds = find_clouds(events, providers, comparison.collection, comparison.gen_collection)
+        clouds = find_clouds(events, providers, **jets)
         caveat = _caveat(providers, detect(events, comparison.collection).simulation)
         return simulation, given, clouds, caveat
 
@@ -167,13 +168,11 @@ def _judges(
     """The processors of what is to be measured: all that there are, but for those whose options are None."""
     from coffea_mljec.validation.registry import MEASUREMENTS
 
-    jets = {"collection": comparison.collection, "gen_collection": comparison.gen_collection}
     judges: dict[str, Any] = {}
     for name, measurement in MEASUREMENTS.items():
         own = chosen.get(name, {})
-        possible = (simulation or not measurement.needs_generator) and measurement.needs_field in (None, *given)
-        if own is not None and possible:
-            judges[name] = measurement.processor(providers, **jets, **own, **comparison.statistics())
+        if own is not None and measurement.measures(comparison.collection, simulation, given):
+            judges[name] = measurement.processor(providers, **comparison.jets, **own, **comparison.statistics())
     return judges
 
 

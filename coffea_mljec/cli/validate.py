@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from coffea_mljec.cli.comparison import AsStored, Comparison, figure_formats, print_tables, say_written
+from coffea_mljec.cli.comparison import (
+    AsStored,
+    Comparison,
+    figure_formats,
+    print_mass_tables,
+    print_tables,
+    say_written,
+)
 from coffea_mljec.cli.first import First
 from coffea_mljec.cli.options import Inputs, Output, Running, Where
 from coffea_mljec.cli.standard_path import StandardPath
@@ -32,8 +39,9 @@ def validate(
 
     Judged are the models, stored regressions and the standard path that are named, and always the jets as the file
     stores them. If none is named, it is the best bundled network that the first file can feed. beta and alpha compare
-    to the standard path, or to the stored jets without one. A long validation writes checkpoints into the output
-    folder: after an interruption, [bold]--resume[/] goes on from there.
+    to the standard path, or to the stored jets without one. Of AK8 jets ([bold]--collection FatJet[/]) energy and
+    mass are judged too, and the peaks of W, Z, H and top. A long validation writes checkpoints into the output folder:
+    after an interruption, [bold]--resume[/] goes on from there.
 
     [bold]Examples[/]
 
@@ -42,24 +50,43 @@ def validate(
     mljec validate nano.root -o validation --jec-json jet_jerc.json.gz --tag Summer22_22Sep2023_V3_MC --algo AK4PFPuppi
 
     mljec validate nano.root -o validation --regression PNet --regression UParT
+
+    mljec validate nano.root -o validation --collection FatJet --jec jec_folder --algo AK8PFPuppi
     """
     from coffea_mljec.report import write_report
-    from coffea_mljec.validation.response.processor import ResponseProcessor
+    from coffea_mljec.validation.registry import MEASUREMENTS
 
-    jets = (comparison.collection, comparison.gen_collection)
     formats = figure_formats(plots)
     with running.executor("chunk", "Validating") as run:
         providers = comparison.providers(standard, where, First(run, inputs, running.tree))
-        judge = ResponseProcessor(providers, *jets, **comparison.statistics())
+        judges = {
+            name: MEASUREMENTS[name].processor(providers, **comparison.jets, **comparison.statistics())
+            for name in ("response", "mass")
+            if MEASUREMENTS[name].measures(comparison.collection, simulation=True, fields=())
+        }
         # A bad file is refused here, before the work and before anything is written.
         plan = plan_of(run, {"events": inputs}, **running.reading())
         folder = make_folder(output)
-        checkpoints = Checkpoints(folder / "checkpoints", resume=resume)
-        outcome = process(run, plan, judge, skip_bad=running.skip_bad, checkpoints=checkpoints)
-    summary = judge.summary(outcome.result, standard=standard.name or AsStored.name)
-    report = write_report({"response": summary}, folder, formats=formats)
-    checkpoints.clear()
+        checkpoints = {
+            name: Checkpoints(folder / ("checkpoints" if name == "response" else f"checkpoints-{name}"), resume=resume)
+            for name in judges
+        }
+        outcomes = {
+            name: process(run, plan, judge, skip_bad=running.skip_bad, checkpoints=checkpoints[name])
+            for name, judge in judges.items()
+        }
+    against = standard.name or AsStored.name
+    summaries = {
+        name: judge.summary(outcomes[name].result, **MEASUREMENTS[name].summary_options(against))
+        for name, judge in judges.items()
+    }
+    report = write_report(summaries, folder, formats=formats)
+    for one in checkpoints.values():
+        one.clear()
     print_tables(report)
-    if outcome.resumed:
-        out.print(f"{outcome.resumed} of {outcome.chunks} chunks came from checkpoints")
-    say_written(report, folder, outcome.skipped)
+    if "mass" in summaries:
+        print_mass_tables(summaries["mass"])
+    for outcome in outcomes.values():
+        if outcome.resumed:
+            out.print(f"{outcome.resumed} of {outcome.chunks} chunks came from checkpoints")
+    say_written(report, folder, {failure for outcome in outcomes.values() for failure in outcome.skipped})

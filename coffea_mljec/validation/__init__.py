@@ -1,10 +1,12 @@
 """Validation: what providers make of jets, from events to histograms to numbers.
 
-Four measurements judge any number of providers side by side, on the same events (`registry.MEASUREMENTS`):
+Five measurements judge any number of providers side by side, on the same events (`registry.MEASUREMENTS`):
 
 - ``response``: response to generator jets by flavour, |eta|, pT, rho and npv: `ResponseProcessor` -> `Summary`;
 - ``widths``: whether jets spread as much as their correction says (``pt_resolution``): `WidthProcessor` ->
   `WidthSummary`;
+- ``mass``: energy and mass against generator jets, peaks of W, Z, H and top, pairs of jets: `MassProcessor` ->
+  `MassSummary`;
 - ``dijets``: resolution from the asymmetry of two jets, on data or simulation: `DijetProcessor` -> `DijetSummary`;
 - ``balance``: pT balance and MPF against Z(ll) or a photon, on data or simulation: `BalanceProcessor` ->
   `BalanceSummary`.
@@ -34,6 +36,8 @@ from coffea_mljec.validation.balance.summary import BalanceSummary, summarise_ba
 from coffea_mljec.validation.common.uncorrected import Uncorrected
 from coffea_mljec.validation.dijet.processor import DijetProcessor
 from coffea_mljec.validation.dijet.summary import DijetSummary, summarise_dijets
+from coffea_mljec.validation.mass.processor import MassProcessor
+from coffea_mljec.validation.mass.summary import MassSummary, summarise_masses
 from coffea_mljec.validation.response.processor import ResponseProcessor
 from coffea_mljec.validation.response.summary import Summary, summarise
 from coffea_mljec.validation.response.table import markdown, rich_table, short_table
@@ -45,6 +49,8 @@ __all__ = [
     "BalanceSummary",
     "DijetProcessor",
     "DijetSummary",
+    "MassProcessor",
+    "MassSummary",
     "ResponseProcessor",
     "Summary",
     "Uncorrected",
@@ -56,5 +62,6 @@ __all__ = [
     "summarise",
     "summarise_balance",
     "summarise_dijets",
+    "summarise_masses",
     "summarise_widths",
 ]

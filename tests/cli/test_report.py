@@ -53,7 +53,7 @@ def test_nothing_to_measure_is_refused(mljec, jec_text, tmp_path):
     nano = write(two_jets(simulation=False), tmp_path / "nano.root")
     status, _, said = mljec("report", nano, "-o", tmp_path / "r", "--jec", jec_text, "--no-dijets")
     assert status == 2
-    assert "nothing to report: no response, no widths, no dijets, no balance" in said
+    assert "nothing to report: no response, no widths, no mass, no dijets, no balance" in said
 
 
 def test_a_balance_without_leptons_is_refused(mljec, jec_text, tmp_path):

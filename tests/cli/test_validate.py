@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.factories import two_jets, write
+from tests.validation.mass.toy import large_jets
 
 
 def test_report_of_a_model_the_standard_path_and_the_stored_jets(mljec, jec_text, model_folder, tmp_path):
@@ -100,3 +101,18 @@ def test_without_a_correction_the_first_file_chooses_the_network(
     status, _, said = mljec(name, lacking, "-o", tmp_path / "w", *options, "--no-plots")
     assert (status, (tmp_path / "w").exists()) == (2, False)
     assert f"{lacking}: no bundled network can be fed by the Jet of this file" in said
+
+
+def test_masses_of_large_jets(mljec, tmp_path):
+    """No model is for them by default; their generator jets are those of their radius."""
+    nano = write(large_jets(300), tmp_path / "nano.root")
+    command = ("validate", nano, "-o", tmp_path / "v", "--collection", "FatJet", "--no-plots", "--replicas", 2)
+    status, printed, said = mljec(*command)
+    assert status == 0, said
+    assert "Peaks" in printed
+    numbers = json.loads((tmp_path / "v" / "numbers.json").read_text())
+    assert numbers["providers"] == ["as stored"]
+    assert numbers["counts"]["judged"] == 600
+    assert numbers["mass"]["counts"]["heavy"] > 250
+    assert not [path for path in (tmp_path / "v").iterdir() if path.name.startswith("checkpoints")]
+    assert "is for" in mljec(*command, "--model", "pfn-r-lite")[2]

@@ -1,14 +1,14 @@
 """What a measurement is made of: a processor that fills histograms, a summary of numbers, figures, sections of a page.
 
-Each measurement has a folder (`response`, `width`, `dijet`, `balance`) whose ``measurement.py`` gathers these four;
-`coffea_mljec.validation.registry` lists them. A new one implements the abstract methods of `MeasurementProcessor` and
-derives its summary from `MeasurementSummary`; nothing else of these classes is overridden.
+Each measurement has a folder (`response`, `width`, `mass`, `dijet`, `balance`) whose ``measurement.py`` gathers these
+four; `coffea_mljec.validation.registry` lists them. A new one implements the abstract methods of `MeasurementProcessor`
+and derives its summary from `MeasurementSummary`; nothing else of these classes is overridden.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, final
 
@@ -199,6 +199,8 @@ class Measurement:
         Its tables for ``table.md``.
     needs_field : str, optional
         A field of corrected jets without which it measures nothing.
+    collections : tuple of str, optional
+        Jets that a report measures it on; all by default.
     """
 
     name: str
@@ -210,3 +212,12 @@ class Measurement:
     summary_options: Callable[[str], dict[str, Any]]
     markdown: Callable[[Any], str] | None = None
     needs_field: str | None = None
+    collections: tuple[str, ...] | None = None
+
+    def measures(self, collection: str, simulation: bool, fields: Container[str]) -> bool:
+        """Whether it measures anything on such jets, whose corrected ones have these fields."""
+        return (
+            (simulation or not self.needs_generator)
+            and (self.needs_field is None or self.needs_field in fields)
+            and (self.collections is None or collection in self.collections)
+        )

@@ -31,5 +31,7 @@ class Uncorrected:
         jets = events[collection]
         status = ak.values_astype(ak.zeros_like(jets["pt"]), STATUS_TYPE)
         if self.raw:
-            jets = ak.with_field(jets, jets["pt"] * (1 - jets["rawFactor"]), "pt")
+            scaled = {name: jets[name] * (1 - jets["rawFactor"]) for name in ("pt", "mass") if name in jets.fields}
+            for name, column in scaled.items():
+                jets = ak.with_field(jets, column, name)
         return ak.with_field(jets, status, "mljec_status")

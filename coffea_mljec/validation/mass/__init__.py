@@ -1,0 +1,1 @@
+"""Energy and mass of jets against their generator jets, and the peaks of W, Z, H and top."""
