@@ -30,18 +30,21 @@ from coffea_mljec.payloads import (
     read_resolution_text,
     read_scale_factor_json,
     read_scale_factor_text,
+    read_soft_drop_text,
     read_text,
     read_uncertainties_json,
     read_uncertainties_text,
 )
 from coffea_mljec.payloads.bundled import closure, resolution, scale_factor
 from coffea_mljec.status import Status
+from coffea_mljec.systematics import JetMass
 
 __all__ = [
     "MLJEC",
     "Era",
     "FactorizedJEC",
     "FastSimulationWarning",
+    "JetMass",
     "MismatchWarning",
     "MissingBranchWarning",
     "NanoRegression",
@@ -59,6 +62,7 @@ __all__ = [
     "read_resolution_text",
     "read_scale_factor_json",
     "read_scale_factor_text",
+    "read_soft_drop_text",
     "read_text",
     "read_uncertainties_json",
     "read_uncertainties_text",

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import coffea_mljec
 
-__all__ = ["ALGORITHM", "ALGORITHMS", "JEC"]
+__all__ = ["ALGORITHM", "ALGORITHMS", "JEC", "LARGE"]
 
 ALGORITHMS = {"chs": "AK4PFchs", "puppi": "AK4PFPuppi"}
 """Kind of the simulated AK4 jets -> jet algorithm and pileup scheme, as CMS names them."""
 
 ALGORITHM = ALGORITHMS["chs"]
 """Of the jets that are simulated, corrected and trained on by default."""
+
+LARGE = "AK8PFPuppi"
+"""Of the large jets, whatever the AK4 jets are made of."""
 
 JEC = Path(coffea_mljec.__file__).resolve().parent / "data" / "jec"
 """Folder of the standard corrections that come with the package, derived from this simulation."""

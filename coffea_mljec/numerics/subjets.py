@@ -51,12 +51,14 @@ def masses_of_subjets(
                 if distance < best:
                     nearest, best = j, distance
             if nearest >= 0:
-                px, py = sub_pt[i] * math.cos(sub_phi[i]), sub_pt[i] * math.sin(sub_phi[i])
-                pz = sub_pt[i] * math.sinh(sub_eta[i])
+                # In double precision: energy and momentum of a boosted subjet are almost the same.
+                pt, angle = np.float64(sub_pt[i]), np.float64(sub_phi[i])
+                px, py = pt * math.cos(angle), pt * math.sin(angle)
+                pz, own = pt * math.sinh(np.float64(sub_eta[i])), np.float64(sub_mass[i])
                 total[nearest, 0] += px
                 total[nearest, 1] += py
                 total[nearest, 2] += pz
-                total[nearest, 3] += math.sqrt(px * px + py * py + pz * pz + sub_mass[i] * sub_mass[i])
+                total[nearest, 3] += math.sqrt(px * px + py * py + pz * pz + own * own)
     mass = np.full(len(eta), np.nan)
     for j in range(len(eta)):
         if total[j, 3] > 0.0:

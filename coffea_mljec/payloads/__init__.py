@@ -9,7 +9,7 @@ from coffea_mljec.payloads.resolution_files import (
     read_scale_factor_json,
     read_scale_factor_text,
 )
-from coffea_mljec.payloads.text import level_files, read_text
+from coffea_mljec.payloads.text import level_files, read_soft_drop_text, read_text
 from coffea_mljec.payloads.uncertainty import Shifts, Uncertainties
 from coffea_mljec.payloads.uncertainty_files import read_uncertainties_json, read_uncertainties_text
 
@@ -25,6 +25,7 @@ __all__ = [
     "read_resolution_text",
     "read_scale_factor_json",
     "read_scale_factor_text",
+    "read_soft_drop_text",
     "read_text",
     "read_uncertainties_json",
     "read_uncertainties_text",

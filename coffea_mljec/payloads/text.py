@@ -15,7 +15,7 @@ from coffea_mljec.payloads.table import FormulaTable
 from coffea_mljec.payloads.textheader import file_name
 from coffea_mljec.payloads.textrows import formula_table
 
-__all__ = ["LEVEL_ORDER", "level_files", "read_text"]
+__all__ = ["LEVEL_ORDER", "level_files", "read_soft_drop_text", "read_text"]
 
 LEVEL_ORDER = {
     "L1FastJet": 1, "L1RC": 1, "L1Offset": 1,
@@ -29,11 +29,19 @@ LEVEL_ORDER = {
 NOT_LEVELS = {
     "UncertaintySources": "uncertainty sources", "Uncertainty": "an uncertainty", "PtResolution": "a resolution",
     "PhiResolution": "a resolution", "SF": "resolution scale factors",
+    "SoftDropMass": "a correction of the soft-drop mass",
 }  # fmt: skip
 
 
+_SOFT_DROP = "SoftDropMass"
+_BESIDE = ("MLClosure", _SOFT_DROP)
+"""Corrections of something else than the raw pT, in the same folder and format."""
+
+
 def level_files(folder: Path, algorithm: str | None = None) -> list[Path]:
-    """Return the text files of the one correction in a folder, closures (``MLClosure``) aside; none where it has none.
+    """Return the text files of the one correction in a folder; none where it has none.
+
+    Closures (``MLClosure``) and corrections of the soft-drop mass (``SoftDropMass``) are none of its levels.
 
     Parameters
     ----------
@@ -53,12 +61,12 @@ def level_files(folder: Path, algorithm: str | None = None) -> list[Path]:
         return []
     files = [path for path in sorted(folder.iterdir()) if path.name.endswith((".jec.txt", ".jec.txt.gz"))]
     named = [(path, *file_name(path)[1:]) for path in files]
-    found = sorted({made_for for _, level, made_for in named if level != "MLClosure"})
+    found = sorted({made_for for _, level, made_for in named if level not in _BESIDE})
     if algorithm is None and len(found) > 1:
         raise InputError(f"{folder} has corrections for {' and '.join(found)} jets: say which algorithm is meant")
     if algorithm is not None and found and algorithm not in found:
         raise InputError(f"{folder} has no correction for {algorithm} jets, only for {' and '.join(found)}")
-    return [path for path, level, made_for in named if level != "MLClosure" and algorithm in (None, made_for)]
+    return [path for path, level, made_for in named if level not in _BESIDE and algorithm in (None, made_for)]
 
 
 def read_text(paths: Sequence[str | Path]) -> Payload:
@@ -104,6 +112,31 @@ def read_text(paths: Sequence[str | Path]) -> Payload:
         tables[step] = (path, formula_table(path, level))
     assert named is not None
     return Payload(tuple(tables[step][1] for step in sorted(tables)), named[1], named[2])
+
+
+def read_soft_drop_text(path: str | Path) -> Payload:
+    """Read a correction of the soft-drop mass, a function of eta and corrected pT.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``<tag>_SoftDropMass_AK8PFPuppi.jec.txt``, which ``python -m training derive --collection FatJet`` writes.
+
+    Returns
+    -------
+    Payload
+        Its ``pt_raw`` is the corrected pT.
+
+    Raises
+    ------
+    PayloadError
+        If the file is another, missing or damaged.
+    """
+    found = payload_path(path)
+    tag, level, algorithm = file_name(found)
+    if level != _SOFT_DROP:
+        raise PayloadError(f"{found.name} holds {level}, expected {_SOFT_DROP}: give the correction of that mass")
+    return Payload((formula_table(found, level),), tag, algorithm)
 
 
 def _name(path: Path) -> tuple[str, str, str]:

@@ -34,3 +34,9 @@ def test_jets_without_subjets_have_no_mass() -> None:
         np.zeros(2), np.zeros(2), np.array([0, 2]), none, none, none, none, np.zeros(2, np.int64), 0.8
     )
     assert np.isnan(found).all()
+
+
+def test_a_light_subjet_of_high_momentum_keeps_its_mass_in_single_precision() -> None:
+    columns = [np.array([value], np.float32) for value in (2500.0, 1.7, 1.0, 2.0)]
+    one = np.array([0, 1])
+    assert masses_of_subjets(columns[1], columns[2], one, *columns, one, 0.8) == pytest.approx([2.0], rel=1e-4)

@@ -107,6 +107,6 @@ def test_a_report_of_dijets_alone(tmp_path: Path) -> None:
 
 
 def test_nothing_at_all_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nothing to report: no response, no widths, no dijets, no balance"):
+    with pytest.raises(InputError, match="nothing to report: no response, no widths, no mass, no dijets, no balance"):
         write_report({}, tmp_path / "none")
     assert not (tmp_path / "none").exists()

@@ -29,6 +29,7 @@ def command(
     algo: Annotated[
         str | None, typer.Option(help="Jet algorithm, part of the file names; the jets' own by default.")
     ] = None,
+    collection: Annotated[str, typer.Option(help="Jet, or FatJet: AK8 PUPPI jets up to |eta| 2.5.")] = "Jet",
     cache: Annotated[
         Path | None, typer.Option(help="Folder that keeps each file's jets: an interrupted run goes on from there.")
     ] = None,
@@ -48,4 +49,6 @@ def command(
     """Derive a correction, its resolution and scale factors, as CMS's text files and as a correctionlib file."""
     from training.derive.workflow import derive_from_files
 
-    derive_from_files(inputs, output, name, algo, closure or [], provider, cache, report, workers, train_share)
+    derive_from_files(
+        inputs, output, name, algo, closure or [], provider, cache, report, workers, train_share, collection
+    )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from coffea_mljec.errors import InputError
 from coffea_mljec.payloads import Payload, read_text
 from coffea_mljec.support.atomic import make_folder
-from training.defaults import ALGORITHMS
+from training.defaults import LARGE
 from training.derive.inversion import Inversion, invert, inverted_level
 from training.derive.jets import MatchedJets
 from training.derive.level import CLOSURE, Level, unit_level
@@ -22,6 +22,7 @@ from training.derive.mix import mix_weights
 from training.derive.offset import fit_offset, no_offset, offset_level, subtracted
 from training.derive.resolution import fit_resolution, resolution_level, scale_factor_level
 from training.derive.response import fit_response
+from training.derive.soft_drop import fit_soft_drop
 from training.derive.text import write_text
 
 __all__ = ["ETA_EDGES", "Derived", "corrected", "derive", "derive_closure", "uncorrected"]
@@ -34,6 +35,8 @@ ETA_EDGES = np.array([
     2.172, 2.25, 2.322, 2.411, 2.5, 2.575, 2.65, 2.75, 2.853, 2.91, 2.964, 3.05, 3.139, 3.225, 3.314, 3.489, 3.664,
     3.839, 4.013, 4.191, 4.363, 4.538, 4.716, 4.889, 5.191,
 ])  # fmt: skip
+#: Of large jets: few are beyond, as none is below 100 GeV.
+LARGEST_ETA = 2.5
 LOWEST_PT = 8.0
 HIGHEST_PT = 5000.0
 BEAM_ENERGY = 6500.0
@@ -62,7 +65,8 @@ class Derived:
 def derive(jets: MatchedJets, folder: Path, tag: str, algorithm: str, about: str = "") -> Derived:
     """Derive the standard correction: L1FastJet, L2Relative, L3Absolute (1: L2Relative leads to the generator's scale).
 
-    PUPPI takes pileup away itself: for its jets L1FastJet is 1, as CMS has it.
+    PUPPI takes pileup away itself: for its jets L1FastJet is 1, as CMS has it. For AK8 jets bins end at |eta| 2.5; if
+    their files have the soft-drop mass, its correction is derived too: ``SoftDropMass``, a file beside the levels.
 
     Parameters
     ----------
@@ -83,16 +87,18 @@ def derive(jets: MatchedJets, folder: Path, tag: str, algorithm: str, about: str
     """
     _prepare(folder, tag, algorithm)
     weight = mix_weights(jets)
-    offset = no_offset(ETA_EDGES) if jets.algorithm == ALGORITHMS["puppi"] else fit_offset(jets, weight, ETA_EDGES)
+    edges = _edges(jets)
+    offset = no_offset(edges) if jets.algorithm.endswith("Puppi") else fit_offset(jets, weight, edges)
     inversions = _inversions(jets, weight, subtracted(jets, offset))
     levels = [
-        offset_level(offset), inverted_level("L2Relative", ETA_EDGES, inversions),
-        unit_level("L3Absolute", ETA_EDGES[-1]),
+        offset_level(offset), inverted_level("L2Relative", edges, inversions), unit_level("L3Absolute", edges[-1]),
     ]  # fmt: skip
     # CMS's simulation has a residual of 1, so that one name serves data and simulation.
-    residual = unit_level("L2L3Residual", ETA_EDGES[-1])
+    residual = unit_level("L2L3Residual", edges[-1])
     stacks = {"L1L2L3": STANDARD_LEVELS, "L1L2L3Res": (*STANDARD_LEVELS, residual.level)}
-    companions = _companions(jets, weight, _apply(inversions, jets, subtracted(jets, offset)))
+    pt = _apply(inversions, jets, subtracted(jets, offset))
+    companions = _companions(jets, weight, pt)
+    companions += [fit_soft_drop(jets, pt)] if "msoftdrop" in jets.columns else []
     texts = write_text(folder, tag, algorithm, [*levels, *companions])
     library = _library(folder, tag, algorithm)
     write_library(library, tag, algorithm, [*levels, residual, *companions], stacks, about)
@@ -107,7 +113,7 @@ def derive_closure(jets: MatchedJets, folder: Path, tag: str, algorithm: str, ab
     _prepare(folder, tag, algorithm)
     weight = mix_weights(jets)
     inversions = _inversions(jets, weight, jets["pt"])
-    level = inverted_level(CLOSURE, ETA_EDGES, inversions)
+    level = inverted_level(CLOSURE, _edges(jets), inversions)
     companions = _companions(jets, weight, _apply(inversions, jets, jets["pt"]))
     texts = write_text(folder, tag, algorithm, [level, *companions])
     library = _library(folder, tag, algorithm)
@@ -138,12 +144,18 @@ def _prepare(folder: Path, tag: str, algorithm: str) -> None:
     make_folder(folder)
 
 
+def _edges(jets: MatchedJets) -> Floats:
+    """Return the bins of |eta|."""
+    return ETA_EDGES[ETA_EDGES <= LARGEST_ETA] if jets.algorithm == LARGE else ETA_EDGES
+
+
 def _inversions(jets: MatchedJets, weight: Floats, pt: Floats) -> list[Inversion]:
+    edges = _edges(jets)
     surface = fit_response(
-        pt / jets["pt_gen"], np.abs(jets["eta"]), np.abs(jets["eta_gen"]), jets["pt_gen"], weight, ETA_EDGES
+        pt / jets["pt_gen"], np.abs(jets["eta"]), np.abs(jets["eta_gen"]), jets["pt_gen"], weight, edges
     )
     inversions = []
-    for row, (low, high) in enumerate(pairwise(ETA_EDGES)):
+    for row, (low, high) in enumerate(pairwise(edges)):
         try:
             inversions.append(invert(surface.curve(row), LOWEST_PT, min(HIGHEST_PT, BEAM_ENERGY / float(np.cosh(low)))))
         except InputError as error:
@@ -153,7 +165,7 @@ def _inversions(jets: MatchedJets, weight: Floats, pt: Floats) -> list[Inversion
 
 def _apply(inversions: list[Inversion], jets: MatchedJets, pt: Floats) -> Floats:
     """Return the corrected pT, as the payload will give it: nothing is written before everything is derived."""
-    row = np.clip(np.digitize(np.abs(jets["eta"]), ETA_EDGES) - 1, 0, len(inversions) - 1)
+    row = np.clip(np.digitize(np.abs(jets["eta"]), _edges(jets)) - 1, 0, len(inversions) - 1)
     result = np.empty(len(pt))
     for number, inversion in enumerate(inversions):
         rows = np.flatnonzero(row == number)
@@ -162,7 +174,8 @@ def _apply(inversions: list[Inversion], jets: MatchedJets, pt: Floats) -> Floats
 
 
 def _companions(jets: MatchedJets, weight: Floats, pt: Floats) -> list[Level]:
-    return [resolution_level(fit_resolution(jets, weight, pt)), scale_factor_level()]
+    resolution = fit_resolution(jets, weight, pt, float(_edges(jets)[-1]))
+    return [resolution_level(resolution), scale_factor_level()]
 
 
 def _library(folder: Path, tag: str, algorithm: str) -> Path:

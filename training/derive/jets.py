@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
 from coffea_mljec.numerics.matching import match_flat
+from coffea_mljec.numerics.subjets import masses_of_subjets
 from coffea_mljec.status import Status, carries
 from coffea_mljec.support.atomic import make_folder, write_arrays
 from coffea_mljec.support.digest import digest
@@ -28,14 +29,15 @@ from training.dataset.splits import held_out
 from training.derive.provider import corrected_jets, digest_of
 from training.simulate.branches import kind_of_jets, rho_name
 
-__all__ = ["MatchedJets", "files_of", "read_jets"]
+__all__ = ["COLLECTIONS", "MatchedJets", "files_of", "read_jets"]
 
-MAX_DISTANCE = 0.2
+COLLECTIONS = {"Jet": ("GenJet", 0.2), "FatJet": ("GenJetAK8", 0.4)}
+"""Jets -> their generator jets, and how far apart the two may be."""
 
-_BRANCHES = (
-    "Jet_pt", "Jet_rawFactor", "Jet_eta", "Jet_phi", "Jet_area", "Jet_hadronFlavour", "Jet_partonFlavour", "GenJet_pt",
-    "GenJet_eta", "GenJet_phi", "Pileup_nPU", "genWeight", "MLJEC_process", "event",
-)  # fmt: skip
+_JET = ("pt", "rawFactor", "eta", "phi", "area", "hadronFlavour", "partonFlavour")
+_EVENT = ("Pileup_nPU", "genWeight", "MLJEC_process", "event")
+#: Without them there is no correction of the soft-drop mass.
+_SOFT_DROP = ("FatJet_msoftdrop", *(f"SubGenJetAK8_{name}" for name in ("pt", "eta", "phi", "mass")))
 _SCATTER = "MLJEC_scatter"
 _FORMAT = 4
 
@@ -50,13 +52,15 @@ class MatchedJets:
     ----------
     columns : dict of str to float64 array [n]
         ``pt_raw eta area rho pt_gen eta_gen weight flavour process event``; momenta in GeV, flavour 0 to 5 or 21.
-        With a provider also ``pt``, corrected by it. Events made from one hard scatter share the number ``event``.
+        With a provider also ``pt``, corrected by it; of large jets whose files have it ``msoftdrop`` and
+        ``msoftdrop_gen`` in GeV, the latter NaN for generator jets without subjets. Events made from one hard scatter
+        share the number ``event``.
     event_rho, event_n_pu : float64 arrays [n_events]
         Every event's rho and number of pileup interactions.
     uncorrected : int
         Jets left out because the provider did not correct them.
     algorithm : str
-        Jet algorithm and pileup scheme: ``AK4PFchs`` or ``AK4PFPuppi``.
+        Jet algorithm and pileup scheme: ``AK4PFchs``, ``AK4PFPuppi`` or ``AK8PFPuppi``.
     """
 
     columns: Columns
@@ -117,8 +121,9 @@ def read_jets(
     progress: bool = False,
     workers: int = 1,
     train_share: float = 0.0,
+    collection: str = "Jet",
 ) -> MatchedJets:
-    """Read all jets that have a generator jet within 0.2 (one to one, on raw jets).
+    """Read all jets that have a generator jet within half their radius (one to one, on raw jets).
 
     Parameters
     ----------
@@ -135,17 +140,23 @@ def read_jets(
     train_share : float
         Leave out the hard scatters of a training split of this share: a network's response to what it was trained on
         is narrower than to anything else, so its closure is derived from the others.
+    collection : str
+        One of `COLLECTIONS`.
 
     Raises
     ------
     InputError
         If the share is not below 1, a file cannot be read, is no simulated sample of this project, or there is no jet.
     """
+    if collection not in COLLECTIONS:
+        raise InputError(f"unknown jets {collection!r}: choose one of {', '.join(COLLECTIONS)}")
     if not 0.0 <= train_share < 1.0:
         raise InputError(f"the training split's share must be at least 0 and below 1, got {train_share:g}")
     parts, events, uncorrected = [], [], 0
     files = files_of(inputs)
-    read = in_order(partial(_kept, provider=provider, cache=cache, train_share=train_share), files, workers)
+    read = in_order(
+        partial(_kept, provider=provider, cache=cache, train_share=train_share, collection=collection), files, workers
+    )
     doing = "reading jets" if provider is None else f"applying {provider.name}"
     with progress_bar(doing, len(files), "files", shown=progress) as bar:
         for jets, event in read:
@@ -156,14 +167,18 @@ def read_jets(
             parts.append(jets)
             events.append(event)
             bar.advance()
+    if any(part.keys() != parts[0].keys() for part in parts):
+        raise InputError("some of these files have the soft-drop mass and others lack it: give those of one kind")
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     if len(columns["pt_raw"]) == 0:
         why = f" that {provider.name} corrects" if uncorrected and provider is not None else ""
         raise InputError(
-            f"no jet{why} of these {len(parts)} files has a generator jet within {MAX_DISTANCE}: nothing to derive a "
-            "correction from"
+            f"no jet{why} of these {len(parts)} files has a generator jet within {COLLECTIONS[collection][1]}: nothing "
+            "to derive a correction from"
         )
     rho, n_pu, puppi = (np.concatenate([event[name] for event in events]) for name in ("rho", "n_pu", "puppi"))
+    if collection == "FatJet":
+        return MatchedJets(columns, rho, n_pu, uncorrected, defaults.LARGE)
     if np.ptp(puppi) > 0:
         raise InputError(
             "some of these files hold CHS jets and others PUPPI jets, which have corrections of their own: give those "
@@ -172,10 +187,12 @@ def read_jets(
     return MatchedJets(columns, rho, n_pu, uncorrected, defaults.ALGORITHMS["puppi" if puppi.any() else "chs"])
 
 
-def _kept(path: Path, provider: Provider | None, cache: Path | None, train_share: float) -> tuple[Columns, Columns]:
+def _kept(
+    path: Path, provider: Provider | None, cache: Path | None, train_share: float, collection: str
+) -> tuple[Columns, Columns]:
     """Return jets and events of a file, from the cache where it has them."""
     if cache is None:
-        return _read(path, provider, train_share)
+        return _read(path, provider, train_share, collection)
     stat = path.stat()
     identity = [
         _FORMAT,
@@ -184,13 +201,15 @@ def _kept(path: Path, provider: Provider | None, cache: Path | None, train_share
         stat.st_mtime_ns,
         provider and digest_of(provider),
         train_share,
+        # Caches of before, of AK4 jets, do not say it.
+        *([] if collection == "Jet" else [collection]),
     ]
     entry = cache / f"{digest(json.dumps(identity).encode())[:24]}.npz"
     try:
         with entry.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             both = {name: stored[name] for name in stored.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # absent, or cut by an interruption: read again
-        jets, events = _read(path, provider, train_share)
+        jets, events = _read(path, provider, train_share, collection)
         both = {f"jet_{name}": column for name, column in jets.items()}
         both |= {f"event_{name}": column for name, column in events.items()}
         make_folder(cache)
@@ -202,16 +221,24 @@ def _of_kind(both: Columns, kind: str) -> Columns:
     return {name.removeprefix(kind): column for name, column in both.items() if name.startswith(kind)}
 
 
-def _read(path: Path, provider: Provider | None, train_share: float) -> tuple[Columns, Columns]:
+def _needed(collection: str) -> list[str]:
+    generated, _ = COLLECTIONS[collection]
+    jets = [f"{collection}_{name}" for name in _JET]
+    return [*jets, *(f"{generated}_{name}" for name in ("pt", "eta", "phi")), *_EVENT]
+
+
+def _read(path: Path, provider: Provider | None, train_share: float, collection: str) -> tuple[Columns, Columns]:
     import uproot
 
     try:
         with uproot.open(path) as file:
             tree = file["Events"]
             rho_branch, kind = rho_name(tree), kind_of_jets(tree)
-            lacking = [name for name in (*_BRANCHES, rho_branch) if name not in tree]
+            needed = [*_needed(collection), rho_branch]
+            lacking = [name for name in needed if name not in tree]
             scatter = [_SCATTER] if _SCATTER in tree else []  # productions of one pass may lack it
-            arrays = None if lacking else tree.arrays([*_BRANCHES, rho_branch, *scatter])
+            groomed = collection == "FatJet" and all(name in tree for name in _SOFT_DROP)
+            arrays = None if lacking else tree.arrays([*needed, *scatter, *(_SOFT_DROP if groomed else ())])
     except Exception as error:  # uproot raises many kinds, OSError among them
         raise InputError(f"{path} cannot be used to derive a correction: {error}") from None
     if arrays is None:
@@ -221,18 +248,19 @@ def _read(path: Path, provider: Provider | None, train_share: float) -> tuple[Co
         )
     rho, n_pu = (ak.to_numpy(arrays[name]).astype(np.float64) for name in (rho_branch, "Pileup_nPU"))
     events = {"rho": rho, "n_pu": n_pu, "puppi": np.full(len(rho), float(kind == "puppi"))}
-    jets, rows = _matched(arrays)
+    jets, rows = _matched(arrays, collection)
     if train_share > 0.0:
         kept = held_out(jets["event"].astype(np.int64), train_share)
         jets, rows = {name: column[kept] for name, column in jets.items()}, rows[kept]
     if provider is not None:
-        pt, status = corrected_jets(path, provider, rows)
+        pt, status = corrected_jets(path, provider, rows, collection)
         jets |= {"pt": pt, "applied": carries(status, Status.APPLIED).astype(np.float64)}
     return jets, events
 
 
-def _matched(arrays: Any) -> tuple[Columns, NDArray[np.int64]]:
+def _matched(arrays: Any, collection: str) -> tuple[Columns, NDArray[np.int64]]:
     """Return the columns of the matched jets, and which jets of the flat collection they are."""
+    generated, distance = COLLECTIONS[collection]
 
     def flat(name: str) -> NDArray[np.float64]:
         return ak.to_numpy(ak.flatten(arrays[name])).astype(np.float64)
@@ -240,21 +268,24 @@ def _matched(arrays: Any) -> tuple[Columns, NDArray[np.int64]]:
     def offsets(name: str) -> NDArray[np.int64]:
         return np.concatenate([[0], np.cumsum(ak.to_numpy(ak.num(arrays[name])))]).astype(np.int64)
 
-    jets, gen = offsets("Jet_pt"), offsets("GenJet_pt")
-    partner = match_flat(
-        flat("Jet_eta"), flat("Jet_phi"), jets, flat("GenJet_eta"), flat("GenJet_phi"), gen, MAX_DISTANCE
-    )
+    jet, gen = ({name: flat(f"{table}_{name}") for name in ("pt", "eta", "phi")} for table in (collection, generated))
+    jets, gens = offsets(f"{collection}_pt"), offsets(f"{generated}_pt")
+    partner = match_flat(jet["eta"], jet["phi"], jets, gen["eta"], gen["phi"], gens, distance)
     kept = np.flatnonzero(partner >= 0)
     event = np.repeat(np.arange(len(arrays)), np.diff(jets))[kept]
-    hadron, parton = (flat(f"Jet_{name}Flavour")[kept].astype(np.int64) for name in ("hadron", "parton"))
+    hadron, parton = (flat(f"{collection}_{name}Flavour")[kept].astype(np.int64) for name in ("hadron", "parton"))
     columns = {
-        "pt_raw": (flat("Jet_pt") * (1.0 - flat("Jet_rawFactor")))[kept],
-        "eta": flat("Jet_eta")[kept],
-        "area": flat("Jet_area")[kept],
-        "pt_gen": flat("GenJet_pt")[partner[kept]],
-        "eta_gen": flat("GenJet_eta")[partner[kept]],
+        "pt_raw": (jet["pt"] * (1.0 - flat(f"{collection}_rawFactor")))[kept],
+        "eta": jet["eta"][kept],
+        "area": flat(f"{collection}_area")[kept],
+        "pt_gen": gen["pt"][partner[kept]],
+        "eta_gen": gen["eta"][partner[kept]],
         "flavour": flavour_code(hadron, parton).astype(np.float64),
     }
+    if _SOFT_DROP[0] in arrays.fields:
+        subjets = (flat(name) for name in _SOFT_DROP[1:])
+        mass = masses_of_subjets(gen["eta"], gen["phi"], gens, *subjets, offsets(_SOFT_DROP[1]), 0.8)
+        columns |= {"msoftdrop": flat(_SOFT_DROP[0])[kept], "msoftdrop_gen": mass[partner[kept]]}
     names = {"rho": rho_name(arrays.fields), "weight": "genWeight", "process": "MLJEC_process"}
     names["event"] = _SCATTER if _SCATTER in arrays.fields else "event"
     return columns | {n: ak.to_numpy(arrays[b]).astype(np.float64)[event] for n, b in names.items()}, kept

@@ -6,7 +6,7 @@ whatever the tails.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -63,6 +63,7 @@ class Resolution:
     stochastic, constant, power : float64 arrays [n_eta]
     pt_range : float64 array [n_eta, 2]
         GeV; beyond, the resolution stays what it is there.
+    eta_edges : float64 array [n_eta + 1]
     """
 
     rho_edges: Floats
@@ -71,9 +72,12 @@ class Resolution:
     constant: Floats
     power: Floats
     pt_range: Floats
+    eta_edges: Floats = field(default_factory=lambda: ETA_EDGES)
 
 
-def fit_resolution(jets: MatchedJets, weight: Floats, corrected: Floats) -> Resolution:
+def fit_resolution(
+    jets: MatchedJets, weight: Floats, corrected: Floats, largest_eta: float = float(ETA_EDGES[-1])
+) -> Resolution:
     """Fit the resolution.
 
     In each bin of |eta| one fit of all rho: pileup adds noise, so N differs from one bin of rho to the next, and S, C
@@ -84,6 +88,8 @@ def fit_resolution(jets: MatchedJets, weight: Floats, corrected: Floats) -> Reso
     jets : MatchedJets
     weight, corrected : float64 arrays [n]
         The pT after the whole correction, in GeV.
+    largest_eta : float
+        Of the bins.
 
     Raises
     ------
@@ -91,13 +97,14 @@ def fit_resolution(jets: MatchedJets, weight: Floats, corrected: Floats) -> Reso
         If a part of the |eta| range has too few jets (a bin with few is widened).
     """
     n_rho, n_pt = len(_RHO_EDGES), len(_PT_EDGES) - 1
+    eta_edges = ETA_EDGES[largest_eta >= ETA_EDGES]
     away = np.abs(jets["eta"])
     rho_bin = np.clip(np.digitize(jets["rho"], _RHO_EDGES) - 1, 0, n_rho - 1)
     pt_bin = np.digitize(jets["pt_gen"], _PT_EDGES) - 1
     response = corrected / jets["pt_gen"]
     usable = (pt_bin >= 0) & (pt_bin < n_pt) & (weight > 0)
     parameters, noise, pt_range = [], [], []
-    for low, high in pairwise(ETA_EDGES):
+    for low, high in pairwise(eta_edges):
         margin = 0.0
         while True:
             rows = np.flatnonzero(usable & (away >= low - margin) & (away < high + margin))
@@ -119,7 +126,7 @@ def fit_resolution(jets: MatchedJets, weight: Floats, corrected: Floats) -> Reso
         pt_range.append((_PT_EDGES[0], min(_PT_EDGES[-1], _BEAM_ENERGY / np.cosh(low))))
     stochastic, constant, power = np.abs(np.array(parameters)).T
     edges = np.append(_RHO_EDGES, _LARGEST_RHO)
-    return Resolution(edges, np.array(noise), stochastic, constant, -power, np.array(pt_range))
+    return Resolution(edges, np.array(noise), stochastic, constant, -power, np.array(pt_range), eta_edges)
 
 
 def _widths(
@@ -161,7 +168,7 @@ def _squared(pt: Floats, noise: Floats, stochastic: float, constant: float, powe
 
 def predicted(resolution: Resolution, abs_eta: Floats, rho: Floats, pt: Floats) -> Floats:
     """Return the resolution as the payload gives it, arrays [n]."""
-    row = np.clip(np.digitize(abs_eta, ETA_EDGES) - 1, 0, len(ETA_EDGES) - 2)
+    row = np.clip(np.digitize(abs_eta, resolution.eta_edges) - 1, 0, len(resolution.eta_edges) - 2)
     column = np.clip(np.digitize(rho, resolution.rho_edges) - 1, 0, len(resolution.rho_edges) - 2)
     x = np.clip(pt, resolution.pt_range[row, 0], resolution.pt_range[row, 1])
     noise = resolution.noise[row, column]
@@ -177,7 +184,7 @@ def resolution_level(resolution: Resolution) -> Level:
             [eta_bin, rho_bin], [tuple(resolution.pt_range[i])],
             [resolution.noise[i, k], resolution.stochastic[i], resolution.constant[i], resolution.power[i]],
         )
-        for i, eta_bin in enumerate(pairwise(ETA_EDGES))
+        for i, eta_bin in enumerate(pairwise(resolution.eta_edges))
         for k, rho_bin in enumerate(pairwise(resolution.rho_edges))
     ]  # fmt: skip
     return Level("PtResolution", "Resolution", ("JetEta", "Rho"), ("JetPt",), FORMULA, mirrored(rows))

@@ -30,6 +30,7 @@ def derive_from_files(
     report: Path | None = None,
     workers: int = 1,
     train_share: float = 0.0,
+    collection: str = "Jet",
 ) -> Derived:
     """Derive payloads; write their closure on the same events, and on others, as JSON and as a plot.
 
@@ -42,7 +43,7 @@ def derive_from_files(
     tag : str, optional
         ``MLJECSim_V1_MC``, or ``MLJECSim-<provider>_V1_MC``, by default.
     algorithm : str, optional
-        The jets' own by default: ``AK4PFchs`` or ``AK4PFPuppi``.
+        The jets' own by default: ``AK4PFchs``, ``AK4PFPuppi`` or ``AK8PFPuppi``.
     provider : str
         ``standard``: derive the standard correction. Otherwise the closure of that provider.
     cache : Path, optional
@@ -53,6 +54,8 @@ def derive_from_files(
         Processes that read and apply the provider.
     train_share : float
         Share of the training split that is left out of ``inputs``: see `read_jets`.
+    collection : str
+        ``Jet`` or ``FatJet``.
     """
     from rich.console import Console
 
@@ -66,7 +69,9 @@ def derive_from_files(
     opened = None if provider == STANDARD else open_provider(provider, algorithm)
     name = STANDARD if opened is None else opened.name
     tag = tag or tag_of(opened)
-    jets = read_jets(inputs, opened, cache, progress=True, workers=workers, train_share=train_share)
+    jets = read_jets(
+        inputs, opened, cache, progress=True, workers=workers, train_share=train_share, collection=collection
+    )
     algorithm = algorithm or jets.algorithm
     if jets.uncorrected:
         console.print(f"{jets.uncorrected} jets left out, which {name} does not correct")
@@ -76,7 +81,9 @@ def derive_from_files(
         )
     samples = {"same events": jets}
     if others:
-        samples["other events"] = read_jets(others, opened, cache, progress=True, workers=workers)
+        samples["other events"] = read_jets(
+            others, opened, cache, progress=True, workers=workers, collection=collection
+        )
         if samples["other events"].algorithm != jets.algorithm:
             raise InputError(
                 f"the closure's events hold {samples['other events'].algorithm} jets, the others {jets.algorithm}: "

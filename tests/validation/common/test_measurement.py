@@ -14,7 +14,13 @@ import pytest
 from coffea.nanoevents import NanoAODSchema, NanoEventsFactory
 from coffea.processor import accumulate
 
-from coffea_mljec.validation import BalanceProcessor, DijetProcessor, ResponseProcessor, WidthProcessor
+from coffea_mljec.validation import (
+    BalanceProcessor,
+    DijetProcessor,
+    MassProcessor,
+    ResponseProcessor,
+    WidthProcessor,
+)
 from coffea_mljec.validation.common.accumulated import Accumulated
 from coffea_mljec.validation.common.events import Chunk, FlatDirections, sample_of
 from coffea_mljec.validation.common.filling import fill
@@ -24,7 +30,7 @@ from coffea_mljec.validation.registry import MEASUREMENTS
 
 def test_the_registry_holds_every_processor() -> None:
     assert [measurement.processor for measurement in MEASUREMENTS.values()] == [
-        ResponseProcessor, WidthProcessor, DijetProcessor, BalanceProcessor,
+        ResponseProcessor, WidthProcessor, MassProcessor, DijetProcessor, BalanceProcessor,
     ]  # fmt: skip
     for measurement in MEASUREMENTS.values():
         own = set(vars(measurement.processor)) & set(vars(MeasurementProcessor))
