@@ -21,9 +21,10 @@ from coffea_mljec.workers.guard import part_of
 from coffea_mljec.workers.local_cluster import warn_if_open
 from coffea_mljec.workers.watch import Watch, states_of, within
 
-__all__ = ["ClusterExecutor"]
+__all__ = ["RECONNECTIONS", "ClusterExecutor", "deaths"]
 
-_RECONNECTIONS = 3
+RECONNECTIONS = 3
+"""How often work begins anew because its scheduler was lost."""
 
 
 @dataclass
@@ -71,15 +72,15 @@ class ClusterExecutor(DaskExecutor):
         if not items:
             return accumulator, 0
         address = address_of(self.client)  # a client that has lost its scheduler no longer knows it
-        for _ in range(_RECONNECTIONS):
-            self._await_connection(address)
+        for _ in range(RECONNECTIONS):
+            self.await_connection(address)
             warn_if_open(address)
             # A closed connection is an OSError here; those of the work itself come back as results.
             with suppress(CancelledError, OSError):
                 check_workers(self.client, self.patience)
                 return accumulate([self._result(items, function)], accumulator), 0
         raise WorkerError(
-            f"the connection to the scheduler {address} was lost {_RECONNECTIONS} times while the work "
+            f"the connection to the scheduler {address} was lost {RECONNECTIONS} times while the work "
             f"was going on ({len(items)} {self.unit}s, the first {part_of(items[0])}): look at the scheduler's log, "
             "then run again with --resume."
         )
@@ -105,7 +106,7 @@ class ClusterExecutor(DaskExecutor):
             try:
                 return _decompress(within(watch.interval, last.result, look))
             except KilledWorker as killed:
-                raise WorkerError(_deaths(killed, item_of.get(killed.task))) from None
+                raise WorkerError(deaths(killed, item_of.get(killed.task))) from None
             except BaseException:
                 # What waits for the result still holds it: without this, workers would go on.
                 with suppress(Exception):
@@ -136,14 +137,16 @@ class ClusterExecutor(DaskExecutor):
             work = client.map(_reduce(self.compression), parts, pure=True, **options)
         return work[0], item_of
 
-    def _await_connection(self, address: str) -> None:
+    def await_connection(self, address: str) -> None:
+        """Wait for a connection that was lost; raises WorkerError where it does not come back."""
         client: Any = self.client
         give_up = time.monotonic() + self.patience
         while not self._answers():
             if client.status in ("closing", "closed") or time.monotonic() > give_up:
                 raise WorkerError(
                     f"the scheduler {address} is gone: the connection was lost while the work was going on, and it "
-                    "does not answer, or the client was closed. Start a cluster and run again with --resume."
+                    "does not answer, or the client was closed. Start a cluster and run again with --resume, where "
+                    "there is one."
                 )
             time.sleep(0.1)
 
@@ -175,7 +178,8 @@ class _Done:
             self.bar.advance()
 
 
-def _deaths(killed: Any, item: Any) -> str:
+def deaths(killed: Any, item: Any) -> str:
+    """What is said of an item (None: a sum of results) that killed its workers."""
     what = "a sum of results" if item is None else part_of(item)
     return (
         f"{what}: {killed.allowed_failures + 1} workers died while they had it in work, the last one "

@@ -1,15 +1,11 @@
-"""Work on many files by several processes, its results in the files' order."""
+"""Work on many files by several processes or a dask cluster, its results in the files' order."""
 
 from __future__ import annotations
 
-import os
-import signal
-import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -17,17 +13,20 @@ import loky
 
 from coffea_mljec.errors import InputError, WorkerError
 from coffea_mljec.support.ending import serve_parent
+from coffea_mljec.workers.cluster import ClusterExecutor
+from coffea_mljec.workers.loky_end import cause_of, end
+from coffea_mljec.workers.ordered import cluster_in_order
 
-__all__ = ["cause_of", "end", "in_order"]
+__all__ = ["Workers", "check_number", "in_order"]
 
-_GRACE = 5.0
-"""Seconds in which a process that was told to end removes its unfinished files."""
+Workers = int | ClusterExecutor
+"""Where work runs: on so many processes of this machine, or on a cluster."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def in_order(function: Callable[[Item], Result], items: Sequence[Item], workers: int = 1) -> Generator[Result]:
+def in_order(function: Callable[[Item], Result], items: Sequence[Item], workers: Workers = 1) -> Generator[Result]:
     """Yield ``function(item)`` of every item, in their order.
 
     Twice as many items as processes are under way at most: a slow consumer finds few results in memory, and little is
@@ -40,18 +39,21 @@ def in_order(function: Callable[[Item], Result], items: Sequence[Item], workers:
         With more than one worker it is pickled.
     items : sequence
         With more than one worker they are pickled.
-    workers : int
-        Processes; 1 works in this one. Their linear algebra has one thread each.
+    workers : int or ClusterExecutor
+        Processes; 1 works in this one. Their linear algebra has one thread each. Or a cluster, whose workers see the
+        files of this machine that function and items name.
 
     Raises
     ------
     InputError
         If there is less than one worker. What ``function`` raises passes through, at its item's turn.
     WorkerError
-        If a process is killed; what was under way is named.
+        If a process is killed; what was under way is named. Of a cluster, see `coffea_mljec.workers.ordered`.
     """
-    if workers < 1:
-        raise InputError(f"workers must be 1 or more, got {workers}")
+    check_number(workers)
+    if isinstance(workers, ClusterExecutor):
+        yield from cluster_in_order(workers, function, items, "the work")
+        return
     if workers == 1 or len(items) < 2:
         yield from map(function, items)
         return
@@ -76,22 +78,10 @@ def in_order(function: Callable[[Item], Result], items: Sequence[Item], workers:
             future.cancel()
 
 
-def end(pool: Any) -> None:
-    """End the processes of a loky pool within seconds: they are told to, and killed if they do not."""
-    processes = list(pool._processes.values())
-    for process in processes:
-        with suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGTERM)
-    deadline = time.monotonic() + _GRACE
-    for process in processes:
-        process.join(max(0.0, deadline - time.monotonic()))
-    pool.shutdown(wait=True, kill_workers=True)
-
-
-def cause_of(error: BaseException) -> str:
-    """Why a process died, as far as its pool knows: one line."""
-    cause = str(error.__cause__ or error).strip().splitlines()
-    return cause[-1] if cause else "no reason"
+def check_number(workers: Workers) -> None:
+    """Raise InputError for less than one process."""
+    if isinstance(workers, int) and workers < 1:
+        raise InputError(f"workers must be 1 or more, got {workers}")
 
 
 def _killed(items: Sequence[Any], workers: int, error: BaseException) -> str:

@@ -17,7 +17,7 @@ from coffea_mljec.nano import quiet_coffea
 from coffea_mljec.support.ending import serve_parent
 from coffea_mljec.support.progress import progress
 from coffea_mljec.workers.guard import part_of
-from coffea_mljec.workers.pool import cause_of, end
+from coffea_mljec.workers.loky_end import cause_of, end
 from coffea_mljec.workers.stopped import stopped_ones_killed
 
 __all__ = ["ProcessesExecutor", "processes"]

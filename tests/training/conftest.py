@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
+from coffea_mljec import workers
 from coffea_mljec.features import PFNANO, FeatureSet
+from tests.patience import PATIENCE
 
 
 def toy_columns_and_features(
@@ -78,3 +80,12 @@ def toy_jets() -> Callable[..., Any]:
         )
 
     return make
+
+
+@pytest.fixture
+def cluster_here() -> Iterator[workers.ClusterExecutor]:
+    """A dask cluster whose one worker has two threads in this process, and sees what a test changes in it."""
+    distributed = pytest.importorskip("distributed", reason="dask workers need distributed ([dask])")
+    pytest.importorskip("cryptography", reason="a local cluster's certificate needs cryptography ([dask])")
+    with workers.local_cluster(1, 2, processes=False, worker_class=distributed.Worker) as client:
+        yield workers.ClusterExecutor(client=client, status=False, wait=PATIENCE)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from training.cli.options import Scheduler, Workers, workplace
+
 __all__ = ["command"]
 
 
@@ -36,7 +38,8 @@ def command(
     report: Annotated[
         Path | None, typer.Option(help="Folder for closure tables and plots; the output by default.")
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", "-j", help="Processes.")] = 1,
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
     train_share: Annotated[
         float,
         typer.Option(
@@ -49,6 +52,7 @@ def command(
     """Derive a correction, its resolution and scale factors, as CMS's text files and as a correctionlib file."""
     from training.derive.workflow import derive_from_files
 
-    derive_from_files(
-        inputs, output, name, algo, closure or [], provider, cache, report, workers, train_share, collection
-    )
+    with workplace(workers, scheduler) as place:
+        derive_from_files(
+            inputs, output, name, algo, closure or [], provider, cache, report, place, train_share, collection
+        )

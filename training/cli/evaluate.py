@@ -10,6 +10,7 @@ import typer
 from coffea_mljec.defaults import REPLICAS
 from coffea_mljec.errors import InputError
 from training import defaults
+from training.cli.options import Scheduler, Workers, workplace
 
 __all__ = ["command"]
 
@@ -49,7 +50,8 @@ def command(
         ),
     ] = 0.0,
     replicas: Annotated[int, typer.Option(min=2, help="Bootstrap resamples behind the errors.")] = REPLICAS,
-    workers: Annotated[int, typer.Option("--workers", "-j", help="Processes.")] = 1,
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
     quiet: Annotated[bool, typer.Option(help="No progress bars.")] = False,
 ) -> None:
     """Compare models with the standard path on a test production, and write the thesis's tables and figures."""
@@ -57,23 +59,24 @@ def command(
 
     others = _named(variant, "--variant", "a name and a production, pileup50=productions/pileup50")
     again = _named(seeds, "--seeds", "a model and model folders, pfn-r-lite=/tmp/lite-2,/tmp/lite-3")
-    evaluate(
-        productions,
-        output,
-        models=[name for name in models.split(",") if name],
-        jec=jec,
-        closure=closure or output / "closures",
-        closure_from=closure_from or [],
-        variants={name: Path(path) for name, path in others.items()},
-        cache=cache,
-        max_files=files,
-        replicas=replicas,
-        progress=not quiet,
-        closure_files=closure_files,
-        seeds={name: [folder for folder in folders.split(",") if folder] for name, folders in again.items()},
-        workers=workers,
-        train_share=train_share,
-    )
+    with workplace(workers, scheduler) as place:
+        evaluate(
+            productions,
+            output,
+            models=[name for name in models.split(",") if name],
+            jec=jec,
+            closure=closure or output / "closures",
+            closure_from=closure_from or [],
+            variants={name: Path(path) for name, path in others.items()},
+            cache=cache,
+            max_files=files,
+            replicas=replicas,
+            progress=not quiet,
+            closure_files=closure_files,
+            seeds={name: [folder for folder in folders.split(",") if folder] for name, folders in again.items()},
+            workers=place,
+            train_share=train_share,
+        )
     typer.echo(f"written: {output / 'report.md'}, evaluation.json, card.json and figures")
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from training import defaults
+from training.cli.options import Scheduler, Workers, workplace
 
 __all__ = ["command"]
 
@@ -22,7 +23,8 @@ def command(
     reference: Annotated[
         Path | None, typer.Option(help="Real PFNano file for the inputs' distributions; looked for by default.")
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", "-j", help="Processes that read files.")] = 1,
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into; made if absent.")] = Path(
         "training/reports/realism"
     ),
@@ -31,7 +33,8 @@ def command(
     from training.realism.row import FEW, MISS, PASS
     from training.realism.workflow import report_realism
 
-    verdicts = report_realism(productions, test or [], jec, reference, output, workers)
+    with workplace(workers, scheduler) as place:
+        verdicts = report_realism(productions, test or [], jec, reference, output, place)
     typer.echo(
         f"{output / 'realism.md'}: {verdicts[PASS]} rows pass, {verdicts[MISS]} miss, "
         f"{verdicts[FEW]} have too few jets",

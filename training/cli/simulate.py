@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from coffea_mljec.errors import InputError
+from training.cli.options import Scheduler, Workers, workplace
 
 __all__ = ["command"]
 
@@ -30,7 +31,8 @@ def command(
         float | None, typer.Option(help="Centre-of-mass energy in TeV; 13 for chs, 13.6 for puppi by default.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed; independent samples take different ones.")] = 1,
-    workers: Annotated[int, typer.Option("--workers", "-j", help="Processes.")] = 1,
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
     pileup: Annotated[str, typer.Option(help="Mean interactions, or a range of means: 25 or 10,70.")] = "10,70",
     pt_hat: Annotated[str, typer.Option(help="Range of the hard scatter's pT in GeV.")] = "10,3000",
     bias: Annotated[
@@ -81,9 +83,10 @@ def command(
         correction={path.name: file_digest(path) for path in files},
     )  # fmt: skip
     end = None if minutes is None else time.monotonic() + 60.0 * minutes
-    manifest = produce(
-        output, plan, workers, resume, files, deadline=None if end is None else lambda: time.monotonic() > end
-    )
+    with workplace(workers, scheduler) as place:
+        manifest = produce(
+            output, plan, place, resume, files, deadline=None if end is None else lambda: time.monotonic() > end
+        )
     done = manifest["shards"].values()
     n_events, n_jets = (sum(shard[what] for shard in done) for what in ("events", "jets"))
     typer.echo(f"{output}: {len(done)} shards, {n_events} events, {n_jets} jets")

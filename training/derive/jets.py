@@ -23,7 +23,7 @@ from coffea_mljec.support.atomic import make_folder, write_arrays
 from coffea_mljec.support.digest import digest
 from coffea_mljec.support.progress import progress as progress_bar
 from coffea_mljec.validation.common.binning import flavour_code
-from coffea_mljec.workers.pool import in_order
+from coffea_mljec.workers.pool import Workers, in_order
 from training import defaults
 from training.dataset.splits import held_out
 from training.derive.provider import corrected_jets, digest_of
@@ -119,7 +119,7 @@ def read_jets(
     provider: Provider | None = None,
     cache: Path | None = None,
     progress: bool = False,
-    workers: int = 1,
+    workers: Workers = 1,
     train_share: float = 0.0,
     collection: str = "Jet",
 ) -> MatchedJets:
@@ -135,7 +135,7 @@ def read_jets(
         Folder that keeps each file's jets: with it an interrupted run goes on where it was.
     progress : bool
         Show a progress bar.
-    workers : int
+    workers : int or ClusterExecutor
         Processes; the result does not depend on them.
     train_share : float
         Leave out the hard scatters of a training split of this share: a network's response to what it was trained on
@@ -154,9 +154,10 @@ def read_jets(
         raise InputError(f"the training split's share must be at least 0 and below 1, got {train_share:g}")
     parts, events, uncorrected = [], [], 0
     files = files_of(inputs)
-    read = in_order(
-        partial(_kept, provider=provider, cache=cache, train_share=train_share, collection=collection), files, workers
-    )
+    # Workers of a cluster have a working directory of their own.
+    whole = [path.resolve() for path in files]
+    options: dict[str, Any] = {"train_share": train_share, "collection": collection}
+    read = in_order(partial(_kept, provider=provider, cache=cache and cache.resolve(), **options), whole, workers)
     doing = "reading jets" if provider is None else f"applying {provider.name}"
     with progress_bar(doing, len(files), "files", shown=progress) as bar:
         for jets, event in read:
@@ -193,7 +194,10 @@ def _kept(
     """Return jets and events of a file, from the cache where it has them."""
     if cache is None:
         return _read(path, provider, train_share, collection)
-    stat = path.stat()
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise InputError(f"{path} cannot be used to derive a correction: {error.strerror}") from None
     identity = [
         _FORMAT,
         str(path.resolve()),

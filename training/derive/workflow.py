@@ -10,6 +10,7 @@ import numpy as np
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.support.atomic import make_folder
+from coffea_mljec.workers.pool import Workers
 from training.derive.closure import Table, closure_table, plot_closure, summary, write_closure
 from training.derive.derivation import Derived, corrected, derive, derive_closure, uncorrected
 from training.derive.jets import MatchedJets, files_of, read_jets
@@ -28,7 +29,7 @@ def derive_from_files(
     provider: str = STANDARD,
     cache: Path | None = None,
     report: Path | None = None,
-    workers: int = 1,
+    workers: Workers = 1,
     train_share: float = 0.0,
     collection: str = "Jet",
 ) -> Derived:
@@ -50,7 +51,7 @@ def derive_from_files(
         Keeps what was read of each file.
     report : Path, optional
         Folder for the closure tables and plots, `folder` by default.
-    workers : int
+    workers : int or ClusterExecutor
         Processes that read and apply the provider.
     train_share : float
         Share of the training split that is left out of ``inputs``: see `read_jets`.

@@ -25,7 +25,7 @@ from coffea_mljec.support.digest import digest, file_digest
 from coffea_mljec.support.progress import progress as progress_bar
 from coffea_mljec.validation.common.binning import FLAVOURS
 from coffea_mljec.validation.response.processor import ResponseProcessor
-from coffea_mljec.workers.pool import in_order
+from coffea_mljec.workers.pool import Workers, in_order
 from training.dataset.cache import shards_of
 from training.derive.provider import corrected_jets, digest_of
 from training.evaluate import widths
@@ -87,7 +87,7 @@ def read_evaluated_jets(
     cache: Path | None = None,
     max_files: int | None = None,
     progress: bool = True,
-    workers: int = 1,
+    workers: Workers = 1,
 ) -> EvaluatedJets:
     """Read a test production through the providers.
 
@@ -105,7 +105,7 @@ def read_evaluated_jets(
         Only so many files, taken evenly from all.
     progress : bool
         Whether to show a progress bar.
-    workers : int
+    workers : int or ClusterExecutor
         Processes; the result does not depend on them.
 
     Raises
@@ -117,7 +117,10 @@ def read_evaluated_jets(
     digests = {name: _digest(provider) for name, provider in providers.items()}
     tables: list[dict[str, NDArray[Any]]] = []
     counts: Counter[str] = Counter()
-    of_files = in_order(partial(_of_file, providers=providers, digests=digests, cache=cache), files, workers)
+    # Workers of a cluster have a working directory of their own.
+    whole = [path.resolve() for path in files]
+    cache = cache and cache.resolve()
+    of_files = in_order(partial(_of_file, providers=providers, digests=digests, cache=cache), whole, workers)
     with progress_bar("evaluating jets", len(files), "files", "{jets:,} jets", progress, jets=0) as bar:
         for table in of_files:
             found = {name.removeprefix("n_"): int(table.pop(name)) for name in list(table) if name.startswith("n_")}
@@ -163,7 +166,10 @@ class _Kept:
 
     def __init__(self, cache: Path | None, path: Path) -> None:
         self.folder = cache
-        self.digest = "" if cache is None else file_digest(path)
+        try:
+            self.digest = "" if cache is None else file_digest(path)
+        except OSError as error:
+            raise InputError(f"{path} cannot be evaluated: {error.strerror}") from None
 
     def table(self, key: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
         """Return the arrays of a key, made and kept where they are not there."""

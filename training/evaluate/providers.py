@@ -12,6 +12,7 @@ from coffea_mljec import MLJEC, FactorizedJEC
 from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
 from coffea_mljec.payloads import Payload, level_files, read_text
+from coffea_mljec.workers.pool import Workers
 from training.derive.level import CLOSURE
 from training.derive.provider import describe, slug, tag_of
 from training.evaluate.jets import EvaluatedJets
@@ -58,7 +59,7 @@ def closures(
     training: Sequence[Path] = (),
     cache: Path | None = None,
     progress: bool = True,
-    workers: int = 1,
+    workers: Workers = 1,
     train_share: float = 0.0,
 ) -> dict[str, Payload]:
     """Return each provider's closure payload, derived where it is not there.
@@ -74,7 +75,7 @@ def closures(
         Keeps the jets that are read for it.
     progress : bool
         Whether to show progress.
-    workers : int
+    workers : int or ClusterExecutor
         Processes.
     train_share : float
         Share of the training split that is left out of ``training``: see `training.derive.jets.read_jets`.
@@ -117,7 +118,7 @@ def _there(folder: Path, provider: Provider) -> list[Path]:
 
 
 def _derive(
-    provider: Provider, folder: Path, training: Sequence[Path], cache: Path | None, progress: bool, workers: int,
+    provider: Provider, folder: Path, training: Sequence[Path], cache: Path | None, progress: bool, workers: Workers,
     train_share: float,
 ) -> None:  # fmt: skip
     from training.derive.derivation import derive_closure

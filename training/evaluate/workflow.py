@@ -15,6 +15,7 @@ from coffea_mljec.errors import InputError
 from coffea_mljec.support.atomic import make_folder, write_text
 from coffea_mljec.validation.response.summary import Measured, Summary
 from coffea_mljec.validation.width.summary import WidthSummary
+from coffea_mljec.workers.pool import Workers
 from training.derive.jets import files_of
 from training.evaluate.figures import DRAWN, draw_figures
 from training.evaluate.figures_of_merit import card_metrics, provider_numbers, region_numbers
@@ -52,7 +53,7 @@ def evaluate(
     progress: bool = True,
     closure_files: int | None = None,
     seeds: Mapping[str, Sequence[str]] | None = None,
-    workers: int = 1,
+    workers: Workers = 1,
     train_share: float = 0.0,
 ) -> Path:
     """Evaluate models on a test production and return the report's folder.
@@ -83,7 +84,7 @@ def evaluate(
         Whether to show progress bars.
     seeds : mapping, optional
         Model -> folders of the same model trained with other seeds, for the spread of the test loss alone.
-    workers : int
+    workers : int or ClusterExecutor
         Processes.
     train_share : float
         Share of the training split that is left out of ``closure_from``.

@@ -17,6 +17,7 @@ from coffea_mljec.defaults import REPLICAS
 from coffea_mljec.errors import InputError
 from coffea_mljec.support.atomic import make_folder, write_text
 from coffea_mljec.validation.common.binning import FLAVOUR_GROUPS, FLAVOURS, SIX_FLAVOURS
+from coffea_mljec.workers.pool import Workers
 from training.evaluate.jets import EvaluatedJets, read_evaluated_jets
 from training.evaluate.weights import replicas_of
 
@@ -56,7 +57,7 @@ def compare(
     *,
     cache: Path | None = None,
     replicas: int = REPLICAS,
-    workers: int = 1,
+    workers: Workers = 1,
     progress: bool = True,
 ) -> Path:
     """Measure models against the stored pT; write ``report.md`` and ``opendata.json`` into a folder.

@@ -23,7 +23,7 @@ from coffea_mljec.nano.opening import open_nano, quiet_coffea
 from coffea_mljec.numerics.matching import match_flat
 from coffea_mljec.payloads import Payload
 from coffea_mljec.validation.common.binning import flavour_code
-from coffea_mljec.workers.pool import in_order
+from coffea_mljec.workers.pool import Workers, in_order
 from training.derive.mix import mix_weights
 from training.learning.sampling import FLAVOUR_GROUPS, SamplingSettings, weigh_jets
 from training.realism.productions import finished
@@ -93,7 +93,7 @@ def read_simulated_jets(
     inputs: Sequence[Path],
     payload: Payload,
     step: Callable[[int, int], None] = lambda done, of: None,
-    workers: int = 1,
+    workers: Workers = 1,
 ) -> SimulatedJets:
     """Read the jets of files and folders and evaluate the standard correction.
 
@@ -104,7 +104,7 @@ def read_simulated_jets(
         Its first level must be the offset, L1FastJet.
     step : callable of (files read, files)
         Called after each file.
-    workers : int
+    workers : int or ClusterExecutor
         Processes that read; the result does not depend on them.
 
     Raises
@@ -117,7 +117,7 @@ def read_simulated_jets(
         raise InputError(
             f"the correction's first level is {payload.levels[0]}, expected L1FastJet: the offset is compared by itself"
         )
-    files = finished(inputs)
+    files = [path.resolve() for path in finished(inputs)]  # workers of a cluster have a working directory of their own
     parts: list[dict[str, NDArray[np.float32]]] = []
     events: list[NDArray[np.float64]] = []
     for number, (jets, event) in enumerate(in_order(partial(_load, payload=payload), files, workers)):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from coffea_mljec.payloads import Payload, read_text
 from coffea_mljec.support.progress import progress
+from coffea_mljec.workers.pool import Workers
 from training import defaults
 from training.realism.features import find_reference, input_features
 from training.realism.jets import SimulatedJets, read_simulated_jets
@@ -23,7 +24,7 @@ def report_realism(
     jec: Path,
     reference: Path | None,
     output: Path,
-    workers: int = 1,
+    workers: Workers = 1,
 ) -> Counter[str]:
     """Write the report of some productions.
 
@@ -37,7 +38,7 @@ def report_realism(
         A real file; None looks where the tests look.
     output : Path
         Folder; made if absent.
-    workers : int
+    workers : int or ClusterExecutor
         Processes that read files.
 
     Returns
@@ -60,7 +61,7 @@ def report_realism(
         return write_report(output, found, productions, test, _command(productions, test, jec, output), step)
 
 
-def _read(name: str, inputs: Sequence[Path], payload: Payload, workers: int) -> SimulatedJets:
+def _read(name: str, inputs: Sequence[Path], payload: Payload, workers: Workers) -> SimulatedJets:
     with progress(f"reading {name}", unit="files") as bar:
         return read_simulated_jets(inputs, payload, lambda done, of: bar.update(completed=done, total=of), workers)
 

@@ -15,12 +15,13 @@ from typing import Any
 
 from rich.console import Console
 
-from coffea_mljec.errors import InputError
+from coffea_mljec.errors import InputError, WorkerError
 from coffea_mljec.payloads import Payload, level_files, read_text
 from coffea_mljec.support.atomic import make_folder
 from coffea_mljec.support.digest import file_digest
 from coffea_mljec.support.progress import progress
-from coffea_mljec.workers.pool import in_order
+from coffea_mljec.workers.place import here
+from coffea_mljec.workers.pool import Workers, check_number, in_order
 from training import defaults
 from training.simulate.manifest import begin_manifest, is_done, require_manifest, write_manifest
 from training.simulate.nanoaod import correct_jets, read, write
@@ -48,6 +49,11 @@ def correction_files(folder: Path, algorithm: str | None = defaults.ALGORITHM) -
 
 @cache
 def _pool(path: Path, seed: int) -> PileupPool:
+    if not path.is_file():  # whoever makes a production builds it first
+        raise WorkerError(
+            f"{here()} does not see {path}: the workers of a cluster write into the production's folder. Put it where "
+            "all machines have it under the same name."
+        )
     return PileupPool.load_or_build(path, seed)
 
 
@@ -82,7 +88,7 @@ def _pool_path(folder: Path, seed: int) -> Path:
 def produce(
     folder: Path,
     plan: Plan,
-    workers: int = 1,
+    workers: Workers = 1,
     resume: bool = False,
     jec: Sequence[Path] = (),
     console: Console | None = None,
@@ -95,7 +101,7 @@ def produce(
     folder : Path
         Made if absent. The pileup pool is built there first, unless it is there.
     plan : Plan
-    workers : int
+    workers : int or ClusterExecutor
         Processes; 1 works in this one. The content of the shards does not depend on it.
     resume : bool
         Go on in a folder that holds a part of this production. Shards that are missing or do not match their digest
@@ -119,8 +125,7 @@ def produce(
     WorkerError
         If a process is killed. After it, as after a KeyboardInterrupt, the folder can be resumed.
     """
-    if workers < 1:
-        raise InputError(f"workers must be 1 or more, got {workers}")
+    check_number(workers)
     files = tuple(Path(path).resolve() for path in jec)
     if {path.name: file_digest(path) for path in files} != plan.correction:
         raise InputError("the correction's files are not those of the plan: give the files that the plan was made with")
@@ -134,7 +139,7 @@ def produce(
     missing = [shard for shard in shards if not is_done(folder, shard, manifest)]
     if resume:
         console.print(f"{len(shards) - len(missing)} of {len(shards)} shards are there; {len(missing)} to make")
-    function = partial(simulate_shard, plan=plan, folder=folder, jec=files)
+    function = partial(simulate_shard, plan=plan, folder=folder.resolve(), jec=files)
     _simulate(function, missing, folder, manifest, workers, console, deadline)
     return manifest
 
@@ -153,7 +158,7 @@ def _simulate(
     shards: Sequence[Shard],
     folder: Path,
     manifest: dict[str, Any],
-    workers: int,
+    workers: Workers,
     console: Console,
     deadline: Callable[[], bool] | None,
 ) -> None:

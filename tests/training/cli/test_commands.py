@@ -37,7 +37,7 @@ FOLDER = Path(cli.__file__).parent
 
 
 def test_a_file_is_a_command() -> None:
-    assert {path.stem.replace("_", "-") for path in FOLDER.glob("*.py")} - {"--init--"} == set(COMMANDS)
+    assert {path.stem.replace("_", "-") for path in FOLDER.glob("*.py")} - {"--init--", "options"} == set(COMMANDS)
     assert {command.name for command in app.registered_commands} == set(COMMANDS)
 
 
@@ -48,13 +48,13 @@ def test_help(name: str) -> None:
     assert "Usage" in result.output
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [*COMMANDS, "options"])
 def test_rooms_are_imported_when_a_command_runs(name: str) -> None:
     """``--help`` waits for no torch and no Pythia: only defaults and errors are imported at the top."""
     tree = ast.parse((FOLDER / f"{name.replace('-', '_')}.py").read_text())
     imported = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
     ours = {module for module in imported if module and module.split(".")[0] in ("training", "coffea_mljec")}
-    assert ours <= {"training", "coffea_mljec.defaults", "coffea_mljec.errors"}
+    assert ours <= {"training", "training.cli.options", "coffea_mljec.defaults", "coffea_mljec.errors"}
 
 
 def test_export_weaver(tmp_path: Path) -> None:

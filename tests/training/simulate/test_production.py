@@ -22,7 +22,7 @@ from training.simulate.manifest import read_manifest
 from training.simulate.nanoaod import read
 from training.simulate.pileup import PileupPool
 from training.simulate.plan import MIX, Plan, Shard
-from training.simulate.production import calibrate, correction_files, produce
+from training.simulate.production import calibrate, correction_files, produce, simulate_shard
 
 QUIET = Console(quiet=True)
 
@@ -237,6 +237,19 @@ def test_a_correction_is_applied_and_replaced(fake: list[int], tmp_path: Path) -
         correction_files(tmp_path / "out")
     with pytest.raises(InputError, match=r"has no manifest\.json"):
         calibrate(tmp_path / "one", tmp_path / "two")
+
+
+def test_a_cluster_makes_the_same(
+    tmp_path: Path, fake: list[int], cluster_here: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, workers in (("one", 1), ("cluster", cluster_here)):
+        made = produce(tmp_path / name, plan(), workers, console=QUIET)["shards"]
+        assert list(made) == [shard.name for shard in plan().shards()]
+        assert [line["sha256"] for line in made.values()] == [file_digest(tmp_path / name / shard) for shard in made]
+    assert same(content(tmp_path / "one"), content(tmp_path / "cluster"))
+    monkeypatch.undo()
+    with pytest.raises(WorkerError, match=r"does not see .*pileup-4\.npz: the workers of a cluster write into"):
+        simulate_shard(plan().shards()[0], plan(), tmp_path)
 
 
 @pytest.mark.slow
