@@ -110,6 +110,13 @@ class MLJEC(Provider):
         )
         if neutrinos is None and selection is not None:
             raise InputError(f"selection={selection!r} says which jets get their neutrinos; say neutrinos= as well.")
+        with_them = [one.card.name for one in networks if one.card.neutrinos]
+        if neutrinos is not None and with_them:
+            raise InputError(
+                f"the pT of {', '.join(with_them)} includes neutrinos already: neutrinos={neutrinos!r} would count "
+                "them twice; leave it out."
+            )
+        self._includes_neutrinos = neutrinos is not None or bool(with_them)
         correction = self._network if neutrinos is None else WithNeutrinos(self._network, neutrinos, selection)
         self._options: dict[str, Any] = {
             "fallback": fallback, "threads": threads, "device": device, "server": server, "neutrinos": neutrinos,
@@ -171,6 +178,11 @@ class MLJEC(Provider):
     def card(self) -> models.ModelCard:
         """The model's card; InputError as `model`."""
         return self.model.card
+
+    @property
+    def includes_neutrinos(self) -> bool:
+        """Whether the jets, or some of them, include their neutrinos."""
+        return self._includes_neutrinos
 
     @property
     def feature_names(self) -> dict[str, tuple[str, ...]]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from coffea_mljec.corrections import FactorizedJEC, NanoRegression, Provider
+from coffea_mljec.corrections import MLJEC, FactorizedJEC, NanoRegression, Provider
 from coffea_mljec.corrections.pipeline import Pipeline
 from coffea_mljec.errors import InputError
 from coffea_mljec.nano import JetChunk
@@ -33,7 +33,7 @@ def refuse_neutrinos(provider: Provider | None) -> None:
         Saying what to propagate instead.
     """
     while provider is not None:
-        if isinstance(provider, NanoRegression) and provider.includes_neutrinos:
+        if isinstance(provider, (MLJEC, NanoRegression)) and provider.includes_neutrinos:
             raise InputError(
                 f"the jets of {provider.name!r} include their neutrinos, which MET must keep: propagating them would "
                 "take the neutrinos out of it. Propagate jets without, Type1MET(NanoRegression('PNet'), standard), and "

@@ -156,6 +156,8 @@ class ModelCard(_Strict):
         Jet algorithm and pileup scheme that it was trained for, such as ``AK4PFchs``.
     collections : tuple of str
         NanoAOD jet collections that it may be applied to.
+    neutrinos : bool
+        Whether its pT includes the neutrinos of the jet; MET must not be corrected with such jets.
     sha256 : str
         Digest of ``model.onnx``.
 
@@ -180,6 +182,7 @@ class ModelCard(_Strict):
     domain: Domain
     algorithm: str
     collections: tuple[str, ...] = Field(min_length=1)
+    neutrinos: bool = False
     training: Training
     parameters: int | None = None
     metrics: dict[str, float] = {}

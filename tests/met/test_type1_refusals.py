@@ -10,9 +10,10 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from coffea_mljec import FactorizedJEC, NanoRegression, Status, Type1MET
+from coffea_mljec import MLJEC, FactorizedJEC, NanoRegression, Status, Type1MET
 from coffea_mljec.errors import InputError, MissingBranchError
 from tests.met.plain import Payloads, column
+from tests.models import toy
 
 Nano = Callable[..., Path]
 
@@ -44,6 +45,20 @@ def test_missing_branches_are_named(toys: Payloads, chs: Payloads, nano: Nano, o
 def test_a_file_without_unclustered_energy_has_no_such_variation(toys: Payloads, nano: Nano, open_nano: Any) -> None:
     events = open_nano(nano(without=("PuppiMET_ptUnclusteredUp",)))
     assert "MET_UnclusteredEnergy" not in Type1MET(toys.standard()).apply(events).fields
+
+
+def test_networks_with_neutrinos_are_refused(toys: Payloads, tmp_path: Path) -> None:
+    with_them, without = (
+        toy.write(tmp_path / str(number), neutrinos=number == 1, algorithm="AK4PFPuppi") for number in (1, 0)
+    )
+    assert MLJEC(with_them).includes_neutrinos
+    assert not MLJEC(without).includes_neutrinos
+    for network in (MLJEC(with_them), MLJEC(without, neutrinos="PNet")):
+        with pytest.raises(InputError, match="include their neutrinos, which MET must keep"):
+            Type1MET(network, toys.standard())
+    Type1MET(MLJEC(without), toys.standard())
+    with pytest.raises(InputError, match=r"the pT of toy includes neutrinos already: neutrinos='PNet' would count"):
+        MLJEC(with_them, neutrinos="PNet")
 
 
 def test_arguments_are_checked(toys: Payloads, chs: Payloads, nano: Nano, open_nano: Any) -> None:

@@ -114,7 +114,7 @@ def prepare(
     digests = [file_digest(shard) for shard in shards]
     if len(set(digests)) != len(digests):
         raise InputError("two files of the productions are identical: every jet would be used twice; remove the copy")
-    settings = {"format": FORMAT, "features": feature_set.names(), "selection": selection.model_dump()}
+    settings = {"format": FORMAT, "features": feature_set.names(), "selection": selection.identity}
     text = json.dumps([settings, sorted(digests)], sort_keys=True)
     of_all = digest(text.encode())
     folder = cache / of_all[:16]

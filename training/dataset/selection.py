@@ -23,13 +23,15 @@ __all__ = ["FLAVOURS", "JET_COLUMNS", "JetTable", "Selection", "rows_of_features
 #: PDG ids of the flavours that count as known.
 FLAVOURS = (1, 2, 3, 4, 5, 21)
 
-#: Column of a prepared jet -> type. ``pt_raw`` and ``pt_gen`` in GeV, ``target`` is ln(pt_gen / pt_raw), ``jet`` the
-#: jet's place in its event, ``scatter`` what must not be torn apart: events made from one hard scatter share it.
+#: Column of a prepared jet -> type. ``pt_raw`` and ``pt_gen`` in GeV, the latter with neutrinos if those are wanted;
+#: ``target`` is ln(pt_gen / pt_raw), ``jet`` the jet's place in its event, ``scatter`` what must not be torn apart:
+#: events made from one hard scatter share it.
 JET_COLUMNS: dict[str, str] = {
     "run": "i8", "luminosityBlock": "i8", "event": "i8", "scatter": "i8", "jet": "i4", "flavour": "i4",
     "pt_raw": "f4", "eta": "f4", "rho": "f4", "n_pv": "f4", "pt_gen": "f4", "eta_gen": "f4", "target": "f4",
 }  # fmt: skip
 
+_WITH_NEUTRINOS = "ptWithNeutrinos"
 _UNUSABLE = Status.BAD_INPUT | Status.NO_CONSTITUENTS | Status.INCOMPLETE_CONSTITUENTS
 
 
@@ -46,6 +48,9 @@ class Selection(BaseModel):
         In GeV.
     max_eta_gen : float
         Largest pseudorapidity of the generator jet.
+    neutrinos : bool
+        Whether the pT of a generator jet, and so the target, includes that of its neutrinos
+        (``python -m training simulate --neutrinos``).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -56,6 +61,12 @@ class Selection(BaseModel):
     min_pt_gen: Annotated[float, Field(ge=0.0)] = 8.0
     min_pt_raw: Annotated[float, Field(ge=0.0)] = 5.0
     max_eta_gen: Annotated[float, Field(gt=0.0)] = 5.0
+    neutrinos: bool = False
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What prepared jets depend on; those from before there was a choice do not say that neutrinos are left out."""
+        return self.model_dump(exclude=set() if self.neutrinos else {"neutrinos"})
 
 
 @dataclass(frozen=True)
@@ -111,6 +122,7 @@ def select_jets(events: Any, features: FeatureSet, selection: Selection, source:
     )
     event_of_jet = np.repeat(np.arange(len(events)), np.diff(flat.jet_offsets))
     gen = {name: _column(events, selection.generator, name, source) for name in ("pt", "eta", "phi")}
+    true_pt = _column(events, selection.generator, _WITH_NEUTRINOS, source)[0] if selection.neutrinos else gen["pt"][0]
     gen_offsets = gen["pt"][1]
     jet_eta, jet_phi = (np.asarray(flat.jet[name], np.float64) for name in ("eta", "phi"))
     partner = match_flat(
@@ -118,7 +130,7 @@ def select_jets(events: Any, features: FeatureSet, selection: Selection, source:
         selection.max_delta_r,
     )  # fmt: skip
     matched = partner >= 0
-    pt_gen = _taken(gen["pt"][0], partner)
+    pt_gen = _taken(true_pt, partner)
     eta_gen = _taken(gen["eta"][0], partner)
     hadron, parton = (
         _column(events, selection.collection, name, source)[0] for name in ("hadronFlavour", "partonFlavour")

@@ -23,7 +23,8 @@ __all__ = ["ensemble", "mean_graph"]
 
 #: What members must have in common: the rest is what each was trained with.
 _SHARED = (
-    "engine", "features", "dtype", "outputs", "algorithm", "collections", "opset", "licence",
+    "engine", "features", "dtype", "outputs", "algorithm", "collections", "neutrinos", "opset",
+    "licence",
 )  # fmt: skip
 
 

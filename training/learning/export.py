@@ -89,6 +89,7 @@ def card_fields(record: dict[str, Any]) -> dict[str, Any]:
         "domain": record["domain"],
         "algorithm": recipe.algorithm,
         "collections": recipe.collections,
+        "neutrinos": recipe.selection.neutrinos,
         "training": {
             "sample": f"{recipe.sample} (digest {record['prepared']['digest'][:16]})",
             "seed": recipe.seed,

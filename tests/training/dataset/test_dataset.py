@@ -425,3 +425,19 @@ def test_jets_of_another_algorithm_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"in holds AK4PFPuppi jets, and AK4PFchs jets are to be trained on"):
         prepare(*arguments, algorithm="AK4PFchs")
     assert len(prepare(*arguments, algorithm="AK4PFPuppi")) > 3
+
+
+def test_neutrinos_are_in_the_target_on_request(tmp_path: Path, open_nano: Callable[..., Any]) -> None:
+    def with_them(tree: dict[str, Any]) -> None:
+        tree["GenJet"] = ak.with_field(tree["GenJet"], tree["GenJet"].pt * np.float32(1.25), "ptWithNeutrinos")
+
+    path = write_nano(tmp_path / "nu.root", 3, change=with_them)
+    plain, more = (select_jets(open_nano(path), SMALL, Selection(neutrinos=neutrinos)) for neutrinos in (False, True))
+    assert len(plain) > 5
+    assert more.columns["target"] == pytest.approx(plain.columns["target"] + np.log(1.25), abs=1e-5)
+    assert more.columns["pt_gen"] == pytest.approx(1.25 * plain.columns["pt_gen"], rel=1e-6)
+    with pytest.raises(MissingBranchError, match="training needs GenJet_ptWithNeutrinos, which the file lacks"):
+        select_jets(open_nano(write_nano(tmp_path / "without.root", 3)), SMALL, Selection(neutrinos=True))
+    # Jets prepared before there was a choice are found again.
+    assert "neutrinos" not in Selection().identity
+    assert Selection(neutrinos=True).identity["neutrinos"]

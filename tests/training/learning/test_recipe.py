@@ -14,16 +14,17 @@ from tests.training.learning.tiny import tiny
 from training.learning.recipe import Learning, Recipe, read_recipe
 
 CONFIGS = Path(__file__).resolve().parents[3] / "training" / "configs"
+SHIPPED = sorted([*CONFIGS.glob("*.yaml"), *CONFIGS.glob("resonances/*.yaml")])
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_recipes_are_valid(path: Path) -> None:
     recipe = read_recipe(path)
     assert recipe.name == path.stem
     assert recipe.fast_simulation
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_recipes_hold_every_setting(path: Path) -> None:
     def missing(given: Any, known: Any) -> list[str]:
         if not isinstance(known, dict) or not isinstance(given, dict):
