@@ -14,7 +14,7 @@ __all__ = [
     "WORKER_PATIENCE",
 ]
 
-MODEL = "pfn-r-lite-3"
+MODEL = "pfn-r-lite"
 """The bundled model that is compared with and shown where none is named."""
 
 NETWORKS = (MODEL, "jet-bdt")

@@ -62,7 +62,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     standard = mljec.FactorizedJEC.from_txt(arguments.jec)
-    network = mljec.MLJEC("pfn-r-lite-3", fallback=standard)
+    network = mljec.MLJEC("pfn-r-lite", fallback=standard)
     runner = processor.Runner(
         executor=processor.FuturesExecutor(workers=arguments.workers), schema=PFNanoAODSchema, chunksize=50_000
     )

@@ -64,6 +64,16 @@ def sample_jec() -> list[Path]:
 
 
 @pytest.fixture(scope="session")
+def mean_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder with the mean of two bundled networks."""
+    pytest.importorskip("onnx", reason="onnx is not installed: pip install 'coffea-mljec[train]'")
+    from training.learning.ensemble import ensemble
+
+    bundled = ROOT / "coffea_mljec" / "models" / "bundled"
+    return ensemble([bundled / "pfn-r-lite", bundled / "pfn-r"], tmp_path_factory.mktemp("mean") / "mean", "mean")
+
+
+@pytest.fixture(scope="session")
 def open_nano() -> Callable[..., Any]:
     """``open_nano(path, mode="virtual", **options)``: NanoEvents with PFNanoAODSchema where the file has candidates."""
 

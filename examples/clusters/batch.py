@@ -49,7 +49,7 @@ def judge(client: Any, files: list[str]) -> workers.Outcome:
     """The same work on any cluster: a network beside the standard path, judged on the same jets."""
     data = Path(mljec.__file__).parent / "data"
     standard = mljec.FactorizedJEC.from_txt(sorted((data / "jec").glob("*AK4PFchs.jec.txt")))
-    network = mljec.MLJEC("pfn-r-lite-3", fallback=standard)
+    network = mljec.MLJEC("pfn-r-lite", fallback=standard)
     client.register_plugin(workers.WarmUp(network))  # first chunks are as fast as later ones; leave it out if you like
     client.register_plugin(workers.StopProfiler())  # dask's profile of a worker grows by 0.7 MB a second
     # Model and payloads travel with the processor, once to each worker: nothing of them need lie on its file system.

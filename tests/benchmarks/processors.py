@@ -30,7 +30,7 @@ PROCESSORS = {
     "SSE2": ("x86-64", BEYOND_AVX2 + BEYOND_SSE + BEYOND_SSE2),
 }
 """Instructions -> numba's name of a processor, and what it has not."""
-MODELS = ("pfn-r-lite", "pfn-r-lite-3", "particlenet-r-lite", "pfn-c-lite")
+MODELS = ("pfn-r-lite", "particlenet-r-lite", "pfn-c-lite")
 
 
 def corrected(events: int, path: Path) -> None:

@@ -39,7 +39,7 @@ def test_threads_change_no_bit(events: Any) -> None:
         np.testing.assert_array_equal(flat(mljec.MLJEC(threads=threads).correction(events)), one)
 
 
-@pytest.mark.parametrize("model", ["pfn-c-lite", "pfn-r-lite-3"])
+@pytest.mark.parametrize("model", ["pfn-c-lite", "pfn-r-lite"])
 def test_threads_of_a_worker_share_one_session(
     sample: Path, open_nano: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
@@ -86,7 +86,7 @@ def resident(field):
 def events(**part):
     return NanoEventsFactory.from_root({sys.argv[1]: "Events"}, schemaclass=PFNanoAODSchema, **part).events()
 
-corrector = mljec.MLJEC("pfn-r-lite-3")
+corrector = mljec.MLJEC("pfn-r-lite")
 flat = corrector.pipeline.correction.network.flat(JetChunk.of(events()))
 part = [compute(flat, corrector.card.feature_set, 0, n) for n in np.random.default_rng(1).integers(1, 1024, 200)]
 for arrays in part:  # every size once

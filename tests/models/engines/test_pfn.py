@@ -21,12 +21,11 @@ from coffea_mljec.models.engines import engine_fields
 from tests.models import toy
 from tests.models.running import log_correction
 
-NAMES = ("pfn-r-lite", "pfn-r", "pfn-r-lite-3")
+NAMES = ("pfn-r-lite", "pfn-r", "mean")
 
 
-def edited(name: str, to: Path, **changes: Any) -> models.ModelFolder:
-    """A bundled model's graph beside a card with other fields."""
-    source = models.open_model(name)
+def edited(source: models.ModelFolder, to: Path, **changes: Any) -> models.ModelFolder:
+    """A model's graph beside a card with other fields."""
     to.mkdir()
     (to / "model.onnx").write_bytes(source.graph)
     (to / "card.json").write_text(json.dumps(source.card.model_dump(mode="json") | changes))
@@ -34,10 +33,13 @@ def edited(name: str, to: Path, **changes: Any) -> models.ModelFolder:
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
-    """A bundled model as it is, and run by onnxruntime."""
+def pair(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, mean_model: Path
+) -> tuple[Any, Any]:
+    """A bundled model, or a mean of two, as it is, and run by onnxruntime."""
     folder = tmp_path_factory.mktemp("models") / "onnx"
-    return models.open_model(request.param), edited(request.param, folder, engine="onnx")
+    model = models.open_model(mean_model if request.param == "mean" else request.param)
+    return model, edited(model, folder, engine="onnx")
 
 
 def batch(counts: Sequence[int], features: FeatureSet = PFNANO, seed: int = 1) -> dict[str, np.ndarray]:
@@ -52,8 +54,8 @@ def batch(counts: Sequence[int], features: FeatureSet = PFNANO, seed: int = 1) -
     return arrays
 
 
-def test_the_bundled_ones_run_this_way() -> None:
-    assert {name: models.open_model(name).card.engine for name in NAMES} == dict.fromkeys(NAMES, "pfn")
+def test_these_run_this_way(pair: Any) -> None:
+    assert pair[0].card.engine == "pfn"
 
 
 def test_equals_onnxruntime_on_real_jets(pair: Any, real_data: Path, open_nano: Callable[..., Any]) -> None:
@@ -128,10 +130,10 @@ def test_threads_and_pickle_give_the_same(pair: Any) -> None:
 
 def test_apply_runs_it(pair: Any, tmp_path: Path, sample: Path, open_nano: Callable[..., Any]) -> None:
     events = open_nano(sample, entry_stop=30)
-    portable = edited(pair[0].card.name, tmp_path / "portable", engine="onnx")
+    portable = edited(pair[0], tmp_path / "portable", engine="onnx")
     got, wanted = (
         np.asarray(ak.flatten(mljec.MLJEC(model).correction(events)))
-        for model in (pair[0].card.name, tmp_path / "portable")
+        for model in (pair[0], portable)
     )
     assert portable.card.engine == "onnx"
     assert len(got) > 150
@@ -204,7 +206,7 @@ def test_other_ways_of_pooling_are_refused(tmp_path: Path) -> None:
 def test_other_features_than_the_graphs(tmp_path: Path) -> None:
     features = json.loads(json.dumps(models.open_model("pfn-r-lite").card.model_dump(mode="json")["features"]))
     features["charged"] = features["charged"][:-1]
-    model = edited("pfn-r-lite", tmp_path / "fewer", features=features)
+    model = edited(models.open_model("pfn-r-lite"), tmp_path / "fewer", features=features)
     with pytest.raises(
         ModelError, match=r"constant 'charged.0.plain.weight' .* float32 22 x any.*; got float32 23 x 16"
     ):

@@ -41,9 +41,9 @@ def test_of_a_run_its_own_widths_and_loss(tmp_path: Path, toy_training: Callable
         fine_tuning_recipe(model, [SAMPLE], "tuned", tmp_path, {})
 
 
-def test_what_cannot_be_tuned_is_refused(tmp_path: Path) -> None:
+def test_what_cannot_be_tuned_is_refused(tmp_path: Path, mean_model: Path) -> None:
     with pytest.raises(InputError, match="is the mean of several networks"):
-        fine_tuning_recipe(Path("pfn-r-lite-3"), [SAMPLE], "tuned", tmp_path, {})
+        fine_tuning_recipe(mean_model, [SAMPLE], "tuned", tmp_path, {})
     in_situ = {"factor": 1.0, "way": "pairs", "data": [SAMPLE]}
     with pytest.raises(InputError, match=r"asks for both jets' widths, and the loss 'mae' teaches none"):
         fine_tuning_recipe(Path("pfn-r-lite"), [SAMPLE], "tuned", tmp_path, {"in_situ": in_situ})

@@ -105,7 +105,6 @@ def test_other_transforms_are_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "architecture", "message"),
     [
-        ("pfn-r-lite-3", "pfn-r-lite", "is the mean of several networks, and a training starts from one"),
         ("jet-bdt", "pfn-r-lite", "is no network that python -m training export wrote"),
         ("pfn-r-lite", "pfn-r", "has 'charged.0.plain.weight' of 23 x 64; the model's graph has 23 x 16"),
         ("pfn-r-lite", "pfn-c-lite", "is of another architecture than the recipe"),
@@ -115,6 +114,11 @@ def test_other_transforms_are_refused() -> None:
 def test_other_graphs_are_refused(name: str, architecture: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         network_of_model(models.open_model(name), ARCHITECTURES[architecture])
+
+
+def test_a_mean_of_networks_is_refused(mean_model: Path) -> None:
+    with pytest.raises(InputError, match="is the mean of several networks, and a training starts from one"):
+        network_of_model(models.open_model(mean_model), ARCHITECTURES["pfn-r-lite"])
 
 
 def test_a_deeper_network_is_refused() -> None:
