@@ -58,6 +58,9 @@ class Systematics:
         tuple[float, float] | None,
         typer.Option(metavar="LOW HIGH", help="|eta| where jets without generator jet are left alone (Run 3: 2.5 3)."),
     ] = None
+    jet_resolution: Annotated[
+        bool, typer.Option("--jet-resolution", help="Smear each jet by its own resolution where the model gives it.")
+    ] = False
     standard_jets: Annotated[
         bool, typer.Option("--standard-jets", help="Allow uncertainties of standard jets for a network's jets.")
     ] = False
@@ -111,8 +114,10 @@ class Systematics:
             raise InputError("--sources chooses from --uncertainties or --era, and none are given.")
         if not self.smearing and not isinstance(standard, EraPath):
             raise InputError("--no-smearing leaves out that of --era, and none is given.")
-        if self.resolution is None and (self.scale_factor or self.jer_tag or self.unsmeared_eta):
-            raise InputError("--scale-factor, --jer-tag and --unsmeared-eta belong to --resolution: give it too.")
+        if self.resolution is None and (self.scale_factor or self.jer_tag or self.unsmeared_eta or self.jet_resolution):
+            raise InputError(
+                "--scale-factor, --jer-tag, --unsmeared-eta and --jet-resolution belong to --resolution: give it too."
+            )
         found: dict[str, Any] = {}
         if own or self.standard_jets:
             found = standard.systematics(algorithm, self._sources("regrouped"), self.smearing)
@@ -123,6 +128,8 @@ class Systematics:
             found |= self._smearing(self.resolution, algorithm)
         if self.unsmeared_eta is not None:
             found["unsmeared_eta"] = self.unsmeared_eta
+        if self.jet_resolution:
+            found["jet_resolution"] = True
         if self.standard_jets:
             found["standard_jets"] = True
         if self.closure is not None:

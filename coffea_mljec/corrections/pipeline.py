@@ -107,7 +107,7 @@ class Pipeline:
             return
         chunk = self.chunk(events, collection)
         columns = self._columns(chunk)
-        shifted = self.systematics.of(chunk, columns["pt"])
+        shifted = self.systematics.of(chunk, columns)
         jets = chunk.collection
         for name, varied in varied_columns(columns, shifted, self.systematics.names(chunk.layout)):
             yield name, with_columns(jets, varied, without=stale_fields(jets))
@@ -128,7 +128,7 @@ class Pipeline:
         jets = chunk.collection
         if not self.systematics.payloads:
             return with_columns(jets, columns, without=stale_fields(jets))
-        shifted = self.systematics.of(chunk, columns["pt"])
+        shifted = self.systematics.of(chunk, columns)
         return with_variations(jets, columns, shifted, self.systematics.names(chunk.layout))
 
     def correct(self, chunk: JetChunk) -> Corrected:

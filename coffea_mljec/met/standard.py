@@ -49,6 +49,7 @@ def varied_like(standard: FactorizedJEC, provider: Provider) -> Pipeline:
         provider.systematics,
         resolution=standard.systematics.resolution if smears else None,
         scale_factor=standard.systematics.scale_factor if smears else None,
+        jet_resolution=False,
         qualified=False,
         generator_pt_field=None,
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from coffea_mljec.payloads.bounds import within
 from coffea_mljec.systematics import JERSmear, smear_factor, standard_normal
 from coffea_mljec.systematics.resolution_bins import RESOLUTION_BINS
 
@@ -37,6 +38,8 @@ class Shifted:
     pt_gen : ndarray of float64, shape (n,), or None
         Of the generator jet; not positive for none.
     smears : bool
+    own_resolution : ndarray of float64, shape (n,), or None
+        sigma(pT) / pT of each jet, NaN where nothing gives it: instead of the payload's.
     """
 
     systematics: Systematics
@@ -44,12 +47,15 @@ class Shifted:
     pt: FloatArray
     pt_gen: FloatArray | None
     smears: bool
+    own_resolution: FloatArray | None = None
 
     @cached_property
     def resolution(self) -> FloatArray:
-        """sigma(pT) / pT in simulation, NaN where the payload does not reach."""
+        """sigma(pT) / pT in simulation, NaN where neither the jet's own nor the payload's is there."""
         assert self.systematics.resolution is not None
-        return self.systematics.resolution.evaluate(self.columns | {"pt": self.pt})[0]  # type: ignore[operator]
+        sigma = self.systematics.resolution.evaluate(self.columns | {"pt": self.pt})[0]  # type: ignore[operator]
+        own = self.own_resolution
+        return sigma if own is None else np.where(within("resolution", own), own, sigma)
 
     def scale_factor(self, shift: Shift) -> FloatArray:
         """Resolution in data over simulation, NaN where the payload does not reach."""

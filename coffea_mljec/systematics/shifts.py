@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypedDict, get_args
+from typing import Any, Literal, Protocol, TypedDict, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +60,9 @@ class SystematicOptions(TypedDict, total=False):
     split_resolution : bool
         Vary the resolution in six bins of abs(eta) and pT, each by itself: ``JER_eta0to1p93_pt0toInf``, ... instead of
         ``JER`` (`coffea_mljec.systematics.resolution_bins`).
+    jet_resolution : bool
+        Smear each jet by its own resolution, the ``pt_resolution`` that the correction gives; by ``resolution`` those
+        that have none, such as those of a fallback.
     seed : int
         Of the random numbers, which belong to the jet: run, luminosity block, event and direction.
     qualified : bool
@@ -77,6 +80,7 @@ class SystematicOptions(TypedDict, total=False):
     smearing: Method | JERSmear
     unsmeared_eta: tuple[float, float] | None
     split_resolution: bool
+    jet_resolution: bool
     seed: int
     qualified: bool
     standard_jets: bool
@@ -99,6 +103,7 @@ class Systematics:
     smearing: Method | JERSmear = "hybrid"
     unsmeared_eta: tuple[float, float] | None = None
     split_resolution: bool = False
+    jet_resolution: bool = False
     seed: int = 0
     qualified: bool = False
     standard_jets: bool = False
@@ -112,6 +117,11 @@ class Systematics:
             raise InputError(
                 f"{given} without {lacking}: smearing needs both. They are in the same file "
                 "(jet_jerc.json.gz), or in *_PtResolution_*.jr.txt and *_SF_*.jersf.txt."
+            )
+        if self.jet_resolution and self.resolution is None:
+            raise InputError(
+                "jet_resolution without resolution: jets without a resolution of their own are smeared by it; give "
+                "resolution and scale_factor too."
             )
         for name, kinds in (
             ("uncertainties", ("sources", "at")),
@@ -201,12 +211,37 @@ class Systematics:
             found |= np.repeat(affected, np.diff(chunk.offsets))
         return found
 
-    def of(self, chunk: JetChunk, pt: npt.NDArray[np.float32]) -> Shifted:
-        """Bind to the jets of a chunk, with their corrected pT before smearing; raises MissingBranchError."""
+    def of(self, chunk: JetChunk, columns: Mapping[str, npt.NDArray[Any]]) -> Shifted:
+        """Bind to the jets of a chunk.
+
+        Parameters
+        ----------
+        chunk : JetChunk
+        columns : mapping of str to ndarray, shape (n_jets,)
+            ``pt``, corrected, before smearing (GeV); ``pt_resolution`` where the correction gives one.
+
+        Raises
+        ------
+        InputError
+            If the jets' own resolution is asked for and the correction gives none.
+        MissingBranchError
+        """
         tuple(self.branches(chunk.layout, chunk.asker))
         smears = self.smears(chunk.layout)
         pt_gen = self._generator_pt(chunk) if smears and self.smearing != "stochastic" else None
-        return Shifted(self, chunk.jets(self._quantities(chunk.layout)), pt.astype(np.float64), pt_gen, smears)
+        pt, given = columns["pt"].astype(np.float64), chunk.jets(self._quantities(chunk.layout))
+        return Shifted(self, given, pt, pt_gen, smears, self._own_resolution(columns, chunk) if smears else None)
+
+    def _own_resolution(self, columns: Mapping[str, npt.NDArray[Any]], chunk: JetChunk) -> FloatArray | None:
+        """The jets' own resolution, if it is asked for."""
+        if not self.jet_resolution:
+            return None
+        if "pt_resolution" not in columns:
+            raise InputError(
+                f"jet_resolution=True, but {chunk.asker} gives no pt_resolution: take a model with quantiles or a "
+                "resolution among its outputs, or leave jet_resolution out."
+            )
+        return columns["pt_resolution"].astype(np.float64)
 
     def _generator_pt(self, chunk: JetChunk) -> FloatArray:
         collection = chunk.layout.collection

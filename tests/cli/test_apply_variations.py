@@ -103,7 +103,7 @@ def test_data_have_no_jer(mljec, jec_text, tmp_path):
     [
         (["--variations"], "there are none without --uncertainties, --resolution, --era or --met"),
         (["--sources", "all"], "--sources chooses from --uncertainties"),
-        (["--jer-tag", "x"], "--scale-factor, --jer-tag and --unsmeared-eta belong to --resolution"),
+        (["--jer-tag", "x"], "--scale-factor, --jer-tag, --unsmeared-eta and --jet-resolution belong to --resolution"),
         (["--resolution", "pfn-r-lit"], "no resolution of 'pfn-r-lit' comes with the package. Did you mean"),
         (["--closure", "standard"], "no closure of 'standard' comes with the package"),
         (["--uncertainties", "x.json.gz"], "x.json.gz holds many algorithms: say which one with --algo"),

@@ -11,6 +11,7 @@ import pytest
 
 from coffea_mljec import MLJEC, FactorizedJEC, MissingBranchWarning, Network, Status
 from coffea_mljec.errors import MissingBranchError, MLJECError, ModelError
+from coffea_mljec.payloads.resolution_files import read_resolution_text, read_scale_factor_text
 from coffea_mljec.payloads.uncertainty_files import read_uncertainties_text
 from tests.models import weaver_toy as toy
 
@@ -194,6 +195,37 @@ def test_resolution_as_the_network_gives_it(tmp_path: Path, layout_events: Any) 
     jets = MLJEC(network.model).apply(events, "FatJet")
     applied = flat(Status.APPLIED.of(jets))
     np.testing.assert_allclose(flat(jets.pt_resolution)[applied], flat(network.outputs(events).s)[applied], rtol=1e-6)
+
+
+def test_smearing_by_the_jets_own_resolution(standard: FactorizedJEC, tmp_path: Path, layout_events: Any) -> None:
+    network = model(tmp_path, ["ratio", "s"], {"ratio": ("pt", "exp"), "s": ("resolution", "exp")})
+    head = tmp_path / "MLJECSim-toy_V1_MC_PtResolution_AK8PFPuppi.jr.txt"
+    head.write_text("{1 JetEta 1 JetPt [0] Resolution}\n-5.5 5.5 3 1 6500 0.25\n")
+    factor = tmp_path / "MLJECSim-toy_V1_MC_SF_AK8PFPuppi.jersf.txt"
+    factor.write_text("{1 JetEta 0 None ScaleFactor}\n-5.5 5.5 3 1.005 1.0 1.01\n")
+    smeared = {
+        "resolution": read_resolution_text(head), "scale_factor": read_scale_factor_text(factor),
+        "smearing": "stochastic", "standard_jets": True,
+    }  # fmt: skip
+    events = layout_events("pfnano")
+    events["GenJetAK8"] = events.GenJet
+    corrector = MLJEC(network.model, fallback=standard, jet_resolution=True, **smeared)
+    jets, plain = corrector.apply(events, "FatJet"), MLJEC(network.model, fallback=standard, **smeared).apply(
+        events, "FatJet"
+    )  # fmt: skip
+    own, taken = flat(jets.pt_resolution), flat(jets.jet_energy_resolution)
+    given = np.isfinite(own)
+    assert given.sum() > 15
+    np.testing.assert_allclose(taken[given], own[given], rtol=1e-6)
+    np.testing.assert_allclose(taken[~given], 0.25, rtol=1e-6)
+    # The same random number: distances from the unsmeared pT are as the resolutions.
+    moved, usual = (flat(one.pt / one.pt_jec) - 1.0 for one in (jets, plain))
+    np.testing.assert_allclose(moved[given], (usual * own / 0.25)[given], rtol=1e-4, atol=1e-6)
+    assert np.ptp(moved[given]) > 0.01
+    with pytest.raises(MLJECError, match=r"jet_resolution=True, but .* gives no pt_resolution: take a model"):
+        FactorizedJEC(standard.payload, jet_resolution=True, **smeared).apply(events, "FatJet")
+    with pytest.raises(MLJECError, match="jet_resolution without resolution"):
+        MLJEC(network.model, jet_resolution=True)
 
 
 def test_networks_that_correct_nothing(tmp_path: Path) -> None:

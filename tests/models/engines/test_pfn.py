@@ -33,9 +33,7 @@ def edited(source: models.ModelFolder, to: Path, **changes: Any) -> models.Model
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def pair(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, mean_model: Path
-) -> tuple[Any, Any]:
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, mean_model: Path) -> tuple[Any, Any]:
     """A bundled model, or a mean of two, as it is, and run by onnxruntime."""
     folder = tmp_path_factory.mktemp("models") / "onnx"
     model = models.open_model(mean_model if request.param == "mean" else request.param)
@@ -131,10 +129,7 @@ def test_threads_and_pickle_give_the_same(pair: Any) -> None:
 def test_apply_runs_it(pair: Any, tmp_path: Path, sample: Path, open_nano: Callable[..., Any]) -> None:
     events = open_nano(sample, entry_stop=30)
     portable = edited(pair[0], tmp_path / "portable", engine="onnx")
-    got, wanted = (
-        np.asarray(ak.flatten(mljec.MLJEC(model).correction(events)))
-        for model in (pair[0], portable)
-    )
+    got, wanted = (np.asarray(ak.flatten(mljec.MLJEC(model).correction(events))) for model in (pair[0], portable))
     assert portable.card.engine == "onnx"
     assert len(got) > 150
     np.testing.assert_allclose(got, wanted, rtol=1e-5)
