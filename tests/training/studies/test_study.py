@@ -21,6 +21,9 @@ from training.studies.table import read_table
 from training.studies.workflow import redraw_study, run_study
 
 
+STUDIES = Path(__file__).resolve().parents[3] / "training" / "configs" / "studies"
+
+
 def study_of(tmp_path: Path, **settings: Any) -> Study:
     path = tmp_path / "recipe.yaml"
     tiny(tmp_path).write(path)
@@ -185,3 +188,11 @@ def test_a_study_is_drawn_by_the_command(tmp_path: Path) -> None:
     assert "study.png" in result.output
     with pytest.raises(InputError, match="give a folder that `python -m training study` wrote"):
         redraw_study(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("path", sorted(STUDIES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_studies_are_valid(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(STUDIES.parents[2])
+    study = read_study(path)
+    assert study.name == path.stem
+    assert len(study.recipes()) > 2
