@@ -20,7 +20,6 @@ from training.studies.settings import Study, read_study
 from training.studies.table import read_table
 from training.studies.workflow import redraw_study, run_study
 
-
 STUDIES = Path(__file__).resolve().parents[3] / "training" / "configs" / "studies"
 
 
