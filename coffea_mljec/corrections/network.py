@@ -101,11 +101,15 @@ class NetworkCorrection(Correction):
     def branches(self, layout: Layout) -> Iterable[Branch]:
         """What the features need, and the fields that masses replace; nothing where the fallback takes every jet."""
         try:
-            return [*self.network.branches(layout), *self._replaced(layout)]
+            return self._needed(layout)
         except MissingBranchError:
             if not self.dispensable:
                 raise
             return ()
+
+    def _needed(self, layout: Layout) -> list[Branch]:
+        """What it reads; raises MissingBranchError."""
+        return [*self.network.branches(layout), *self._replaced(layout)]
 
     def decided(self, layout: Layout) -> NetworkCorrection:
         """Itself."""
@@ -135,7 +139,8 @@ class NetworkCorrection(Correction):
     def factor(self, chunk: JetChunk) -> Factors:
         """Corrected / raw pT, and whether the jet is one that the network can treat."""
         try:
-            self._replaced(chunk.layout)
+            # Before anything is read: dask mode brings the columns of those who take the jets, and no others.
+            self._needed(chunk.layout)
             found = self.network.evaluate(chunk)
         except MissingBranchError as error:
             if not self.dispensable:

@@ -98,7 +98,7 @@ class Pipeline:
 
     def variations(self, events: Any, collection: str) -> Iterator[tuple[str, Any]]:
         """See `Provider.variations`."""
-        if is_dask(events):
+        if is_dask(events) or ak.backend(events) == "typetracer":
             corrected = self.apply(events, collection)
             yield "nominal", corrected
             for name in self.systematics.names(detect(events, collection)):

@@ -92,11 +92,13 @@ def open_folder(path: str | os.PathLike[str], public_key: str | os.PathLike[str]
 
     Raises
     ------
+    InputError
+        If it is no path.
     ModelError
         If a file is missing or leads outside the folder, the card is not valid (which key), the digest does not match,
         or the graph is refused by `coffea_mljec.models.onnx_guard.check_graph`.
     """
-    folder = Path(path)
+    folder = checked_path(path, "a model folder")
     if not folder.is_dir():
         raise ModelError(f"no model folder at {folder}: expected a folder with {_GRAPH} and {_CARD}.")
     read = {_CARD: _read(folder, _CARD, _LARGEST_CARD)}

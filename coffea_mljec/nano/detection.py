@@ -64,14 +64,22 @@ def detect(events: Any, collection: str = "Jet") -> Layout:
 
 
 def fields_of(events: Any) -> Fields:
-    """The collections of events and the fields of each; raises InputError if some events are missing."""
+    """The collections of events and the fields of each; raises InputError if some events are missing, or in lists."""
     given = events if isinstance(events, ak.Array) else events._meta
     if given.layout.is_option:
         raise InputError(
             "some events are missing (ak.mask, ak.firsts, ak.pad_none): give whole events, events[mask] instead of "
             "ak.mask(events, mask)."
         )
-    form = _record(given.layout.form)
+    form = given.layout.form
+    while form.is_indexed:
+        form = form.content
+    if form.is_list:
+        raise InputError(
+            "events must be one record an event; got lists of them (a field with several values an event was set on "
+            "the events themselves). Set it on a collection, or take one value an event (ak.firsts)."
+        )
+    form = _record(form)
     # From the form: building a collection only to ask for its fields fails on skims that lack a coordinate of it.
     return {name: tuple(_record(form.content(name)).fields) for name in form.fields}
 
@@ -99,7 +107,7 @@ def layout_of(fields: Fields, collection: str) -> Layout:
 def is_jagged(events: Any, table: str) -> bool:
     """Whether a table of the events has several rows an event, and so a counter."""
     form = (events if isinstance(events, ak.Array) else events._meta).layout.form
-    while form.is_indexed:
+    while form.is_option or form.is_indexed:
         form = form.content
     form = form.content(table)
     while form.is_option or form.is_indexed:

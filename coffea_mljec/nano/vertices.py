@@ -1,4 +1,4 @@
-"""Vertices within the radius of a jet: those that are its own, and those that cannot be."""
+"""Vertices and candidates beside the jets: those within a radius are a jet's own, those far off cannot be."""
 
 from __future__ import annotations
 
@@ -71,15 +71,16 @@ def strays(
     eta: npt.NDArray[Any],
     phi: npt.NDArray[Any],
     radius: float,
+    nowhere: bool,
 ) -> npt.NDArray[np.bool_]:
     """Return which jets have a target beyond a radius, shape (n_jets,): one that is not theirs.
 
-    Parameters are those of `group_near`, beside the groups. A NaN angle is beyond.
+    Parameters are those of `group_near`, beside the groups; ``nowhere`` says whether a NaN angle counts as beyond.
     """
     found = np.zeros(len(eta), np.bool_)
     for jet in range(len(eta)):
         for position in range(offsets[jet], offsets[jet + 1]):
             target = index[position]
             distance2 = delta_r2(target_eta[target], target_phi[target], eta[jet], phi[jet])
-            found[jet] |= not distance2 < radius * radius
+            found[jet] |= distance2 >= radius * radius or (nowhere and np.isnan(distance2))
     return found

@@ -98,7 +98,10 @@ def test_vertices_beyond_the_radius_equal_plain_python() -> None:
     d_phi = (sv_phi[index] - phi[jet] + np.pi) % (2 * np.pi) - np.pi
     beyond = ~((sv_eta[index] - eta[jet]) ** 2 + d_phi**2 < 0.16)
     expected = [bool(beyond[jet == j].any()) for j in range(5)]
-    assert strays(index, offsets, sv_eta, sv_phi, eta, phi, 0.4).tolist() == expected
+    assert strays(index, offsets, sv_eta, sv_phi, eta, phi, 0.4, True).tolist() == expected
+    known = np.isfinite(sv_eta[index] + sv_phi[index])
+    somewhere = [bool((beyond & known)[jet == j].any()) for j in range(5)]
+    assert strays(index, offsets, sv_eta, sv_phi, eta, phi, 0.4, False).tolist() == somewhere
     assert 0 < sum(expected) < 5
 
 

@@ -92,7 +92,9 @@ def outputs_of_head(outputs: Sequence[Output], values: npt.NDArray[np.float32]) 
 
 
 def head_problem(card: ModelCard) -> str | None:
-    """Say that a card's outputs are not the columns of one last layer; None if they are."""
+    """Say that the head lacks jet features, or outputs are not the columns of its last layer; None if all is well."""
+    if not card.feature_set.jet:
+        return f"engine {card.engine!r} takes jet features beside the constituents, and the card has none"
     sources = sorted({output.source for output in card.outputs})
     columns = [output.column for output in card.outputs]
     if len(sources) == 1 and (columns == [None] or columns == list(range(len(columns)))):

@@ -100,9 +100,15 @@ def apply_change(events: Any, collection: Any, mutation: Mutation) -> tuple[Any,
         raise Unchangeable(f"{name}: {type(error).__name__}") from None
 
 
-def kind_of(mutation: Mutation) -> int:
-    """Whether jets may have other numbers after a change: only where somebody wrote another possible value."""
-    exchanged = mutation[0] == "u_exchange" and not mutation[2].endswith("Idx")
+def kind_of(mutation: Mutation, layout: str) -> int:
+    """Whether jets may have other numbers after a change: only where somebody wrote another possible value.
+
+    Rows that belong to one jet have no number but its own: of neighbours that exchange their soft candidates, neither
+    number, sum nor direction changes.
+    """
+    exchanged = mutation[0] == "u_exchange" and (
+        not mutation[2].endswith("Idx") or (layout == "rows_per_jet" and mutation[2] == "jetIdx")
+    )
     return FREE if exchanged or mutation[-1] in ("true", "int8", "complex") else MUST
 
 
@@ -164,8 +170,8 @@ def _events(events: Any, how: str) -> Any:
         return events[0]
     if how == "None":
         return None
-    if how == "array":
-        return ak.Array(events.layout, behavior=events.behavior)
+    if how == "array":  # of dask events it would be their type alone
+        return events if hasattr(events, "dask") else ak.Array(events.layout, behavior=events.behavior)
     if how == "packed":
         return ak.to_packed(events)
     if how == "number":

@@ -60,7 +60,7 @@ def judge(case: Case) -> Outcome:
             tables.apply_operation(broken, mutation)
     changed = [mutation for mutation in case.mutations if mutation[0].startswith("u_")]
     for mutation in changed:
-        broken.touch_all(changes.kind_of(mutation))
+        broken.touch_all(changes.kind_of(mutation, layout))
     keep = None
     if setup["skim"] and (keep := required(layout, name, collection)) is None:
         return Outcome("clear error", "refused before anything is broken")
