@@ -18,7 +18,7 @@ from coffea_mljec.validation.common.style import colour, head, legend, marker, n
 from training import defaults
 from training.applications.multifold import Paired, binned, unfold
 from training.applications.unfolding import VARIABLES, JetEvents, leading_jets, purity, replicas, write_weights
-from training.dataset.cache import shards_of
+from training.dataset.files import shards_of
 from training.simulate.plan import Plan
 from training.simulate.production import produce
 

@@ -18,7 +18,7 @@ def command(
     jets: Annotated[int | None, typer.Option(min=1, help="Training jets, in place of the recipe's.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads, in place of the recipe's.")] = None,
     production: Annotated[
-        list[Path] | None, typer.Option(help="ROOT files or folders, in place of the recipe's.")
+        list[str] | None, typer.Option(help="ROOT files, folders, patterns or addresses, in place of the recipe's.")
     ] = None,
     runs: Annotated[Path | None, typer.Option(help="Folder for runs, in place of the recipe's.")] = None,
     report: Annotated[Path | None, typer.Option(help="Folder that gets the study's table and figure.")] = None,

@@ -17,7 +17,7 @@ def command(
     resume: Annotated[bool, typer.Option(help="Go on after the last finished epoch of this recipe's run.")] = False,
     max_minutes: Annotated[float | None, typer.Option(help="End when this time is over.")] = None,
     production: Annotated[
-        list[Path] | None, typer.Option(help="ROOT files or folders, in place of the recipe's.")
+        list[str] | None, typer.Option(help="ROOT files, folders, patterns or addresses, in place of the recipe's.")
     ] = None,
     runs: Annotated[Path | None, typer.Option(help="Folder for runs, in place of the recipe's.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads of torch, in place of the recipe's.")] = None,

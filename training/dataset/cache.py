@@ -6,23 +6,29 @@ import json
 import shutil
 import warnings
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coffea_mljec.errors import InputError
+from coffea_mljec.errors import InputError, WorkerError
 from coffea_mljec.features import FeatureSet
+from coffea_mljec.nano import open_nano, quiet_coffea
+from coffea_mljec.nano.opening import reading
 from coffea_mljec.support.atomic import make_folder, whole_file, write_arrays, write_text
-from coffea_mljec.support.digest import digest, file_digest
+from coffea_mljec.support.digest import digest
 from coffea_mljec.support.progress import progress as progress_bar
+from coffea_mljec.workers.pool import Workers, in_order
+from training.dataset.files import identity_of, is_address, sources_of
 from training.dataset.selection import JET_COLUMNS, JetTable, Selection, select_jets
 from training.simulate.nanoaod import algorithm_of
 
-__all__ = ["PreparedJets", "open_shard", "prepare", "shards_of"]
+__all__ = ["PreparedJets", "open_shard", "prepare"]
 
 #: Part of the folder's name: raised when the arrays change their meaning.
 FORMAT = 3
@@ -54,32 +60,14 @@ class PreparedJets:
         return len(self.columns["target"])
 
 
-def shards_of(productions: Iterable[Path]) -> list[Path]:
-    """Return the ROOT files of folders and single files, sorted within each.
-
-    Raises
-    ------
-    InputError
-        If a path does not exist, holds no ROOT file, or a file stands twice.
-    """
-    shards: list[Path] = []
-    for path in map(Path, productions):
-        found = sorted(path.rglob("*.root")) if path.is_dir() else [path]
-        if not found or not all(shard.is_file() for shard in found):
-            raise InputError(f"no ROOT file at {path}: give a production's folder or its files")
-        shards += found
-    if len({shard.resolve() for shard in shards}) != len(shards):
-        raise InputError("a file stands twice among the productions: every jet would be used twice; name each once")
-    return shards
-
-
 def prepare(
-    productions: Sequence[Path],
+    productions: Sequence[Path | str],
     feature_set: FeatureSet,
     selection: Selection,
     cache: Path,
     progress: bool = True,
     algorithm: str | None = None,
+    workers: Workers = 1,
 ) -> PreparedJets:
     """Return the prepared jets of some productions, from the cache where they are there.
 
@@ -88,8 +76,9 @@ def prepare(
 
     Parameters
     ----------
-    productions : sequence of Path
-        Folders with ROOT files, or files, in the PFNano layout.
+    productions : sequence of Path or str
+        Folders with ROOT files, files, patterns of them, or addresses of files (``root://``, ``https://``), in the
+        PFNano layout.
     feature_set : FeatureSet
         Features to compute.
     selection : Selection
@@ -101,17 +90,21 @@ def prepare(
     algorithm : str, optional
         Jet algorithm and pileup scheme that the AK4 jets of our simulation must have, by the first file of each
         production.
+    workers : int or ClusterExecutor
+        Processes; the jets do not depend on them.
 
     Raises
     ------
     InputError, MissingBranchError
-        See `shards_of` and `training.dataset.selection.select_jets`; also if no jet is selected at all, two files
+        See `sources_of` and `training.dataset.selection.select_jets`; also if no jet is selected at all, two files
         hold the same bytes, or the jets are of another algorithm.
+    WorkerError
+        See `coffea_mljec.workers.pool.in_order`; also if a worker lacks a plug-in, or does not see the cache.
     """
-    shards = shards_of(productions)
+    sources = sources_of(productions)
     if algorithm is not None and selection.collection == "Jet":
         _check_algorithm(productions, algorithm)
-    digests = [file_digest(shard) for shard in shards]
+    digests = [identity_of(source) for source in sources]
     if len(set(digests)) != len(digests):
         raise InputError("two files of the productions are identical: every jet would be used twice; remove the copy")
     settings = {"format": FORMAT, "features": feature_set.names(), "selection": selection.identity}
@@ -119,13 +112,13 @@ def prepare(
     of_all = digest(text.encode())
     folder = cache / of_all[:16]
     if not (folder / "description.json").is_file():
-        _build(folder, shards, digests, feature_set, selection, settings | {"digest": of_all}, progress)
+        _build(folder, sources, digests, feature_set, selection, settings | {"digest": of_all}, progress, workers)
     return load(folder)
 
 
-def _check_algorithm(productions: Sequence[Path], algorithm: str) -> None:
+def _check_algorithm(productions: Sequence[Path | str], algorithm: str) -> None:
     for production in productions:
-        made = algorithm_of(shards_of([production])[0])
+        made = algorithm_of(sources_of([production])[0])
         if made not in (None, algorithm):
             raise InputError(
                 f"{production} holds {made} jets, and {algorithm} jets are to be trained on: give another production, "
@@ -147,35 +140,70 @@ def _arrays(feature_set: FeatureSet) -> list[str]:
     return ["jet_features"] + [f"{c}_{kind}" for c in feature_set.constituents for kind in ("features", "offsets")]
 
 
+class _Part(NamedTuple):
+    """A file to prepare, what identifies it, and where its jets go."""
+
+    source: str
+    identity: str
+    path: Path
+
+    def __str__(self) -> str:
+        return self.source
+
+
 def _build(
     folder: Path,
-    shards: Sequence[Path],
-    digests: Sequence[str],
+    sources: Sequence[str],
+    identities: Sequence[str],
     feature_set: FeatureSet,
     selection: Selection,
     description: dict[str, Any],
     progress: bool,
+    workers: Workers,
 ) -> None:
-    parts = folder / "parts"
-    make_folder(parts)
+    folder = folder.resolve()  # workers of a cluster have a working directory of their own
+    make_folder(folder / "parts")
+    by_identity = sorted(zip(sources, identities, strict=True), key=lambda pair: pair[1])
+    parts = [_Part(_whole(name), identity, folder / "parts" / f"{identity}.npz") for name, identity in by_identity]
     counts: dict[str, int] = {}
-    paths = []
-    with progress_bar("preparing jets", len(shards), "files", "{jets:,} jets", progress, jets=0) as bar:
-        for shard, of_shard in sorted(zip(shards, digests, strict=True), key=lambda pair: pair[1]):
-            path = parts / f"{of_shard}.npz"
-            if not path.is_file():
-                _write_part(path, select_jets(open_shard(shard), feature_set, selection, source=str(shard)))
-            with np.load(path, allow_pickle=False) as part:
-                for step, number in zip(part["count_names"], part["count_values"], strict=True):
-                    counts[str(step)] = counts.get(str(step), 0) + int(number)
-            paths.append(path)
+    work = partial(_make_part, feature_set=feature_set, selection=selection)
+    with (
+        progress_bar("preparing jets", len(parts), "files", "{jets:,} jets", progress, jets=0) as bar,
+        closing(in_order(work, parts, workers)) as made,
+    ):
+        for part, of_part in zip(parts, made, strict=True):
+            if not part.path.is_file():
+                raise WorkerError(
+                    f"the jets of {part.source} are not at {part.path}: the workers of a cluster write into the cache. "
+                    "Put it where all machines have it under the same name."
+                )
+            for step, number in of_part.items():
+                counts[step] = counts.get(step, 0) + number
             bar.advance(jets=list(counts.values())[-1])
     if list(counts.values())[-1] == 0:
         raise InputError(f"no jet is left after the selection {selection.model_dump()}: jets after each step {counts}")
-    _join(folder, paths, feature_set)
-    description |= {"shards": {str(s): d for s, d in zip(shards, digests, strict=True)}, "counts": counts}
+    _join(folder, [part.path for part in parts], feature_set)
+    description |= {"shards": dict(zip(sources, identities, strict=True)), "counts": counts}
     write_text(folder / "description.json", json.dumps(description, indent=1))
-    shutil.rmtree(parts)
+    shutil.rmtree(folder / "parts")
+
+
+def _whole(source: str) -> str:
+    return source if is_address(source) else str(Path(source).resolve())
+
+
+def _make_part(part: _Part, feature_set: FeatureSet, selection: Selection) -> dict[str, int]:
+    """Write the jets of a file, unless they are there; return how many are left after each step of the selection."""
+    if not part.path.is_file():
+        if is_address(part.source):
+            with warnings.catch_warnings(), open_nano(part.source) as file, reading(part.source):
+                quiet_coffea()
+                table = select_jets(file.events(), feature_set, selection, source=part.source)
+        else:
+            table = select_jets(open_shard(Path(part.source)), feature_set, selection, source=part.source)
+        _write_part(part.path, table)
+    with np.load(part.path, allow_pickle=False) as stored:
+        return dict(zip(map(str, stored["count_names"]), map(int, stored["count_values"]), strict=True))
 
 
 def open_shard(shard: Path) -> Any:

@@ -27,7 +27,8 @@ from coffea_mljec.support.progress import progress as progress_bar
 from coffea_mljec.validation.common.binning import flavour_code
 from coffea_mljec.validation.common.pairing import leading_jets, separation, swapped
 from coffea_mljec.validation.dijet.topology import is_dijet
-from training.dataset.cache import PreparedJets, open_shard, shards_of
+from training.dataset.cache import PreparedJets, open_shard
+from training.dataset.files import shards_of
 from training.dataset.selection import rows_of_features, scatter_numbers
 
 __all__ = ["ALPHA_EDGES", "Dijets", "read_dijets"]
@@ -73,7 +74,7 @@ class Dijets:
 
 
 def read_dijets(
-    paths: Sequence[Path],
+    paths: Sequence[Path | str],
     features: FeatureSet,
     pt_edges: Sequence[float],
     eta_edges: Sequence[float],
@@ -135,7 +136,7 @@ class _Part:
     counts: dict[str, int]
 
 
-def _names(paths: Sequence[Path]) -> str:
+def _names(paths: Sequence[Path | str]) -> str:
     return ", ".join(map(str, paths))
 
 

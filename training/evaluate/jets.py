@@ -26,7 +26,7 @@ from coffea_mljec.support.progress import progress as progress_bar
 from coffea_mljec.validation.common.binning import FLAVOURS
 from coffea_mljec.validation.response.processor import ResponseProcessor
 from coffea_mljec.workers.pool import Workers, in_order
-from training.dataset.cache import shards_of
+from training.dataset.files import shards_of
 from training.derive.provider import corrected_jets, digest_of
 from training.evaluate import widths
 
@@ -147,7 +147,7 @@ def _of_file(
     return base
 
 
-def files_evenly(productions: Sequence[Path], most: int | None) -> list[Path]:
+def files_evenly(productions: Sequence[Path | str], most: int | None) -> list[Path]:
     """Return the files of productions, at most so many, taken evenly from all; none of no production."""
     files = shards_of(productions)
     if most is None or most >= len(files):

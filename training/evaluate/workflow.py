@@ -141,9 +141,9 @@ def evaluate(
     return output
 
 
-def refuse_shared(productions: Sequence[Path], closure_from: Sequence[Path]) -> None:
+def refuse_shared(productions: Sequence[Path], closure_from: Sequence[Path | str]) -> None:
     """Refuse a production that is both tested on and derived from."""
-    shared = {path.resolve() for path in productions} & {path.resolve() for path in closure_from}
+    shared = {path.resolve() for path in productions} & {Path(path).resolve() for path in closure_from}
     if shared:
         raise InputError(
             f"{sorted(shared)[0]} is tested on and derived from: a closure means something on other events"

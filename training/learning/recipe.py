@@ -14,6 +14,7 @@ from coffea_mljec.features import FEATURE_SETS, FeatureSet
 from coffea_mljec.support.atomic import write_text
 from coffea_mljec.support.suggestions import did_you_mean
 from training import defaults
+from training.dataset.files import Place
 from training.dataset.selection import Selection
 from training.learning.flavour_term import LEAST_BATCH, FlavourSettings
 from training.learning.in_situ_term import InSituSettings
@@ -204,8 +205,9 @@ class BaseRecipe(BaseModel):
         Jet algorithm and pileup scheme, for the model card.
     collections : tuple of str
         NanoAOD collections that the model may be applied to.
-    productions : tuple of Path
-        Folders with simulated ROOT files, or files. Relative paths count from the working directory.
+    productions : tuple of Path or str
+        Folders with simulated ROOT files, files, patterns of them, or addresses of files (``root://``, ``https://``).
+        Relative paths count from the working directory.
     cache, runs : Path
         Folders for prepared jets and for runs.
     seed : int
@@ -231,7 +233,7 @@ class BaseRecipe(BaseModel):
     fast_simulation: bool
     algorithm: str = defaults.ALGORITHM
     collections: tuple[str, ...] = ("Jet",)
-    productions: Annotated[tuple[Path, ...], Field(min_length=1)]
+    productions: Annotated[tuple[Place, ...], Field(min_length=1)]
     cache: Path = Path("productions/prepared")
     runs: Path = Path("runs")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 1

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.support.atomic import make_folder
+from coffea_mljec.workers.pool import Workers
 from training.dataset import SPLITS, PreparedJets, first_scatters, prepare, split_of
 from training.learning.classes import with_classes
 from training.learning.figures import plot_sampling
@@ -38,6 +39,13 @@ class TrainingData:
     weights: JetWeights
 
 
+def prepare_jets(recipe: AnyRecipe, progress: bool = True, workers: Workers = 1) -> PreparedJets:
+    """Prepare the jets of a recipe; see `prepare`."""
+    return prepare(
+        recipe.productions, recipe.feature_set, recipe.selection, recipe.cache, progress, recipe.algorithm, workers
+    )
+
+
 def prepare_data(recipe: AnyRecipe, progress: bool = True) -> TrainingData:
     """Prepare the jets of a recipe, split and weigh them.
 
@@ -48,7 +56,7 @@ def prepare_data(recipe: AnyRecipe, progress: bool = True) -> TrainingData:
     InputError
         If the split of training or validation is empty; see also `prepare` and `weigh_jets`.
     """
-    jets = prepare(recipe.productions, recipe.feature_set, recipe.selection, recipe.cache, progress, recipe.algorithm)
+    jets = prepare_jets(recipe, progress)
     split = split_of(jets.columns["scatter"], recipe.split)
     usable = np.ones(len(jets), np.bool_)
     if isinstance(recipe, Recipe) and recipe.learning.classes:

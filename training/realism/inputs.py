@@ -21,7 +21,7 @@ from coffea_mljec.errors import InputError, MissingBranchError
 from coffea_mljec.features import CATALOGUE, FEATURE_SETS, FeatureSet, compute
 from coffea_mljec.nano import flatten
 from coffea_mljec.nano.opening import open_nano, quiet_coffea
-from training.dataset.cache import shards_of
+from training.dataset.files import shards_of
 
 __all__ = ["GROSS", "PROBABILITIES", "compare_inputs"]
 

@@ -17,6 +17,7 @@ COMMANDS = (
     "calibrate",
     "merge",
     "realism",
+    "prepare",
     "train",
     "search",
     "study",
