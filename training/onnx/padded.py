@@ -72,6 +72,7 @@ def padded_graph(graph: bytes, card: ModelCard) -> bytes:
         first = f"{_OWN}{card.feature_set.constituents[0]}.mask"
         nodes.append(helper.make_node("Slice", [first, *(_OWN + x for x in ("0", "0", "1"))], [f"{_OWN}none"]))
         nodes.append(helper.make_node("Cast", [f"{_OWN}none"], [node_names.features("jet")], to=TensorProto.FLOAT))
+    _rename(model.graph, OUTPUT, f"{_OWN}given")
     after = _columns(card)
     mine = {name for node in (*nodes, *after) for name in node.output} | {item.name for item in inputs}
     theirs = {name for node in model.graph.node for name in node.output} | {i.name for i in model.graph.initializer}
@@ -112,15 +113,24 @@ def _rows(collection: str) -> list[Any]:
     ]
 
 
+def _rename(graph: Any, value: str, name: str) -> None:
+    """Give a value of the graph's nodes another name."""
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for i, one in enumerate(names):
+                if one == value:
+                    names[i] = name
+
+
 def _columns(card: ModelCard) -> list[Any]:
     """The graph's outputs -> one tensor with a column for each output of the card."""
     from onnx import helper
 
     nodes, columns = [], [f"{_OWN}output{i}" for i in range(len(card.outputs))]
     for name, output in zip(columns, card.outputs, strict=True):
+        source = f"{_OWN}given" if output.source == OUTPUT else output.source
         if output.column is None:
-            nodes.append(helper.make_node("Unsqueeze", [output.source, f"{_OWN}1"], [name]))
+            nodes.append(helper.make_node("Unsqueeze", [source, f"{_OWN}1"], [name]))
         else:
-            place = f"{_OWN}column{output.column}"
-            nodes.append(helper.make_node("Gather", [output.source, place], [name], axis=1))
+            nodes.append(helper.make_node("Gather", [source, f"{_OWN}column{output.column}"], [name], axis=1))
     return [*nodes, helper.make_node("Concat", columns, [OUTPUT], axis=1)]
