@@ -70,7 +70,9 @@ def mean_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from training.learning.ensemble import ensemble
 
     bundled = ROOT / "coffea_mljec" / "models" / "bundled"
-    return ensemble([bundled / "pfn-r-lite", bundled / "pfn-r"], tmp_path_factory.mktemp("mean") / "mean", "mean")
+    return ensemble(
+        [bundled / "pfn-r-lite", bundled / "pfn-r-lite-flavour"], tmp_path_factory.mktemp("mean") / "mean", "mean"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -13,5 +13,7 @@ __all__ = ["log_correction"]
 
 
 def log_correction(model: models.ModelFolder, arrays: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
-    """ln(corrected / raw pT) of each jet, the one output of our networks."""
-    return models.run(model, arrays)["log_correction"]
+    """ln(corrected / raw pT) of each jet, the first output of our networks."""
+    first = model.card.outputs[0]
+    given = models.run(model, arrays)[first.source]
+    return given if first.column is None else given[:, first.column]

@@ -24,9 +24,9 @@ def test_bundled_cards_say_the_same_in_both_versions(name: str) -> None:
     """Whatever version they are written in, nothing that a network computes with differs."""
     text = (BUNDLED / name / "card.json").read_text()
     written, card = json.loads(text), ModelCard.parse(text, name)
-    assert [output.model_dump(exclude_defaults=True) for output in card.outputs] == [
-        {"name": "log_correction", "quantity": "pt", "transform": "exp"}
-    ]
+    assert (card.outputs[0].quantity, card.outputs[0].transform) == ("pt", "exp")
+    if written["schema_version"] == 1:
+        assert [output.name for output in card.outputs] == ["log_correction"]
     again = ModelCard.parse(card.model_dump_json(), name)
     assert again == card
     kept = {key: value for key, value in written.items() if key not in ("schema_version", "outputs")}

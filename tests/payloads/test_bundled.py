@@ -38,7 +38,7 @@ def test_names_that_nothing_has():
 
 def test_readers_at_the_top_level():
     readers = [name for name in payloads.__all__ if name.startswith("read_")]
-    assert len(readers) == 8
+    assert len(readers) == 9
     for name in readers:
         assert getattr(mljec, name) is getattr(payloads, name)
         assert name in mljec.__all__

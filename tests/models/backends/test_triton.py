@@ -102,7 +102,7 @@ def test_padded_tensors(events: Any, max_batch_size: int) -> None:
     for found in (there, by_name):
         assert found.fields == here.fields
         for field in here.fields:
-            np.testing.assert_allclose(ak.flatten(found[field]), ak.flatten(here[field]), rtol=1e-5)
+            np.testing.assert_allclose(ak.flatten(found[field]), ak.flatten(here[field]), rtol=1e-5, atol=1e-6)
 
 
 def test_network_without_a_number_is_flagged_as_here(events: Any) -> None:

@@ -22,6 +22,7 @@ from coffea_mljec.features import CATALOGUE, alias_of, feature_of_alias
 from coffea_mljec.models.folder import model_of
 from tests.models import toy
 from tests.models.backends.padded_toy import padded_toy
+from tests.models.running import log_correction
 from training.learning.export_weaver import export_weaver
 
 MODELS = ["pfn-r-lite", "particlenet-r-lite", "jet-bdt"]
@@ -65,13 +66,13 @@ def test_from_weaver_gives_the_same_corrections(name: str, events: Any, exported
     back = read_back(
         exported(name),
         algorithm=model.card.algorithm,
-        outputs={"log_correction": ("pt", "exp")},
+        outputs={model.card.outputs[0].name: ("pt", "exp")},
         domain={key: value for key, value in model.card.domain if value is not None},
     )
     ordered = {key: value for key, value in back.features(events).items()}
     for collection, own in model.card.feature_set.names().items():
         ordered[f"{collection}_features"] = ordered[f"{collection}_features"][:, : len(own)]
-    factor = np.exp(models.run(model, ordered)["log_correction"].astype(np.float64))
+    factor = np.exp(log_correction(model, ordered).astype(np.float64))
     here, there = mljec.MLJEC(name)(events), mljec.MLJEC(back.model)(events)
     np.testing.assert_array_equal(ak.flatten(there.mljec_status), ak.flatten(here.mljec_status))
     treated = ak.to_numpy(ak.flatten(mljec.Status.APPLIED.of(there)))
@@ -85,7 +86,7 @@ def test_it_runs_as_weaver_runs_it(name: str, events: Any, exported: Callable[[s
     """All of a batch padded to its longest jet, groups and variables as the file lists them."""
     corrector = mljec.MLJEC(name)
     arrays = corrector.features(events)
-    expected = models.run(corrector.model, arrays)["log_correction"]
+    expected = log_correction(corrector.model, arrays)
     n_jets = len(expected)
     file = json.loads((exported(name) / "preprocess.json").read_text())
     inputs = {}

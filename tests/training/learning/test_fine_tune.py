@@ -25,7 +25,7 @@ def test_of_a_bundled_model_features_and_architecture_are_found(tmp_path: Path) 
     recipe = fine_tuning_recipe(Path("pfn-r-lite"), [SAMPLE], "tuned", tmp_path, {"max_epochs": 2})
     assert recipe.architecture == "pfn-r-lite"
     assert recipe.feature_set.names()["sv"][0] == "mass"
-    assert (recipe.learning.loss, recipe.learning.max_epochs) == ("mae", 2)
+    assert (recipe.learning.loss, recipe.learning.max_epochs) == ("quantiles", 2)
     assert recipe.learning.start_from == Path("pfn-r-lite")
 
 
@@ -45,7 +45,7 @@ def test_what_cannot_be_tuned_is_refused(tmp_path: Path, mean_model: Path) -> No
     with pytest.raises(InputError, match="is the mean of several networks"):
         fine_tuning_recipe(mean_model, [SAMPLE], "tuned", tmp_path, {})
     in_situ = {"factor": 1.0, "way": "pairs", "data": [SAMPLE]}
-    with pytest.raises(InputError, match=r"asks for both jets' widths, and the loss 'mae' teaches none"):
+    with pytest.raises(InputError, match=r"asks for both jets' widths, and the loss 'quantiles' teaches none"):
         fine_tuning_recipe(Path("pfn-r-lite"), [SAMPLE], "tuned", tmp_path, {"in_situ": in_situ})
     arguments = ["fine-tune", "nothing", "--simulation", str(SAMPLE), "--data", str(SAMPLE), "-o", str(tmp_path / "m")]
     result = CliRunner().invoke(app, arguments)

@@ -80,7 +80,7 @@ def test_bundled_networks_come_back(name: str) -> None:
     assert name in bundled()
     model = models.open_model(name)
     arrays = batch_of(model.card.feature_set, COUNTS[:60], seed=3)
-    expected = models.run(model, arrays)[node_names.OUTPUT]
+    expected = models.run(model, arrays)[model.card.outputs[0].source]
     found = said(network_of_model(model, ARCHITECTURES[name]), arrays)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
