@@ -9,7 +9,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -229,4 +229,5 @@ def serve(graphs: Mapping[str, bytes], max_batch_size: int = 0, binary: bool = T
             thread.join()
             with server.lock:
                 for connection in server.open:  # those that clients keep
-                    connection.shutdown(socket.SHUT_RDWR)
+                    with suppress(OSError):  # the client may have left
+                        connection.shutdown(socket.SHUT_RDWR)
