@@ -75,7 +75,8 @@ class NanoFile:
         Raises
         ------
         InputError
-            For dask mode on RNTuple or Parquet, which coffea 2026.9 cannot read so.
+            For dask mode on RNTuple or Parquet, which coffea 2026.9 cannot read so; as DamagedFileError if a branch is
+        damaged.
         """
         from coffea.nanoevents import NanoEventsFactory, PFNanoAODSchema
 
@@ -95,7 +96,8 @@ class NanoFile:
         common |= {"entry_start": start, "entry_stop": self.entries if stop is None else stop}
         if self.kind == PARQUET:
             return NanoEventsFactory.from_parquet(self.directory, **common).events()
-        return NanoEventsFactory.from_root(self.directory, treepath=self.treename, **common).events()
+        with reading(self.path):  # what describes a branch may be damaged, and nobody has looked at it yet
+            return NanoEventsFactory.from_root(self.directory, treepath=self.treename, **common).events()
 
 
 @contextmanager
@@ -214,7 +216,7 @@ def reading(name: str) -> Iterator[None]:
 
     try:
         yield
-    except (OSError, uproot.deserialization.DeserializationError) as error:
+    except (OSError, uproot.deserialization.DeserializationError, uproot.KeyInFileError) as error:
         raise DamagedFileError(
             f"{name} is damaged: a column of it cannot be read ({type(error).__name__}). Fetch it again."
         ) from None

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import awkward as ak
 import pytest
+import uproot
 
+from coffea_mljec.errors import DamagedFileError
+from coffea_mljec.nano.opening import reading
 from tests.fuzz.case import Case, Mutation
 from tests.fuzz.runner import judged, quiet
 from tests.fuzz.targets.changes import apply_change
@@ -58,6 +61,15 @@ def test_a_card_without_jet_features() -> None:
 def test_a_path_longer_than_a_name_can_be() -> None:
     outcome = judged(Case("commands", {"base": "verify"}, [["replace", 1, "DIGITS"]]))
     assert (outcome.kind, "expected a model folder" in outcome.detail) == ("clear error", True)
+
+
+def test_a_branch_whose_description_is_damaged() -> None:
+    """uproot says which key of its own classes it lacks."""
+    with (
+        pytest.raises(DamagedFileError, match=r"nano\.root is damaged: a column of it cannot be read"),
+        reading("nano.root"),
+    ):
+        raise uproot.KeyInFileError("fTitle", file_path="nano.root")
 
 
 def test_variations_of_a_type_alone() -> None:
