@@ -29,6 +29,7 @@ __all__ = [
     "flavour_code",
     "flavour_index",
     "jet_histogram",
+    "open_limits",
     "pt_slice",
     "replica_histogram",
     "response_histogram",
@@ -176,3 +177,8 @@ def pt_slice(low: float, high: float) -> slice:
     start = int(np.flatnonzero(low == PT_EDGES)[0])
     stop = len(PT_EDGES) if np.isinf(high) else int(np.flatnonzero(high == PT_EDGES)[0])
     return slice(start, stop)
+
+
+def open_limits(edges: npt.NDArray[np.float64], number: int) -> list[float | None]:
+    """Return the limits of a bin; the upper one of the bin beyond the last edge is None."""
+    return [float(edges[number]), float(edges[number + 1]) if number + 1 < len(edges) else None]

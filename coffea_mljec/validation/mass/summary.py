@@ -14,10 +14,10 @@ from typing import Any
 
 import hist
 import numpy as np
-import numpy.typing as npt
 
 from coffea_mljec.numerics.quantiles import quantiles
 from coffea_mljec.validation.common.accumulated import Accumulated
+from coffea_mljec.validation.common.binning import open_limits
 from coffea_mljec.validation.common.measured import Measured, measured
 from coffea_mljec.validation.common.measurement import MeasurementSummary
 from coffea_mljec.validation.common.statistics import resolution
@@ -121,10 +121,6 @@ def summarise_masses(
     )
 
 
-def _limits(edges: npt.NDArray[np.float64], number: int) -> list[float | None]:
-    return [float(edges[number]), float(edges[number + 1]) if number + 1 < len(edges) else None]
-
-
 def _scales(ratio: hist.Hist[Any], provider: str) -> Iterator[Scale]:
     """[replica, ratio (with flow), pt, eta, mass, quantity] -> a number a bin of each axis, summed over the others."""
     content = ratio.view(flow=True)[..., ratio.axes["provider"].index(provider)]
@@ -141,7 +137,7 @@ def _scales(ratio: hist.Hist[Any], provider: str) -> Iterator[Scale]:
                 jets = round(float(summed[0, :, number].sum()))
                 enough = jets >= MIN_JETS
                 yield Scale(
-                    provider, quantity, against, _limits(ratio.axes[axis].edges, number), jets,
+                    provider, quantity, against, open_limits(ratio.axes[axis].edges, number), jets,
                     measured(quartile[:, 1], enough), measured(resolution(quartile), enough),
                 )  # fmt: skip
 
@@ -156,7 +152,7 @@ def _peaks(peak: hist.Hist[Any], provider: str) -> Iterator[Peak]:
             if not part[0].any():
                 continue
             bins = [([float(pt[0]), None], part.sum(axis=2))]
-            bins += [(_limits(pt, number), part[:, :, number]) for number in range(part.shape[2])]
+            bins += [(open_limits(pt, number), part[:, :, number]) for number in range(part.shape[2])]
             for limits, counts in bins:
                 mean, sigma = gaussian_core(counts, edges)
                 jets = round(float(counts[0].sum()))

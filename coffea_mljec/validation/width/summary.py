@@ -16,7 +16,7 @@ import numpy as np
 
 from coffea_mljec.numerics.quantiles import quantiles
 from coffea_mljec.validation.common.accumulated import Accumulated
-from coffea_mljec.validation.common.binning import REGIONS
+from coffea_mljec.validation.common.binning import REGIONS, open_limits
 from coffea_mljec.validation.common.measured import Measured, measured
 from coffea_mljec.validation.common.measurement import MeasurementSummary
 
@@ -116,9 +116,8 @@ def _coverages(covered: hist.Hist[Any], provider: str) -> Iterator[Coverage]:
             jets = round(float(outside[0] + inside[0]))
             with np.errstate(invalid="ignore", divide="ignore"):
                 share = inside / (outside + inside)
-            upper = float(pt[p + 1]) if p + 1 < len(pt) else None
             limits = [float(eta[e]), float(eta[e + 1])]
-            yield Coverage(provider, limits, [float(pt[p]), upper], jets, measured(share, jets >= MIN_JETS))
+            yield Coverage(provider, limits, open_limits(pt, p), jets, measured(share, jets >= MIN_JETS))
 
 
 def _spreads(errors: hist.Hist[Any], provider: str) -> Iterator[Spread]:
@@ -130,6 +129,5 @@ def _spreads(errors: hist.Hist[Any], provider: str) -> Iterator[Spread]:
             part = content[:, :, w, r]
             low, high = np.moveaxis(quantiles(part, errors.axes["error"].edges, [0.16, 0.84]), -1, 0)
             jets = round(float(part[0].sum()))
-            upper = float(given[w + 1]) if w + 1 < len(given) else None
             number = measured(0.5 * (high - low), jets >= MIN_JETS)
-            yield Spread(provider, region, [float(given[w]), upper], jets, number)
+            yield Spread(provider, region, open_limits(given, w), jets, number)
