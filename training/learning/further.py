@@ -11,10 +11,14 @@ from coffea_mljec import models
 from coffea_mljec.errors import InputError
 from coffea_mljec.support.progress import progress as progress_bar
 from training.dataset import PreparedJets
+from training.learning.classes import class_numbers
 from training.learning.flavour_term import flavour_groups
 from training.learning.recipe import Recipe
 
-__all__ = ["GROUP", "TAUGHT", "further_columns"]
+__all__ = ["CLASS", "GROUP", "TAUGHT", "further_columns"]
+
+CLASS = "class_number"
+"""Number of the class, int64, of a regression with classes; -1 of jets in none (`training.learning.classes`)."""
 
 GROUP = "flavour_group"
 """Cell and flavour, int64 (`training.learning.flavour_term`)."""
@@ -31,9 +35,12 @@ def further_columns(jets: PreparedJets, recipe: Recipe, shown: bool) -> dict[str
     Raises
     ------
     InputError
-        If a teacher reads other features than the recipe, or gives no correction of pT.
+        If a teacher reads other features than the recipe, or gives no correction of pT; if a class has no jet.
     """
     columns: dict[str, NDArray[Any]] = {}
+    learning = recipe.learning
+    if learning.classes and learning.classes_weight > 0 and not learning.loss_function.of_classes:
+        columns[CLASS] = class_numbers(jets.columns["flavour"], learning.classes)
     if recipe.learning.flavour.weight > 0:
         columns[GROUP] = flavour_groups(*(jets.columns[name] for name in ("pt_gen", "eta_gen", "flavour")))
     if recipe.learning.teachers:

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from training.learning.batches import JetBatches
 from training.learning.flavour_term import flavour_term
-from training.learning.further import GROUP, TAUGHT
+from training.learning.further import CLASS, GROUP, TAUGHT
 from training.learning.history import begin_history, write_epoch
 from training.learning.in_situ import InSitu
-from training.learning.losses import correction_of
+from training.learning.losses import class_term, correction_of
 from training.learning.recipe import Learning
 from training.learning.schedule import plateau, schedule_callbacks
 from training.networks.network import Network
@@ -52,6 +52,9 @@ class JetRegression(lightning.LightningModule):
         if GROUP in batch:
             term = flavour_term(correction_of(predicted), target, weight, batch[GROUP], learning.flavour.tau)
             total = total + learning.flavour.weight * term
+        if CLASS in batch:
+            term = class_term(predicted, batch[CLASS], weight, len(learning.classes))
+            total = total + learning.classes_weight * term
         return total
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["CROSS_ENTROPY", "LOSSES", "QUANTILES", "Loss", "Taught", "correction_of", "loss_named", "loss_of"]
+__all__ = [
+    "CROSS_ENTROPY", "LOSSES", "QUANTILES", "Loss", "Taught", "class_term", "correction_of", "loss_named", "loss_of",
+]  # fmt: skip
 
 CROSS_ENTROPY = "cross-entropy"
 """The loss of a classification: its outputs are the classes of the recipe (``learning.classes``)."""
@@ -147,14 +149,39 @@ LOSSES: Mapping[str, Loss] = {
 """Name -> loss of a regression; `loss_named` knows the cross entropy too."""
 
 
-def loss_named(name: str, classes: Iterable[str] = ()) -> Loss:
-    """The loss of a name; the cross entropy has one output a class, whose softmax is the class's probability."""
-    if name != CROSS_ENTROPY:
+def class_term(predicted: Tensor, number: Tensor, weight: Tensor, classes: int) -> Tensor:
+    """Return the cross entropy of the classes that stand behind a regression's outputs: a mean like the loss.
+
+    Parameters
+    ----------
+    predicted : Tensor [n, outputs]
+    number : Tensor [n]
+        Of each jet's class, int64. Jets of no class have -1: they contribute 0 and stay in the denominator.
+    weight : Tensor [n]
+    classes : int
+        How many there are.
+    """
+    import torch
+
+    each = torch.nn.functional.cross_entropy(predicted[:, -classes:], number, ignore_index=-1, reduction="none")
+    return (weight * each).sum() / weight.sum()
+
+
+def loss_named(name: str, classes: Iterable[str] = (), classes_weight: float = 1.0) -> Loss:
+    """The loss of a name, with one output more for each class, whose softmax is the class's probability.
+
+    The cross entropy teaches nothing else. Of a regression the classes stand last, and `class_term` teaches them; with
+    the weight 0 there are none.
+    """
+    of_classes = tuple(Taught(each, f"probability:{each}", "softmax") for each in classes)
+    if name == CROSS_ENTROPY:
+        return Loss(_cross_entropy, of_classes, True)
+    if not of_classes or classes_weight == 0.0:
         return LOSSES[name]
-    return Loss(_cross_entropy, tuple(Taught(each, f"probability:{each}", "softmax") for each in classes), True)
+    return replace(LOSSES[name], outputs=LOSSES[name].outputs + of_classes)
 
 
 def loss_of(record: Mapping[str, Any]) -> Loss:
     """The loss of a run, from its record (`training.learning.run_folder`); trees have that of a single output."""
     learning = record.get("recipe", {}).get("learning", {})
-    return loss_named(learning.get("loss", "mae"), learning.get("classes", {}))
+    return loss_named(learning.get("loss", "mae"), learning.get("classes", {}), learning.get("classes_weight", 1.0))

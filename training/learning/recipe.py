@@ -39,7 +39,10 @@ class Learning(BaseModel):
     loss : str
         A name in `training.learning.losses.LOSSES`, or ``cross-entropy`` for a classification.
     classes : dict of str to tuple of int
-        Of a classification: class -> flavours (PDG ids without sign). Jets of other flavours are left out.
+        Class -> flavours (PDG ids without sign). A classification leaves out jets of other flavours. A regression gives
+        the probabilities of the classes beside its correction, and jets of other flavours teach it the correction only.
+    classes_weight : float
+        Of a regression with classes: weight of their cross entropy beside the loss. 0: it has no such outputs.
     loss_range : float
         Targets beyond this size contribute 0 to the loss but stay in its denominator.
     flavour : FlavourSettings
@@ -100,6 +103,7 @@ class Learning(BaseModel):
 
     loss: str = "mae"
     classes: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")], tuple[int, ...]] = {}
+    classes_weight: Annotated[float, Field(ge=0.0)] = 0.1
     loss_range: Rate = 1.0
     flavour: FlavourSettings = FlavourSettings()
     in_situ: InSituSettings = InSituSettings()
@@ -135,20 +139,20 @@ class Learning(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _classes_are_of_a_classification(self) -> Learning:
-        if (self.loss == CROSS_ENTROPY) != bool(self.classes):
-            raise ValueError(f"the loss {CROSS_ENTROPY!r} and classes belong together: give both, or neither")
+    def _classes_can_be_told_apart(self) -> Learning:
+        if self.loss == CROSS_ENTROPY and not self.classes:
+            raise ValueError(f"the loss {CROSS_ENTROPY!r} is of classes: give them, or another loss")
         flavours = [flavour for part in self.classes.values() for flavour in part]
         if self.classes and (len(self.classes) < 2 or len(set(flavours)) < len(flavours)):
             raise ValueError(f"give two classes or more, each flavour in one of them; got {self.classes}")
-        if self.classes and self.flavour.weight > 0:
+        if self.loss == CROSS_ENTROPY and self.flavour.weight > 0:
             raise ValueError("the flavour term is for corrections of pT, not for a classification")
         return self
 
     @property
     def loss_function(self) -> Loss:
         """The loss, with its outputs."""
-        return loss_named(self.loss, self.classes)
+        return loss_named(self.loss, self.classes, self.classes_weight)
 
     @model_validator(mode="after")
     def _a_length_is_a_cosines(self) -> Learning:

@@ -59,7 +59,7 @@ def prepare_data(recipe: AnyRecipe, progress: bool = True) -> TrainingData:
     jets = prepare_jets(recipe, progress)
     split = split_of(jets.columns["scatter"], recipe.split)
     usable = np.ones(len(jets), np.bool_)
-    if isinstance(recipe, Recipe) and recipe.learning.classes:
+    if isinstance(recipe, Recipe) and recipe.learning.loss_function.of_classes:
         jets, usable = with_classes(jets, recipe.learning.classes)
     rows = {name: np.flatnonzero((split == i) & usable) for i, name in enumerate(SPLITS)}
     if empty := [name for name in ("train", "val") if not len(rows[name])]:

@@ -14,7 +14,7 @@ from tests.training.learning.tiny import tiny
 from training.learning.recipe import Learning, Recipe, read_recipe
 
 CONFIGS = Path(__file__).resolve().parents[3] / "training" / "configs"
-SHIPPED = sorted([*CONFIGS.glob("*.yaml"), *CONFIGS.glob("resonances/*.yaml")])
+SHIPPED = sorted([*CONFIGS.glob("*.yaml"), *CONFIGS.glob("resonances/*.yaml"), CONFIGS / "tagging" / "joint.yaml"])
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
