@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.nano import JetChunk
+from coffea_mljec.nano.jagged import traced_column, with_columns
 from coffea_mljec.status import STATUS_TYPE, StatusArray
 
 __all__ = ["CORRECTION_FIELDS", "corrected_jets_meta", "correction_columns", "refreshed_raw_factor", "set_before"]
@@ -108,7 +109,5 @@ def _stored(chunk: JetChunk, extras: Mapping[str, Any]) -> dict[str, npt.NDArray
 
 def corrected_jets_meta(jets: ak.Array, extra_fields: Iterable[str]) -> ak.Array:
     """The same collection for a typetracer: the types of `correction_columns` without any values."""
-    like = jets["pt"]
-    for name, dtype in (CORRECTION_FIELDS | dict.fromkeys(extra_fields, np.float32)).items():
-        jets = ak.with_field(jets, ak.values_astype(like, dtype), name)
-    return jets
+    fields = CORRECTION_FIELDS | dict.fromkeys(extra_fields, np.float32)
+    return with_columns(jets, {name: traced_column(dtype) for name, dtype in fields.items()})

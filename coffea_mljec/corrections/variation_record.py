@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from coffea_mljec.corrections.record import refreshed_raw_factor
 from coffea_mljec.nano import Layout
-from coffea_mljec.nano.jagged import with_columns
+from coffea_mljec.nano.jagged import traced_column, with_columns
 from coffea_mljec.systematics.shifted import Direction, Shifted
 from coffea_mljec.systematics.shifts import Systematics
 
@@ -98,12 +98,7 @@ def with_variations(jets: ak.Array, columns: Columns, shifted: Shifted, names: t
         pair = _Pair(shifted, number, columns)
         if pair.source is not None:
             added[_UNCERTAINTY + pair.source] = _virtual(pair.table, len(record), np.float32, 2)
-        added[name] = ak.contents.RecordArray(
-            [pair.jets(record, direction) for direction in _DIRECTIONS],
-            list(_DIRECTIONS),
-            length=len(record),
-            parameters={"__record__": "JetSystematic"},
-        )
+        added[name] = _pair_of(pair.jets(record, "up"), pair.jets(record, "down"))
     return with_columns(nominal, added)
 
 
@@ -118,21 +113,19 @@ def varied_columns(columns: Columns, shifted: Shifted, names: tuple[str, ...]) -
 
 def varied_meta(jets: ak.Array, systematics: Systematics, layout: Layout, names: tuple[str, ...]) -> ak.Array:
     """The same collection for a typetracer: the types of `with_variations` without any values."""
-    like = ak.values_astype(jets["pt"], np.float32)
     smears = systematics.smears(layout)
-    for name in (*_JEC_FIELDS, *(_JER_FIELDS if smears else ())):
-        jets = ak.with_field(jets, like, name)
-    nominal = jets
-    if smears:
-        jets = ak.with_field(jets, _vector_meta(3), _SCALE_FACTOR)
+    single = (*_JEC_FIELDS, *(_JER_FIELDS if smears else ()))
+    nominal = with_columns(jets, {name: traced_column(np.float32) for name in single})
+    record = ak.to_layout(nominal).content
+    # All at once: to add one field after another takes a time that rises with their number squared.
+    added = {_SCALE_FACTOR: traced_column(np.float32, 3)} if smears else {}
     first = len(systematics.resolution_names(layout))
     for number, name in enumerate(names):
         if number >= first and systematics.uncertainties is not None:
             source = systematics.uncertainties.sources[number - first]
-            jets = ak.with_field(jets, _vector_meta(2), _UNCERTAINTY + source)
-        pair = ak.zip({"up": nominal, "down": nominal}, depth_limit=2, with_name="JetSystematic")
-        jets = ak.with_field(jets, pair, name)
-    return jets
+            added[_UNCERTAINTY + source] = traced_column(np.float32, 2)
+        added[name] = _pair_of(record, record)
+    return with_columns(nominal, added)
 
 
 def without_fields(jets: ak.Array, names: tuple[str, ...]) -> ak.Array:
@@ -140,9 +133,10 @@ def without_fields(jets: ak.Array, names: tuple[str, ...]) -> ak.Array:
     return ak.without_field(jets, list(names)) if names else jets
 
 
-def _vector_meta(width: int) -> ak.Array:
-    form = ak.forms.ListOffsetForm("i64", ak.forms.NumpyForm("float32", inner_shape=(width,)))
-    return ak.Array(form.length_zero_array(highlevel=False).to_typetracer(forget_length=True))
+def _pair_of(up: Any, down: Any) -> Any:
+    """The record of a variation, of two records of jets."""
+    parameters = {"__record__": "JetSystematic"}
+    return ak.contents.RecordArray([up, down], list(_DIRECTIONS), parameters=parameters, backend=up.backend)
 
 
 def _virtual(values: Callable[[], npt.NDArray[Any]], length: int, dtype: Any, width: int | None = None) -> Any:

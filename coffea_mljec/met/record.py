@@ -10,6 +10,7 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
+from coffea_mljec.nano.jagged import traced_column
 from coffea_mljec.status import STATUS_TYPE
 
 __all__ = ["Vectors", "met_meta", "with_met"]
@@ -47,39 +48,28 @@ def with_met(
         and phi, each evaluated when it is read.
     """
     layout = ak.to_layout(met)
-    record = layout.content if layout.is_indexed else layout
-    fields = {name: _content(layout, name) for name in record.fields if not _is_systematic(record.content(name))}
+    fields, parameters = _fields_of(layout)
     for name, dtype in _FIELDS.items():
         fields[name] = ak.contents.NumpyArray(np.ascontiguousarray(columns[name], dtype=dtype))
-    length, parameters = layout.length, record.parameters
     added: dict[str, Any] = {}
     for name, directions in variations.items():
         pair = []
         for direction in _DIRECTIONS:
             polar = _Polar(directions[direction])
-            new = {"pt": _virtual(polar.pt, length), "phi": _virtual(polar.phi, length)}
-            contents = [new.get(field, content) for field, content in fields.items()]
-            pair.append(ak.contents.RecordArray(contents, list(fields), length=length, parameters=parameters))
-        added[name] = ak.contents.RecordArray(
-            pair, list(_DIRECTIONS), length=length, parameters={"__record__": _SYSTEMATIC}
-        )
-    fields |= added
-    new_layout = ak.contents.RecordArray(list(fields.values()), list(fields), length=length, parameters=parameters)
-    return ak.Array(new_layout, behavior=met.behavior, attrs=met.attrs)
+            new = {"pt": _virtual(polar.pt, layout.length), "phi": _virtual(polar.phi, layout.length)}
+            pair.append(_record(layout, fields | new, parameters))
+        added[name] = _record(layout, dict(zip(_DIRECTIONS, pair, strict=True)), {"__record__": _SYSTEMATIC})
+    return ak.Array(_record(layout, fields | added, parameters), behavior=met.behavior, attrs=met.attrs)
 
 
 def met_meta(met: ak.Array, names: tuple[str, ...]) -> ak.Array:
     """The same collection for a typetracer: the types of `with_met` without any values."""
-    record = ak.to_layout(met)
-    stale = [name for name in met.fields if _is_systematic(record.content(name))]
-    nominal = ak.without_field(met, stale) if stale else met
-    for name, dtype in _FIELDS.items():
-        nominal = ak.with_field(nominal, ak.values_astype(met["pt"], dtype), name)
-    varied = nominal
-    for name in names:
-        pair = ak.zip({"up": nominal, "down": nominal}, depth_limit=1, with_name=_SYSTEMATIC)
-        varied = ak.with_field(varied, pair, name)
-    return varied
+    layout = ak.to_layout(met)
+    fields, parameters = _fields_of(layout)
+    fields |= {name: traced_column(dtype) for name, dtype in _FIELDS.items()}
+    pair = _record(layout, dict.fromkeys(_DIRECTIONS, _record(layout, fields, parameters)), {"__record__": _SYSTEMATIC})
+    new = _record(layout, fields | dict.fromkeys(names, pair), parameters)
+    return ak.Array(new, behavior=met.behavior, attrs=met.attrs)
 
 
 class _Polar:
@@ -99,6 +89,20 @@ class _Polar:
     def phi(self) -> npt.NDArray[np.float32]:
         """In [-pi, pi]."""
         return np.arctan2(self._xy[:, 1], self._xy[:, 0]).astype(np.float32)
+
+
+def _fields_of(layout: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The fields of a collection, without the variations of an earlier correction, and its parameters."""
+    record = layout.content if layout.is_indexed else layout
+    names = [name for name in record.fields if not _is_systematic(record.content(name))]
+    return {name: _content(layout, name) for name in names}, record.parameters
+
+
+def _record(like: Any, fields: Mapping[str, Any], parameters: Mapping[str, Any]) -> Any:
+    """Records as many as there are."""
+    return ak.contents.RecordArray(
+        list(fields.values()), list(fields), length=like.length, parameters=parameters, backend=like.backend
+    )
 
 
 def _content(layout: Any, name: str) -> Any:

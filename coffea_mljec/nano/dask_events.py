@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from coffea_mljec.errors import InputError
 from coffea_mljec.nano.assignment import allow_dask_assignment
+from coffea_mljec.nano.detection import is_dask
 
 __all__ = ["on_partitions"]
 
 
-def on_partitions(caller: Any, method: str, events: Any, collection: str) -> Any:
-    """Return ``caller.method(partition, collection)`` of all partitions, as a dask-awkward array.
+def on_partitions(caller: Any, method: str, events: Any, collection: str, *others: Any) -> Any:
+    """Return ``caller.method(partition, collection, *others)`` of all partitions, as a dask-awkward array.
 
     Parameters
     ----------
@@ -19,17 +21,32 @@ def on_partitions(caller: Any, method: str, events: Any, collection: str) -> Any
     method : str
     events : dask_awkward.Array
     collection : str
+    *others : dask_awkward.Array
+        Of the same partitions, such as corrected jets.
+
+    Raises
+    ------
+    InputError
+        If one of `others` is not a dask collection.
     """
     import dask_awkward
     from dask.base import tokenize
     from dask.delayed import delayed
 
+    for one in others:
+        if not is_dask(one):
+            raise InputError(f"events are a dask collection and jets are not: got {type(one).__name__}.")
     allow_dask_assignment()
     # A task of its own, on which the partitions depend: model and payloads travel once a worker, not once a chunk.
     shared = delayed(caller, name=f"mljec-provider-{tokenize(caller)}", traverse=False)
     function = _OnPartition(collection, method)
     return dask_awkward.map_partitions(
-        function, events, shared, label=f"mljec-{method}", meta=function(events._meta, caller)
+        function,
+        events,
+        shared,
+        *others,
+        label=f"mljec-{method}",
+        meta=function(events._meta, caller, *(one._meta for one in others)),
     )
 
 
@@ -40,5 +57,5 @@ class _OnPartition:
         self.collection = collection
         self.method = method
 
-    def __call__(self, events: Any, caller: Any) -> Any:
-        return getattr(caller, self.method)(events, self.collection)
+    def __call__(self, events: Any, caller: Any, *others: Any) -> Any:
+        return getattr(caller, self.method)(events, self.collection, *others)

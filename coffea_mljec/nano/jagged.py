@@ -18,6 +18,7 @@ __all__ = [
     "not_jagged",
     "numbers_of",
     "offsets_of",
+    "traced_column",
     "with_columns",
 ]
 
@@ -102,6 +103,7 @@ def with_columns(
 ) -> ak.Array:
     """Return a copy of a jagged collection with flat columns set, everything else shared with the input.
 
+    It may be a typetracer, with columns that are typetracers.
     Fields that are not set are neither copied nor read (virtual columns stay virtual); record name, behaviours,
     documentation and coffea's cross references are kept.
 
@@ -119,9 +121,10 @@ def with_columns(
         layout = layout.project()
     if not layout.is_list:
         raise not_jagged(collection, "the collection")
-    layout = layout.to_ListOffsetArray64(True)
+    traced = ak.backend(layout) == "typetracer"  # of unknown length
+    layout = layout.to_ListOffsetArray64(not traced)
     offsets = layout.offsets
-    content = layout.content[: int(offsets[-1])]
+    content = layout.content if traced else layout.content[: int(offsets[-1])]
     fields = {name: _field(content, name) for name in content.fields if name not in without}
     if content.is_indexed and not content.is_option:
         record_parameters = (content.content.parameters or {}) | (content.parameters or {})
@@ -133,10 +136,16 @@ def with_columns(
         is_content = isinstance(values, ak.contents.Content)
         fields[name] = values if is_content else ak.contents.NumpyArray(np.ascontiguousarray(values))
     record = ak.contents.RecordArray(
-        list(fields.values()), list(fields), length=int(offsets[-1]), parameters=record_parameters
+        list(fields.values()), list(fields), length=content.length, parameters=record_parameters, backend=layout.backend
     )
     new = ak.contents.ListOffsetArray(offsets, record, parameters=layout.parameters)
     return ak.Array(new, behavior=collection.behavior, attrs=collection.attrs)
+
+
+def traced_column(dtype: npt.DTypeLike, width: int | None = None) -> ak.contents.Content:
+    """A column without values for the collection of a typetracer, of numbers or of rows of `width` numbers."""
+    form = ak.forms.NumpyForm(np.dtype(dtype).name, inner_shape=() if width is None else (width,))
+    return form.length_zero_array(highlevel=False).to_typetracer(forget_length=True)
 
 
 def jagged_of(columns: Mapping[str, npt.NDArray[Any]], offsets: npt.NDArray[np.int64]) -> ak.Array:

@@ -112,11 +112,7 @@ class JetVetoMap:
         """
         if is_dask(events):
             self.required_branches(events, collection)
-            if jets is None:
-                return on_partitions(self, "jets", events, collection)
-            import dask_awkward
-
-            return dask_awkward.map_partitions(self.jets, events, collection, jets, label="mljec-veto-map")
+            return on_partitions(self, "jets", events, collection, *(() if jets is None else (jets,)))
         layout = detect(events, collection)
         if ak.backend(events) == "typetracer":
             for branch in jet_branches(layout, _QUANTITIES, self._asker):

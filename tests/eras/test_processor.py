@@ -36,24 +36,27 @@ def bpix(real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_the_processor_of_the_page(bpix: Path, real_data: Path, open_nano: Any) -> None:
+    """By `workers.run` and, where dask-awkward is there, by `apply_to_fileset`: the same bins as here."""
     pytest.importorskip("distributed", reason="a cluster needs distributed ([dask])")
-    (block,) = [block.text for block in blocks_of(PAGE.read_text()) if block.language == "python"]
+    block, in_dask = [block.text for block in blocks_of(PAGE.read_text()) if block.language == "python"]
     processor = block[block.index("class ") : block.index("\n    def postprocess")]
     assert len([line for line in processor.splitlines() if line.strip()]) <= 20
     path = real_data / "nano" / "nanoaod_v15_tt_mc.root"
     scope: dict[str, Any] = {"__name__": "__main__", "files": [str(path)]}
     exec(compile(block, str(PAGE), "exec"), scope)
     result = scope["result"]
-    names = [*result.axes[0]]
     era = mljec.era("2023BPix")
     sources = era.systematics(smearing=False)["uncertainties"].sources  # type: ignore[union-attr]
     varied = ["JER", *(f"JES_{one}" for one in sources)]
-    assert sorted(names) == sorted(["nominal", *(f"{name}_{way}" for name in varied for way in ("up", "down"))])
+    assert [*result.axes[0]] == ["nominal", *(f"{name}_{way}" for name in varied for way in ("up", "down"))]
     events = open_nano(path)
     kept = int(np.sum(era.veto_map()(events, jets=era.standard().apply(events))))
     assert 100 < kept < 200
-    flow = result.values(flow=True).sum(axis=(1, 2))
-    assert set(flow[: len(names)].tolist()) == {float(kept)}
+    assert set(result.values(flow=True).sum(axis=(1, 2))[: len(varied) * 2 + 1].tolist()) == {float(kept)}
     here = scope["Spectra"](era).process(events)
-    for name in names:
-        np.testing.assert_array_equal(here[name, :, :].values(flow=True), result[name, :, :].values(flow=True))
+    np.testing.assert_array_equal(here.values(flow=True), result.values(flow=True))
+    pytest.importorskip("dask_awkward", reason="dask mode needs dask-awkward ([dask-awkward])")
+    steps = in_dask.replace("step_size=50_000", "step_size=50")
+    assert steps != in_dask
+    exec(compile(steps, str(PAGE), "exec"), scope)
+    np.testing.assert_array_equal(scope["computed"]["tt"].values(flow=True), result.values(flow=True))

@@ -63,6 +63,24 @@ def test_dask_gives_the_same_and_reads_what_it_declares(toys: Payloads, nano: Na
         propagation.apply(events, jets=events.Jet)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_dask_has_payloads_in_one_task_of_many(toys: Payloads, nano: Nano) -> None:
+    """They are some megabytes: not once a chunk."""
+    pytest.importorskip("dask_awkward", reason="dask mode needs dask-awkward ([dask-awkward])")
+    import cloudpickle
+    from coffea.nanoevents import NanoAODSchema, NanoEventsFactory
+
+    steps = [[start, start + 5] for start in range(0, 40, 5)]
+    files = {str(nano()): {"object_path": "Events", "steps": steps}}
+    events = NanoEventsFactory.from_root(files, schemaclass=NanoAODSchema, mode="dask").events()
+    corrector = toys.varied()
+    met = Type1MET(corrector).apply(events, jets=corrector.apply(events))
+    tasks = [cloudpickle.dumps(task) for task in met.__dask_graph__().to_dict().values()]
+    with_payloads = [task for task in tasks if b"coffea_mljec.payloads" in task]
+    assert len(tasks) > 3 * len(steps)
+    assert len(with_payloads) == 2, "jets and MET"
+
+
 def test_any_chunking_gives_the_same(toys: Payloads, nano: Nano, open_nano: Any) -> None:
     propagation = Type1MET(toys.varied(), smeared=True)
     whole = propagation.apply(open_nano(nano()))
