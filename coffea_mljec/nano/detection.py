@@ -12,7 +12,7 @@ from coffea_mljec.nano.algorithm import scheme_of
 from coffea_mljec.nano.layout import Layout, Linkage
 from coffea_mljec.nano.quantities import QUANTITIES
 
-__all__ = ["check_events", "detect", "fields_of", "is_dask", "is_jagged", "layout_of"]
+__all__ = ["check_events", "detect", "fields_of", "is_dask", "is_jagged", "layout_of", "number_type"]
 
 Fields = dict[str, tuple[str, ...]]
 
@@ -65,13 +65,12 @@ def detect(events: Any, collection: str = "Jet") -> Layout:
 
 def fields_of(events: Any) -> Fields:
     """The collections of events and the fields of each; raises InputError if some events are missing, or in lists."""
-    given = events if isinstance(events, ak.Array) else events._meta
-    if given.layout.is_option:
+    form = _form(events)
+    if form.is_option:
         raise InputError(
             "some events are missing (ak.mask, ak.firsts, ak.pad_none): give whole events, events[mask] instead of "
             "ak.mask(events, mask)."
         )
-    form = given.layout.form
     while form.is_indexed:
         form = form.content
     if form.is_list:
@@ -106,13 +105,24 @@ def layout_of(fields: Fields, collection: str) -> Layout:
 
 def is_jagged(events: Any, table: str) -> bool:
     """Whether a table of the events has several rows an event, and so a counter."""
-    form = (events if isinstance(events, ak.Array) else events._meta).layout.form
+    return bool(_inner(_inner(_form(events)).content(table)).is_list)
+
+
+def number_type(events: Any, table: str, field: str) -> str | None:
+    """The type of the numbers of a field, such as ``"int32"``; None if it holds no plain numbers."""
+    form = _inner(_record(_inner(_form(events)).content(table)).content(field))
+    return getattr(_inner(form.content) if form.is_list else form, "primitive", None)
+
+
+def _form(events: Any) -> Any:
+    return (events if isinstance(events, ak.Array) else events._meta).layout.form
+
+
+def _inner(form: Any) -> Any:
+    """The form without missing values and lazy selections."""
     while form.is_option or form.is_indexed:
         form = form.content
-    form = form.content(table)
-    while form.is_option or form.is_indexed:
-        form = form.content
-    return bool(form.is_list)
+    return form
 
 
 def _candidates(fields: Fields, collection: str) -> tuple[Linkage, Linkage]:

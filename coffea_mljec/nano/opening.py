@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -205,20 +206,23 @@ def _readable(name: str, kind: str) -> Iterator[None]:
 
 @contextmanager
 def reading(name: str) -> Iterator[None]:
-    """Turn what uproot raises on a column that is damaged into one error: a file's head may be whole, and no more.
+    """Turn what uproot, zlib or cramjam raise on a column that is damaged into one error: a file's head may be whole,
+    and no more.
 
     Raises
     ------
     DamagedFileError
         If a column cannot be read.
     """
+    import cramjam
     import uproot.deserialization
 
+    of_uproot = (uproot.deserialization.DeserializationError, uproot.KeyInFileError)
     try:
         yield
-    except (OSError, uproot.deserialization.DeserializationError, uproot.KeyInFileError) as error:
+    except (OSError, *of_uproot, zlib.error, cramjam.DecompressionError) as error:
         raise DamagedFileError(
-            f"{name} is damaged: a column of it cannot be read ({type(error).__name__}). Fetch it again."
+            f"{name} is damaged: a column of it cannot be read ({_first_line(error)}). Fetch it again."
         ) from None
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Callable
+
 import awkward as ak
+import cramjam
 import pytest
 import uproot
 
@@ -70,6 +74,18 @@ def test_a_branch_whose_description_is_damaged() -> None:
         reading("nano.root"),
     ):
         raise uproot.KeyInFileError("fTitle", file_path="nano.root")
+
+
+@pytest.mark.parametrize("unpack", [zlib.decompress, cramjam.zstd.decompress])
+def test_a_column_whose_compressed_bytes_are_damaged(unpack: Callable[[bytes], bytes]) -> None:
+    with pytest.raises(DamagedFileError, match="a column of it cannot be read"), reading("nano.root"):
+        unpack(b"no compressed bytes")
+
+
+def test_links_of_unsigned_numbers_in_dask_mode() -> None:
+    """coffea fails on them, on a worker."""
+    outcome = judged(events("pfnano", "pfn+standard", [["cast", "JetPFCands", "jetIdx", "uint64"]], "dask"))
+    assert (outcome.kind, "cannot read JetPFCands_jetIdx in dask mode" in outcome.detail) == ("clear error", True)
 
 
 def test_variations_of_a_type_alone() -> None:
