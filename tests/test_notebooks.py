@@ -27,6 +27,7 @@ NEEDS = {
     "04_on_a_cluster": ("distributed", "cryptography"),
     "06_networks_of_any_origin": ("onnx",),
     "07_fine_tune_with_data": ("torch", "lightning", "onnx"),
+    "08_unfolding": ("lightgbm",),
 }
 FIGURES = {
     "01_first_steps": 3,
@@ -36,6 +37,7 @@ FIGURES = {
     "05_variations_and_met": 2,
     "06_networks_of_any_origin": 1,
     "07_fine_tune_with_data": 1,
+    "08_unfolding": 2,
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from coffea_mljec.support.atomic import whole_file
 from coffea_mljec.validation.common.style import colour, head, legend, line, marker, new_figure, style
+from training.applications.numbers import written
 
 __all__ = ["draw", "report"]
 
@@ -16,10 +17,6 @@ _NAMES = {
     "network": "network, jet level", "pfn": "PFN, constituents",
 }  # fmt: skip
 _POINTS = ("20", "50", "100")
-
-
-def _number(value: tuple[float, float], digits: int = 1) -> str:
-    return f"{value[0]:.{digits}f} ± {value[1]:.{digits}f}"
 
 
 def report(found: Mapping[str, Any]) -> str:
@@ -38,9 +35,9 @@ def report(found: Mapping[str, Any]) -> str:
     for radius, content in found["radii"].items():
         for method, name in _NAMES.items():
             points = content["points"]
-            cells = [_number(points[p][method][what]) for p in _POINTS for what in ("mean", "width")]
-            cells.append(_number(points["all"][method]["gain"], 2))
-            cells += [_number(content["bias"][method][what]) for what in ("gluon - quark", "softened")]
+            cells = [written(points[p][method][what]) for p in _POINTS for what in ("mean", "width")]
+            cells.append(written(points["all"][method]["gain"], 2))
+            cells += [written(content["bias"][method][what]) for what in ("gluon - quark", "softened")]
             lines.append(f"| {radius} | {name} | " + " | ".join(cells) + " |")
     jets = ", ".join(
         f"R = {radius}: {content['trained_on']}, {content['points']['all']['area']['jets']}"

@@ -17,6 +17,7 @@ from coffea_mljec.workers.pool import in_order
 from training.applications.background_jets import EmbeddedJets, embed_batch, read_batches
 from training.applications.background_report import draw, report
 from training.applications.embedding import Embedding
+from training.applications.numbers import with_error
 from training.applications.subtraction import METHODS, subtract
 from training.dataset import SPLITS, split_of
 
@@ -79,9 +80,9 @@ def compare(
     return {
         method: Delta(
             len(rows),
-            _with_error(values.mean(axis=1)),
-            _with_error(widths[method]),
-            _with_error(widths["area"] / widths[method]),
+            with_error(values.mean(axis=1)),
+            with_error(widths[method]),
+            with_error(widths["area"] / widths[method]),
         )
         for method, values in delta.items()
     }
@@ -90,11 +91,6 @@ def compare(
 def _width(values: Floats) -> Floats:
     low, high = np.quantile(values, [0.15865, 0.84135], axis=1)
     return np.asarray(0.5 * (high - low))
-
-
-def _with_error(replicas: Floats) -> tuple[float, float]:
-    """Return a number, which stands first, and the spread of its replicas."""
-    return float(replicas[0]), float(np.std(replicas[1:], ddof=1))
 
 
 def heavy_background(

@@ -51,7 +51,11 @@ def roc(score: Floats, signal: NDArray[np.bool_], weight: Floats) -> tuple[Float
 
 
 def rates(
-    score: NDArray[np.floating], signal: NDArray[np.bool_], weight: NDArray[np.floating] | None = None, seed: int = 1
+    score: NDArray[np.floating],
+    signal: NDArray[np.bool_],
+    weight: NDArray[np.floating] | None = None,
+    scatter: NDArray[np.integer] | None = None,
+    seed: int = 1,
 ) -> Rates:
     """Judge a score.
 
@@ -63,8 +67,10 @@ def rates(
         Which jets are signal; the others are background.
     weight : float array [n], optional
         Of the jets: one that makes the spectra of both classes alike, so that pT does not tell them apart.
+    scatter : int array [n], optional
+        Hard scatter of each jet: those of one are resampled together.
     seed : int
-        Of the resampling of jets.
+        Of the resampling.
 
     Raises
     ------
@@ -80,8 +86,9 @@ def rates(
         raise InputError(f"{np.count_nonzero(~np.isfinite(values))} of {len(values)} scores are NaN or infinite")
     rng = np.random.default_rng(seed)
     found = [_numbers(values, signal, own)]
+    together = np.arange(len(own)) if scatter is None else np.unique(scatter, return_inverse=True)[1]
     while len(found) <= _REPLICAS:
-        drawn = own * rng.poisson(1.0, len(own))
+        drawn = own * rng.poisson(1.0, int(together.max()) + 1)[together]
         if (drawn[signal] > 0).any() and (drawn[~signal] > 0).any():
             found.append(_numbers(values, signal, drawn))
     table = np.array(found)

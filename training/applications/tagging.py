@@ -16,6 +16,7 @@ from coffea_mljec.support.progress import progress as progress_bar
 from coffea_mljec.workers.pool import in_order
 from training.applications.fitting import evaluate_network, fit_network
 from training.applications.four_vectors import FourVectorJets, prepared, read_reference
+from training.applications.numbers import with_error
 from training.applications.rates import rates, roc
 from training.applications.tagging_report import draw, report
 from training.applications.top_jets import joined, top_jets
@@ -120,6 +121,7 @@ def tag_flavours(
     probability = _softmax(logits)
     numbers = class_numbers(data.jets.columns["flavour"][rows], learning.classes)
     weight = data.weights.expected[rows].astype(np.float64)
+    scatter = data.jets.columns["scatter"][rows]
     names = list(learning.classes)
     found: dict[str, Any] = {"jets": {name: len(part) for name, part in data.rows.items()}, "rates": {}, "curves": {}}
     for signal, background in _PAIRS[task]:
@@ -127,13 +129,13 @@ def tag_flavours(
         pair = np.isin(numbers, (s, b))
         score = probability[pair, s] / (probability[pair, s] + probability[pair, b])
         label = f"{signal} against {background}"
-        found["rates"][label] = rates(score, numbers[pair] == s, weight[pair])._asdict()
+        found["rates"][label] = rates(score, numbers[pair] == s, weight[pair], scatter[pair])._asdict()
         found["curves"][label] = _curve(score, numbers[pair] == s, weight[pair])
     if task == "quark-gluon":
-        columns = {name: data.jets.columns[name][rows].astype(np.float64) for name in ("pt_raw", "pt_gen")}
+        raw, generated = (data.jets.columns[name][rows].astype(np.float64) for name in ("pt_raw", "pt_gen"))
         gluon = probability[:, names.index("gluon")]
         found["correlation"] = {
-            name: correlation(gluon[mask], columns["pt_raw"][mask] / columns["pt_gen"][mask], columns["pt_gen"][mask])
+            name: correlation(gluon[mask], (raw / generated)[mask], generated[mask], scatter[mask])
             for name, mask in (("all", numbers >= 0), ("quarks", numbers == 0), ("gluons", numbers == 1))
         }
     return found
@@ -145,10 +147,13 @@ _PAIRS: Mapping[str, tuple[tuple[str, str], ...]] = {
 }
 
 
-def correlation(score: Floats, response: Floats, pt_gen: Floats, seed: int = 1) -> tuple[float, float]:
+def correlation(
+    score: Floats, response: Floats, pt_gen: Floats, scatter: NDArray[np.integer] | None = None, seed: int = 1
+) -> tuple[float, float]:
     """Return the rank correlation of a score with the response, at equal generator pT, and its bootstrap error.
 
-    Both are ranked within tenths of the jets by pT: how either changes with pT does not count.
+    Both are ranked within tenths of the jets by pT: how either changes with pT does not count. Jets of one hard scatter
+    are resampled together.
 
     Raises
     ------
@@ -163,13 +168,15 @@ def correlation(score: Floats, response: Floats, pt_gen: Floats, seed: int = 1) 
         mine = np.flatnonzero(part == i)
         for row, values in enumerate((score, response)):
             ranks[row, mine] = np.argsort(np.argsort(values[mine], kind="stable"), kind="stable") / len(mine)
-    drawn = np.random.default_rng(seed).integers(0, len(score), (100, len(score)))
-    replicas = [_correlation(ranks[:, rows]) for rows in drawn]
-    return _correlation(ranks), float(np.std(replicas, ddof=1))
+    together = np.arange(len(score)) if scatter is None else np.unique(scatter, return_inverse=True)[1]
+    drawn = np.random.default_rng(seed).poisson(1.0, (100, int(together.max()) + 1))[:, together]
+    weights = np.vstack([np.ones(len(score), np.int64), drawn])
+    return with_error(np.array([_correlation(ranks, weight) for weight in weights]))
 
 
-def _correlation(pairs: Floats) -> float:
-    return float(np.asarray(np.corrcoef(pairs))[0, 1])
+def _correlation(pairs: Floats, weight: NDArray[np.int64]) -> float:
+    covariance = np.cov(pairs, fweights=weight)
+    return float(covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1]))
 
 
 def tag_tops(jets: FourVectorJets, folder: Path, epochs: int, seed: int, progress: bool) -> dict[str, Any]:

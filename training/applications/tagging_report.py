@@ -9,6 +9,7 @@ from typing import Any
 
 from coffea_mljec.support.atomic import whole_file
 from coffea_mljec.validation.common.style import colour, head, legend, line, new_figure, style
+from training.applications.numbers import written
 
 __all__ = ["PUBLISHED", "draw", "report"]
 
@@ -30,21 +31,17 @@ def report(found: Mapping[str, Any]) -> str:
     ]
     for content in found.values():
         for label, numbers in content["rates"].items():
-            cells = [_number(numbers["auc"], 4), _number(numbers["accuracy"], 3)]
+            cells = [written(numbers["auc"], 4), written(numbers["accuracy"], 3)]
             cells += [_rejection(numbers[f"rejection_{e}"], numbers["background"]) for e in (30, 50)]
             lines.append(f"| {label} | {' | '.join(cells)} | {numbers['signal']} + {numbers['background']} |")
     lines += [f"| {name} | {' | '.join(cells)} | |" for name, cells in PUBLISHED.items()]
     trained = "; ".join(f"{task}: {content['jets']['train']}" for task, content in found.items())
     lines += ["", f"Jets trained on: {trained}. Top jets of {found['top']['sample']}.", ""]
     words = ", ".join(
-        f"{_number(value, 3)} ({name})" for name, value in found["quark-gluon"]["correlation"].items()
+        f"{written(value, 3)} ({name})" for name, value in found["quark-gluon"]["correlation"].items()
     )  # fmt: skip
     lines += [f"Rank correlation of the gluon score with the raw response, at equal pT: {words}.", ""]
     return "\n".join(lines)
-
-
-def _number(value: tuple[float, float], digits: int) -> str:
-    return f"{value[0]:.{digits}f} ± {value[1]:.{digits}f}"
 
 
 def _rejection(value: tuple[float, float], background: int) -> str:
@@ -52,7 +49,7 @@ def _rejection(value: tuple[float, float], background: int) -> str:
     if not math.isfinite(value[0]) or not math.isfinite(value[1]) or value[0] > background / 3:
         return f"> {background / 3:.0f}"
     digits = 0 if value[0] >= 20 else 1
-    return _number(value, digits)
+    return written(value, digits)
 
 
 def draw(found: Mapping[str, Any], path: Path) -> None:

@@ -15,9 +15,9 @@ from coffea_mljec.errors import InputError
 from coffea_mljec.nano.friend import write_friend
 from coffea_mljec.nano.opening import open_nano
 from coffea_mljec.status import STATUS_TYPE, Status
-from training.applications.multifold import Paired, binned, migration, unfold
+from training.applications.multifold import Paired
 
-__all__ = ["VARIABLES", "JetEvents", "UnfoldingWeights", "leading_jets", "purity", "replicas", "write_weights"]
+__all__ = ["VARIABLES", "JetEvents", "UnfoldingWeights", "leading_jets", "write_weights"]
 
 VARIABLES = ("pt", "mass", "multiplicity")
 
@@ -109,54 +109,6 @@ def _at(column: Any, rows: NDArray[np.int64], at: NDArray[np.int64]) -> Floats:
     kept = column[rows]
     offsets = np.concatenate([[0], np.cumsum(ak.to_numpy(ak.num(kept, axis=1)))])
     return np.asarray(ak.to_numpy(ak.flatten(kept))[offsets[:-1] + at], np.float64)
-
-
-def purity(true: Floats, measured: Floats, edges: Floats, seed: int = 1) -> tuple[float, float]:
-    """Return the mean of the migration matrix's diagonal, and its bootstrap error."""
-    n = len(true)
-    found = [float(np.diag(migration(true, measured, edges, np.ones(n))).mean())]
-    rng = np.random.default_rng(seed)
-    for _ in range(50):
-        rows = rng.integers(0, n, n)
-        found.append(float(np.diag(migration(true[rows], measured[rows], edges, np.ones(n))).mean()))
-    return found[0], float(np.std(found[1:], ddof=1))
-
-
-def replicas(
-    data: Floats, simulation: Paired, edges: Mapping[int, Floats], number: int, iterations: int = 3, seed: int = 1
-) -> tuple[NDArray[np.float64], dict[int, Floats]]:
-    """Unfold the data and resampled data.
-
-    Parameters
-    ----------
-    data : float64 array [m, variables]
-    simulation : Paired
-    edges : mapping of int to float64 array
-        True variable -> bins.
-    number : int
-        Bootstrap replicas of data and simulation.
-    iterations, seed : int
-
-    Returns
-    -------
-    factors : float64 array [1 + number, n]
-        The nominal factors, then those of the replicas: alternative weights.
-    spectra : dict of int to float64 array [1 + number, bins]
-        Unfolded spectra, normalised to 1; the covariance is that of the replicas.
-    """
-    rng = np.random.default_rng(seed)
-    factors: list[Floats] = []
-    spectra: dict[int, list[Floats]] = {variable: [] for variable in edges}
-    for replica in range(number + 1):
-        own = np.ones(len(data)) if replica == 0 else rng.poisson(1.0, len(data)).astype(np.float64)
-        drawn = np.ones(len(simulation.weight)) if replica == 0 else rng.poisson(1.0, len(simulation.weight))
-        sample = Paired(simulation.measured, simulation.true, simulation.weight * drawn)
-        found = unfold(data, sample, iterations, seed + 100 * replica, own) * drawn
-        factors.append(found)
-        for variable, bins in edges.items():
-            spectrum = binned(simulation.true[:, variable], bins, simulation.weight * found)
-            spectra[variable].append(spectrum / spectrum.sum())
-    return np.array(factors), {variable: np.array(rows) for variable, rows in spectra.items()}
 
 
 class UnfoldingWeights:

@@ -38,6 +38,11 @@ def test_rates_of_gaussians() -> None:
     for (value, error), wanted in ((found.auc, 0.7602), (found.rejection_50, 1 / 0.1587), (found.rejection_30, 15.67)):
         assert abs(value - wanted) < 4 * error
         assert error < 0.1 * wanted
+    # Four passes of a scatter that look alike are no four jets: the error is that of a fourth of them.
+    alike = np.repeat(score[::4], 4), np.arange(6000) < 3000
+    apart, together = rates(*alike), rates(*alike, scatter=np.arange(6000) // 4)
+    assert together.auc[0] == apart.auc[0]
+    assert together.auc[1] / apart.auc[1] == pytest.approx(2.0, rel=0.3)
 
 
 def test_a_class_without_jets() -> None:

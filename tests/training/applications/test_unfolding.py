@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import awkward as ak
@@ -12,7 +13,8 @@ import uproot
 from coffea_mljec.errors import InputError
 from tests.factories import two_jets, write
 from training.applications.multifold import Paired, binned, migration, unfold
-from training.applications.unfolding import leading_jets, purity, replicas, write_weights
+from training.applications.unfolding import leading_jets, write_weights
+from training.applications.unfolding_replicas import migrations, replicas, spectra
 
 pytest.importorskip("lightgbm")
 
@@ -73,22 +75,40 @@ def test_migration_by_hand() -> None:
     rng = np.random.default_rng(1)
     wide = rng.uniform(0.0, 4.0, 4000)
     edges = np.array([0.0, 1.0, 2.0, 3.0, 4.0])
-    sharp, blunt = (purity(wide, wide + rng.normal(0.0, width, 4000), edges) for width in (0.1, 0.5))
-    assert sharp[0] > blunt[0] + 5 * np.hypot(sharp[1], blunt[1])
+    measured = {name: wide + rng.normal(0.0, width, 4000) for name, width in (("blunt", 0.5), ("sharp", 0.1))}
+    compared = migrations(wide, measured, edges)
+    blunt, sharp = compared["blunt"], compared["sharp"]
+    assert (blunt.gain, blunt.ratio) == ((0.0, 0.0), (1.0, 0.0))
+    # A Gaussian error of .1 leaves .92 in a bin of 1, one of .5 leaves .61.
+    for found, width in ((sharp, 0.1), (blunt, 0.5)):
+        inside = math.erf(1.0 / width / math.sqrt(2.0))
+        exact = inside - 2.0 * width / math.sqrt(2.0 * math.pi) * (1.0 - math.exp(-0.5 / width**2))
+        assert found.stays[0] == pytest.approx(exact, abs=4 * found.stays[1])
+        assert 0.002 < found.stays[1] < 0.02
+        assert found.diagonal[0].mean() == pytest.approx(found.stays[0])
+    assert sharp.gain[0] == pytest.approx(sharp.stays[0] - blunt.stays[0])
+    assert sharp.ratio[0] == pytest.approx(sharp.condition[0] / blunt.condition[0])
+    assert sharp.ratio[0] + 4 * sharp.ratio[1] < 1.0
+    assert 0.001 < sharp.gain[1] < 0.02
 
 
 def test_replicas_give_the_covariance() -> None:
     """Its diagonal is about that of counting; the first row is the unfolding itself."""
     simulation, data = smeared(800, 5, 0.0), smeared(800, 6, 0.1)
-    edges = {0: np.array([-5.0, -0.5, 0.5, 5.0])}
-    factors, spectra = replicas(data.measured, simulation, edges, number=6, iterations=1)
-    assert factors.shape == (7, 800)
-    assert spectra[0].shape == (7, 3)
-    np.testing.assert_allclose(spectra[0].sum(axis=1), 1.0)
+    edges = np.array([-5.0, -0.5, 0.5, 5.0])
+    factors, drawn = replicas(data.measured, simulation, number=6, iterations=1)
+    assert factors.shape == drawn.shape == (7, 800)
+    found = spectra(simulation.true[:, 0], edges, factors)
+    assert found.shape == (7, 3)
+    np.testing.assert_allclose(found.sum(axis=1), 1.0)
     np.testing.assert_allclose(factors[0], unfold(data.measured, simulation, 1, seed=1, data_weight=np.ones(800)))
-    errors = np.sqrt(np.diag(np.cov(spectra[0][1:].T)))
+    assert (drawn[0] == 1.0).all()
+    assert drawn[1:].mean() == pytest.approx(1.0, abs=0.1)
+    errors = np.sqrt(np.diag(np.cov(found[1:].T)))
     assert (errors > 0.003).all()
     assert (errors < 0.1).all()
+    by_two = replicas(data.measured, simulation, number=6, iterations=1, workers=2)
+    np.testing.assert_array_equal(by_two.factors, factors)
 
 
 class AsItIs:
@@ -130,7 +150,8 @@ def test_jets_of_a_file_and_their_weights(tmp_path: Path) -> None:
 def test_a_study_of_two_corrections(tmp_path: Path) -> None:
     """The sharper one keeps more events in their bin; every number of the report is finite."""
     from training.applications.unfolding import JetEvents
-    from training.applications.unfolding_study import draw, report, study
+    from training.applications.unfolding_report import draw, report
+    from training.applications.unfolding_study import study
 
     def events(n: int, seed: int, scale: float) -> JetEvents:
         rng = np.random.default_rng(seed)
@@ -143,10 +164,17 @@ def test_a_study_of_two_corrections(tmp_path: Path) -> None:
         return JetEvents(np.column_stack([np.ones(n), np.ones(n), np.arange(n)]).astype(np.int64), true, measured)
 
     simulation = events(900, 1, 1.0)
-    found, factors = study(simulation, events(600, 2, 1.1), number=3, iterations=1, progress=False)
+    found, factors = study(simulation, events(600, 2, 1.1), bins=5, number=3, iterations=1, progress=False)
     assert factors.shape == (5, 900)
-    kept = {name: own["stays"] for name, own in found["variables"]["pt"]["corrections"].items()}
-    assert kept["learnt"][0] > kept["standard"][0] + 2 * kept["standard"][1]
+    of_pt = found["variables"]["pt"]
+    learnt = of_pt["corrections"]["learnt"]
+    assert learnt["gain"][0] > 4 * learnt["gain"][1]
+    assert learnt["ratio"][0] < 1.0
+    # The data are harder by 60 GeV x .1 of 115 on average; a scale of 2 % makes them harder still.
+    assert abs(of_pt["before"][0] + 6.0 / 115.0) < 4 * of_pt["before"][1]
+    assert abs(learnt["unfolded"][0]) < abs(of_pt["before"][0])
+    assert learnt["scale"][0] > 0.0
+    assert np.array(learnt["covariance"]).shape == (5, 5)
     text = report(found)
     assert text.count("\n| ") == 7
     assert "nan" not in text
