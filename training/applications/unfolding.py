@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.nano.friend import write_friend
-from coffea_mljec.nano.opening import open_nano
+from coffea_mljec.nano.opening import open_nano, quiet_coffea
 from coffea_mljec.status import STATUS_TYPE, Status
 from training.applications.multifold import Paired
 
@@ -70,7 +71,8 @@ def leading_jets(
     identity, true = [], []
     measured: dict[str, list[Floats]] = {name: [] for name in corrections}
     for path in files:
-        with open_nano(path) as nano:
+        with warnings.catch_warnings(), open_nano(path) as nano:
+            quiet_coffea()
             events = nano.events()
             generated = events.GenJet
             if "nConstituents" not in generated.fields:
@@ -151,4 +153,6 @@ class UnfoldingWeights:
 
 def write_weights(source: Path, path: Path, identity: NDArray[np.int64], factors: Floats) -> None:
     """Write the weights of the events of one file as a friend tree; events without one get 1."""
-    write_friend(source, path, UnfoldingWeights(identity, factors))
+    with warnings.catch_warnings():
+        quiet_coffea()
+        write_friend(source, path, UnfoldingWeights(identity, factors))
