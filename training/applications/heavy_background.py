@@ -95,10 +95,10 @@ def _width(values: Floats) -> Floats:
 
 def heavy_background(
     output: Path,
-    scatters: int = 3000,
+    scatters: int = 6000,
     density: float = 1800.0,
     radii: tuple[float, ...] = (0.2, 0.4, 0.6),
-    epochs: int = 25,
+    epochs: int = 60,
     seed: int = 1,
     workers: int = 1,
     progress: bool = True,

@@ -12,10 +12,10 @@ __all__ = ["command"]
 
 def command(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write into; made if absent.")],
-    scatters: Annotated[int, typer.Option(min=100, help="Hard scatters that are embedded.")] = 3000,
+    scatters: Annotated[int, typer.Option(min=100, help="Hard scatters that are embedded.")] = 6000,
     density: Annotated[float, typer.Option(help="Charged background particles a unit of pseudorapidity.")] = 1800.0,
     radius: Annotated[list[float] | None, typer.Option(help="Radius of the jets; repeat it. 0.2, 0.4, 0.6.")] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes of the networks over the training jets.")] = 25,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes of the networks over the training jets.")] = 60,
     seed: Annotated[int, typer.Option(help="Seed.")] = 1,
     workers: Annotated[int, typer.Option("--workers", "-j", help="Processes.")] = 1,
     quiet: Annotated[bool, typer.Option(help="No progress bars.")] = False,
