@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from coffea.processor import IterativeExecutor
 
+from coffea_mljec.cli.beside import Beside
 from coffea_mljec.cli.first import First
 from coffea_mljec.cli.options import (
     Collection,
@@ -49,13 +50,7 @@ def apply(
     regression: Annotated[str | None, typer.Option(metavar="NAME", help=HELP)] = None,
     standard: StandardPath,
     systematics: Systematics,
-    variations: Annotated[
-        bool, typer.Option("--variations", help="Write varied jets and MET too, such as Jet_pt_jesTotalUp.")
-    ] = False,
-    met: Annotated[bool, typer.Option("--met", help="Propagate the jets to MET, and write it.")] = False,
-    low_pt: Annotated[
-        bool, typer.Option("--met-low-pt/--no-met-low-pt", help="With the jets of CorrT1METJet, by the standard path.")
-    ] = True,
+    beside: Beside,
     where: Where,
     collection: Collection = "Jet",
     force: Annotated[bool, typer.Option("--force", help="Overwrite friend files that exist.")] = False,
@@ -69,13 +64,14 @@ def apply(
     as well, the standard path corrects the jets that those cannot treat; a regression takes the JEC that it has for
     its jets. An era brings its uncertainties and smearing too, for its standard path and such regressions; the first
     file tells whether the events are data.
-    [bold]--variations[/] and [bold]--met[/] add columns under the names of nanoAOD-tools.
+    [bold]--variations[/] and [bold]--met[/] add columns under the names of nanoAOD-tools; [bold]--veto-map[/] and
+    [bold]--met-xy[/] are of an era.
     Of a network that gives neither pT nor mass, the friend trees hold its outputs beside the jets' momenta.
     Inputs are only read.
 
     [bold]Examples[/]
 
-    mljec apply nano_*.root -o friends --era 2022EE --variations --met
+    mljec apply nano_*.root -o friends --era 2022EE --variations --met --met-xy --veto-map
 
     mljec apply pfnano_*.root -o friends --workers 2
 
@@ -91,7 +87,7 @@ def apply(
         first = First(run, inputs, running.tree)
         with parsed_once():
             path = standard.chosen(first, collection)
-            written = _written(model, public_key, regression, path, systematics, where, met, low_pt, variations)
+            written = _written(model, public_key, regression, path, systematics, where, beside)
         folder = make_folder(output)
         paths = friend_paths(inputs, folder)
         written = written.decided(first, collection)
@@ -111,8 +107,9 @@ class _Written:
     """What goes into the friend trees."""
 
     corrector: Any
-    met: Any
-    variations: bool
+    met: Any = None
+    veto: Any = None
+    variations: bool = False
     first: FirstFile | None = None
     """The file that chose the network, if none was named."""
 
@@ -122,7 +119,7 @@ class _Written:
         return self if corrector is self.corrector else replace(self, corrector=corrector, first=first.file)
 
     def options(self) -> dict[str, Any]:
-        return {"met": self.met, "variations": self.variations}
+        return {"met": self.met, "veto": self.veto, "variations": self.variations}
 
 
 def _written(
@@ -132,20 +129,19 @@ def _written(
     standard: FilePath | EraPath,
     systematics: Systematics,
     where: Where,
-    met: bool,
-    low_pt: bool,
-    variations: bool,
+    beside: Beside,
 ) -> _Written:
-    from coffea_mljec import FactorizedJEC, Network, Type1MET
+    from coffea_mljec import FactorizedJEC, Network
 
     if regression is not None and model is not None:
         raise InputError("--model and --regression both correct the jets; give one of them.")
     named = None if regression is None else NamedRegression.of(regression)
+    beside.check(standard)
     path = standard.provider(regressed=named is not None)
     by_network = named is None and (model is not None or path is None)
     algorithm, own = (standard.algo, not by_network) if named is None else named.algorithm(standard)
-    if variations:
-        systematics.check_varied(standard, own, met)
+    if beside.variations:
+        systematics.check_varied(standard, own, beside.met)
     varied = systematics.options(standard, algorithm, own=own)
     options = where.options(by_network)
     corrector: Any
@@ -156,11 +152,11 @@ def _written(
     else:
         corrector = standard.provider(**varied)
     if isinstance(corrector, Network):
-        if met or varied:
+        if beside.met or varied:
             raise InputError(f"{corrector.name!r} corrects no jets: leave out what varies them, and --met.")
-        return _Written(corrector, None, False)
+        return _Written(corrector)
     other = None if isinstance(corrector, FactorizedJEC) else path
-    return _Written(corrector, Type1MET(corrector, other, low_pt=low_pt) if met else None, variations)
+    return _Written(corrector, beside.type1(corrector, other, standard), beside.veto(standard), beside.variations)
 
 
 def _by_network(

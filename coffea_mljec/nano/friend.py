@@ -15,7 +15,8 @@ import awkward as ak
 import numpy as np
 
 from coffea_mljec.errors import DamagedFileError, InputError
-from coffea_mljec.nano.friend_columns import COLUMNS, FriendContent, friend_content
+from coffea_mljec.nano.friend_columns import COLUMNS, FLAG, VETOED, FriendContent, friend_content
+from coffea_mljec.nano.jagged import with_columns
 from coffea_mljec.nano.opening import IDENTITY, NanoFile, open_nano
 from coffea_mljec.support.atomic import whole_file
 from coffea_mljec.support.fingerprint import fingerprint
@@ -94,6 +95,7 @@ def check_friend(
     collection: str = "Jet",
     *,
     met: Any = None,
+    veto: Any = None,
     variations: bool = False,
 ) -> None:
     """Check that a friend file is what `write_friend` would write now, by what it says of itself.
@@ -113,7 +115,7 @@ def check_friend(
             f"{path} is no friend file of ours ({type(error).__name__}): it cannot be kept. Move it away, or overwrite "
             "it with --force."
         ) from None
-    wanted = _made_with(corrector, collection, met, variations) | {"source": os.fspath(source)}
+    wanted = _made_with(corrector, collection, met, veto, variations) | {"source": os.fspath(source)}
     other = [
         f"{name} was {found.get(name)} and is {value}" for name, value in wanted.items() if found.get(name) != value
     ]
@@ -132,6 +134,7 @@ def write_friend(
     treename: str = "Events",
     *,
     met: Any = None,
+    veto: Any = None,
     variations: bool = False,
     chunk_size: int = 50_000,
     force: bool = False,
@@ -158,6 +161,8 @@ def write_friend(
         Name of the tree, in the input and in the friend file.
     met : Type1MET, optional
         Of the same provider: ``PuppiMET_pt``, ``PuppiMET_phi``, or those of ``MET``.
+    veto : JetVetoMap, optional
+        ``Jet_vetoed`` says which jets, as corrected, it vetoes, ``Flag_JetVetoed`` which events have one.
     variations : bool
         Write the variations of jets and MET too, under the names of nanoAOD-tools: ``Jet_pt_nom``,
         ``Jet_mass_jesTotalUp``, ``Jet_pt_jerDown``, ``MET_phi_jesTotalUp``, ``MET_pt_unclustEnUp``.
@@ -196,17 +201,17 @@ def write_friend(
         if hasattr(corrector, "decided"):
             corrector = corrector.decided(nano.events(0, 0), collection)
         with uproot.recreate(temporary, compression=uproot.ZSTD(3)) as out:
-            content = friend_content(nano.events(0, 0), corrector, collection, met, variations)
+            content = friend_content(nano.events(0, 0), corrector, collection, met, variations, veto is not None)
             types = _IDENTITY_TYPES | content.types
             if progress is not None:
                 progress(0, nano.entries)
             tree = out.mktree(treename, types, title=f"corrected {collection}")
             for start in range(0, nano.entries, chunk_size):
                 stop = min(start + chunk_size, nano.entries)
-                tree.extend(_correct(nano, start, stop, corrector, met, content, summary))
+                tree.extend(_correct(nano, start, stop, corrector, met, veto, content, summary))
                 if progress is not None:
                     progress(stop, nano.entries)
-            made = _made_with(corrector, collection, met, variations) | _made_from(nano)
+            made = _made_with(corrector, collection, met, veto, variations) | _made_from(nano)
             out[METADATA_KEY] = json.dumps(made, sort_keys=True)
         if summary.events != nano.entries:
             raise InputError(
@@ -216,7 +221,14 @@ def write_friend(
 
 
 def _correct(
-    nano: NanoFile, start: int, stop: int, corrector: Any, met: Any, content: FriendContent, summary: FriendSummary
+    nano: NanoFile,
+    start: int,
+    stop: int,
+    corrector: Any,
+    met: Any,
+    veto: Any,
+    content: FriendContent,
+    summary: FriendSummary,
 ) -> dict[str, Any]:
     """Correct one chunk; returns the columns of the tree."""
     collection = content.collection
@@ -226,8 +238,14 @@ def _correct(
         counts = np.asarray(ak.num(jets, axis=1))
         if len(jets) != stop - start or not np.array_equal(counts, np.asarray(ak.num(events[collection], axis=1))):
             raise InputError(f"{_name(corrector)} returned other jets than {collection} has: no provider may do that.")
+        beside = {}
+        if veto is not None:
+            vetoed = veto.jets(events, collection, jets)
+            jets = with_columns(jets, {VETOED: np.asarray(ak.flatten(vetoed, axis=1))})
+            beside[FLAG] = np.asarray(ak.any(vetoed, axis=1))
         columns = content.jet_columns(jets, counts, _name(corrector))
-        of_met = {} if met is None else content.met_columns(met.apply(events, collection, jets=jets))
+        if met is not None:
+            beside |= content.met_columns(met.apply(events, collection, jets=jets))
         identity = {name: np.asarray(events[name]).astype(_IDENTITY_TYPES[name]) for name in IDENTITY}
     except OSError as error:
         raise DamagedFileError(
@@ -237,27 +255,29 @@ def _correct(
     summary.events += len(counts)
     summary.jets += int(counts.sum())
     summary.status.update(ak.flatten(columns["mljec_status"], axis=1).tolist())
-    return identity | {collection: ak.zip(columns, depth_limit=2)} | of_met
+    return identity | {collection: ak.zip(columns, depth_limit=2)} | beside
 
 
 def _name(corrector: Any) -> str:
     return str(getattr(corrector, "name", type(corrector).__name__))
 
 
-def _made_with(corrector: Any, collection: str, met: Any, variations: bool) -> dict[str, Any]:
+def _made_with(corrector: Any, collection: str, met: Any, veto: Any, variations: bool) -> dict[str, Any]:
     """What the numbers of a friend file depend on, beside its input."""
     content: str | None
     of_met: str | None
+    of_veto: str | None
     try:
         content = fingerprint(corrector)
-        of_met = None if met is None else fingerprint(met)
+        of_met, of_veto = (None if one is None else fingerprint(one) for one in (met, veto))
     except TypeError:  # it cannot be pickled, and need not be in one process
-        content = of_met = None
+        content = of_met = of_veto = None
     return {
         "provider": _name(corrector),
         "digest": getattr(getattr(corrector, "card", None), "sha256", None),
         "fingerprint": content,
         "met": of_met,
+        "veto": of_veto,
         "variations": variations,
         "collection": collection,
         "coffea_mljec": version("coffea-mljec"),

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from coffea_mljec.errors import InputError
 from coffea_mljec.status import STATUS_TYPE
 
-__all__ = ["COLUMNS", "FriendContent", "friend_content"]
+__all__ = ["COLUMNS", "FLAG", "VETOED", "FriendContent", "friend_content"]
 
 COLUMNS: dict[str, str] = {
     "pt": "float32",
@@ -31,6 +31,9 @@ COLUMNS: dict[str, str] = {
 """The columns of each corrected jet, in NanoAOD's own precision."""
 
 _MET_COLUMNS = {"pt": "float32", "phi": "float32", "mljec_status": STATUS_TYPE.__name__}
+VETOED, FLAG = "vetoed", "Flag_JetVetoed"
+"""Of a jet in a vetoed cell, and of an event with one: the second as nanoAOD-tools call it."""
+
 _ENDINGS = {"up": "Up", "down": "Down"}
 _TOTAL, _REGROUPED = "JES_jes", "JES_Regrouped_"
 
@@ -73,7 +76,7 @@ class FriendContent:
         """Branch -> type, as uproot takes them."""
         inner = ", ".join(f"{name}: {column.dtype}" for name, column in self.jets.items())
         met = {f"{self.table}_{name}": column.dtype for name, column in self.met.items()}
-        return {self.collection: f"var * {{{inner}}}"} | met
+        return {self.collection: f"var * {{{inner}}}"} | met | ({FLAG: "bool"} if VETOED in self.jets else {})
 
     def jet_columns(self, jets: Any, counts: npt.NDArray[np.integer[Any]], who: str) -> dict[str, Any]:
         """The columns of corrected jets, jagged.
@@ -99,7 +102,9 @@ class FriendContent:
         }
 
 
-def friend_content(events: Any, corrector: Any, collection: str, met: Any, variations: bool) -> FriendContent:
+def friend_content(
+    events: Any, corrector: Any, collection: str, met: Any, variations: bool, veto: bool
+) -> FriendContent:
     """What a friend tree will hold, found on events without entries.
 
     Parameters
@@ -111,10 +116,14 @@ def friend_content(events: Any, corrector: Any, collection: str, met: Any, varia
     met : Type1MET or None
     variations : bool
         With ``pt_nom``, ``pt_jesTotalUp``, ``mass_jerDown``, ...: all that the corrected jets and MET have.
+    veto : bool
+        With `VETOED` and `FLAG`.
     """
     asked = getattr(corrector, "columns", None)
     types = COLUMNS if asked is None else asked(events, collection)
     jets = {name: Column((name,), dtype) for name, dtype in types.items()}
+    if veto:
+        jets[VETOED] = Column((VETOED,), "bool")
     corrected = corrector.apply(events, collection) if variations or met is not None else None
     if variations:
         jets |= dict(_varied(corrected, ("pt", "mass")))

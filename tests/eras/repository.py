@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from tests.met.test_xy import run3
 from tests.payloads.toy_json import binning, compound, correction, formula, write
+from tests.selection.maps import jet_id, veto_maps
 
 LEVELS = ("L1FastJet", "L2Relative", "L3Absolute", "L2L3Residual")
 INPUTS = ["JetEta", "JetPt"]
@@ -71,4 +73,15 @@ def era_2022ee(root: Path) -> Path:
     tags |= {f"{name}_V2_MC": 3.0, f"{name}_RunE_V2_DATA": 3.0}
     jers = (f"{name}_JRV1_MC", f"{name}_JRV2_MC", "Summer22_22Sep2023_JRV3_MC")
     jerc(root / "POG" / "JME" / "2022_Summer22EE" / "jet_jerc.json.gz", "AK4PFPuppi", tags, jers)
+    return root
+
+
+def era_2023bpix(root: Path, payload: Path) -> Path:
+    """CMS's payload of 2023BPix beside made-up maps, in the layout of jsonpog-integration; return the root."""
+    folder = root / "POG" / "JME" / "2023_Summer23BPix"
+    folder.mkdir(parents=True)
+    (folder / "jet_jerc.json.gz").symlink_to(payload)
+    veto_maps(folder / "jetvetomaps.json.gz", "Summer23BPixPrompt23_RunD_V1")
+    jet_id(folder / "jetid.json.gz")
+    run3(folder / "met_xyCorrections_2023_2023BPix.json.gz", "2023BPix")
     return root

@@ -11,26 +11,18 @@ import pytest
 import coffea_mljec as mljec
 from coffea_mljec import defaults
 from tests.docs.pages import ROOT, blocks_of
-from tests.met.test_xy import run3
+from tests.eras.repository import era_2023bpix
 from tests.patience import PATIENCE
-from tests.selection.maps import jet_id, veto_maps
 
 PAGE = ROOT / "docs" / "howto" / "eras.md"
-BPIX = "Summer23BPixPrompt23_RunD_V1"
 
 
 @pytest.fixture
 def bpix(real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """CMS's payload of 2023BPix beside made-up maps, in the layout of jsonpog-integration."""
-    folder = tmp_path / "POG" / "JME" / "2023_Summer23BPix"
-    folder.mkdir(parents=True)
-    (folder / "jet_jerc.json.gz").symlink_to(real_data / "jec" / "2023_Summer23BPix_jet_jerc.json.gz")
-    veto_maps(folder / "jetvetomaps.json.gz", BPIX)
-    jet_id(folder / "jetid.json.gz")
-    run3(folder / "met_xyCorrections_2023_2023BPix.json.gz", "2023BPix")
-    monkeypatch.setenv("MLJEC_JSONPOG", str(tmp_path))
+    root = era_2023bpix(tmp_path, real_data / "jec" / "2023_Summer23BPix_jet_jerc.json.gz")
+    monkeypatch.setenv("MLJEC_JSONPOG", str(root))
     monkeypatch.setattr(defaults, "WORKER_PATIENCE", PATIENCE)
-    return folder
+    return root
 
 
 @pytest.mark.slow
