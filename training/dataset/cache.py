@@ -215,8 +215,12 @@ def open_shard(shard: Path) -> Any:
             # coffea, on every table that a link of its schema could lead to and the sample lacks.
             warnings.filterwarnings("ignore", message="Missing cross-reference", category=RuntimeWarning)
             # Virtual: only what selection and features touch is read.
+            # Each column is read once: uproot's cache of 100 MB would fill for nothing.
             return NanoEventsFactory.from_root(
-                {str(shard): "Events"}, schemaclass=PFNanoAODSchema, mode="virtual"
+                {str(shard): "Events"},
+                schemaclass=PFNanoAODSchema,
+                mode="virtual",
+                uproot_options={"array_cache": None},
             ).events()
     except (OSError, KeyError, ValueError) as error:
         raise InputError(f"{shard} cannot be opened as NanoAOD ({error}): remove or simulate it again") from None
