@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coffea_mljec.defaults import MODEL
 from coffea_mljec.errors import InputError
+from coffea_mljec.models import open_model
 from coffea_mljec.support.atomic import make_folder, write_text
 from coffea_mljec.support.progress import progress as progress_bar
 from coffea_mljec.workers.pool import in_order
@@ -21,6 +23,7 @@ from training.applications.rates import rates, roc
 from training.applications.tagging_report import draw, report
 from training.applications.top_jets import joined, top_jets
 from training.learning.classes import class_numbers
+from training.learning.further import log_correction
 from training.learning.recipe import Learning, Recipe, read_recipe
 from training.learning.run_folder import read_network
 from training.learning.train import train
@@ -43,8 +46,8 @@ Floats = NDArray[np.float64]
 def tagging(
     output: Path,
     productions: Sequence[Path] = (),
-    events: int = 3000,
-    top_scatters: int = 4000,
+    events: int = 6000,
+    top_scatters: int = 8000,
     top_files: Sequence[Path] = (),
     top_jets_at_most: int = 20_000,
     epochs: int = 15,
@@ -132,11 +135,16 @@ def tag_flavours(
         found["rates"][label] = rates(score, numbers[pair] == s, weight[pair], scatter[pair])._asdict()
         found["curves"][label] = _curve(score, numbers[pair] == s, weight[pair])
     if task == "quark-gluon":
-        raw, generated = (data.jets.columns[name][rows].astype(np.float64) for name in ("pt_raw", "pt_gen"))
-        gluon = probability[:, names.index("gluon")]
+        gluon, generated = probability[:, names.index("gluon")], data.jets.columns["pt_gen"][rows].astype(np.float64)
+        raw = data.jets.columns["pt_raw"][rows] / generated
+        corrected = raw * np.exp(log_correction(open_model(MODEL), data.jets)[rows])
+        masks = {"all": numbers >= 0, "quarks": numbers == 0, "gluons": numbers == 1}
         found["correlation"] = {
-            name: correlation(gluon[mask], (raw / generated)[mask], generated[mask], scatter[mask])
-            for name, mask in (("all", numbers >= 0), ("quarks", numbers == 0), ("gluons", numbers == 1))
+            what: {
+                name: correlation(gluon[mask], response[mask], generated[mask], scatter[mask])
+                for name, mask in masks.items()
+            }
+            for what, response in (("raw", raw), (MODEL, corrected))
         }
     return found
 

@@ -37,10 +37,9 @@ def report(found: Mapping[str, Any]) -> str:
     lines += [f"| {name} | {' | '.join(cells)} | |" for name, cells in PUBLISHED.items()]
     trained = "; ".join(f"{task}: {content['jets']['train']}" for task, content in found.items())
     lines += ["", f"Jets trained on: {trained}. Top jets of {found['top']['sample']}.", ""]
-    words = ", ".join(
-        f"{written(value, 3)} ({name})" for name, value in found["quark-gluon"]["correlation"].items()
-    )  # fmt: skip
-    lines += [f"Rank correlation of the gluon score with the raw response, at equal pT: {words}.", ""]
+    for what, values in found["quark-gluon"]["correlation"].items():
+        words = ", ".join(f"{written(value, 3)} ({name})" for name, value in values.items())
+        lines += [f"Rank correlation of the gluon score with the response, at equal pT, {what}: {words}.", ""]
     return "\n".join(lines)
 
 

@@ -15,8 +15,8 @@ def command(
     production: Annotated[
         list[Path] | None, typer.Option(help="Simulated PFNano, folder or file; repeat it. Without, it is simulated.")
     ] = None,
-    events: Annotated[int, typer.Option(min=250, help="Events that are simulated.")] = 3000,
-    top_scatters: Annotated[int, typer.Option(min=10, help="Hard scatters of top pairs, and of QCD.")] = 4000,
+    events: Annotated[int, typer.Option(min=250, help="Events that are simulated.")] = 6000,
+    top_scatters: Annotated[int, typer.Option(min=10, help="Hard scatters of top pairs, and of QCD.")] = 8000,
     top_file: Annotated[
         list[Path] | None, typer.Option(help="File of the top tagging reference set; repeat it. In place of Pythia's.")
     ] = None,

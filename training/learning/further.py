@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from training.learning.classes import class_numbers
 from training.learning.flavour_term import flavour_groups
 from training.learning.recipe import Recipe
 
-__all__ = ["CLASS", "GROUP", "TAUGHT", "further_columns"]
+__all__ = ["CLASS", "GROUP", "TAUGHT", "further_columns", "log_correction"]
 
 CLASS = "class_number"
 """Number of the class, int64, of a regression with classes; -1 of jets in none (`training.learning.classes`)."""
@@ -62,13 +63,31 @@ def _taught(jets: PreparedJets, recipe: Recipe, shown: bool) -> NDArray[np.float
     total = np.zeros(len(jets), np.float64)
     with progress_bar("asking the teachers", len(teachers) * len(jets), "jets", shown=shown) as bar:
         for teacher in teachers:
-            output = next(one for one in teacher.card.outputs if one.quantity == "pt")
-            for start in range(0, len(jets), _BATCH):
-                stop = min(start + _BATCH, len(jets))
-                values = models.run(teacher, _batch(jets, start, stop))[output.source]
-                total[start:stop] += values if output.column is None else values[:, output.column]
-                bar.advance(stop - start)
+            total += log_correction(teacher, jets, bar.advance)
     return (total / len(teachers)).astype(np.float32)
+
+
+def log_correction(
+    model: models.ModelFolder, jets: PreparedJets, done: Callable[[int], object] = lambda number: None
+) -> NDArray[np.float64]:
+    """Return a model's logarithm of the correction of every jet.
+
+    Parameters
+    ----------
+    model : ModelFolder
+        With an output of quantity ``pt``, and the features of the jets.
+    jets : PreparedJets
+    done : callable
+        Called with the number of jets of every batch.
+    """
+    output = next(one for one in model.card.outputs if one.quantity == "pt")
+    found = np.empty(len(jets), np.float64)
+    for start in range(0, len(jets), _BATCH):
+        stop = min(start + _BATCH, len(jets))
+        values = models.run(model, _batch(jets, start, stop))[output.source]
+        found[start:stop] = values if output.column is None else values[:, output.column]
+        done(stop - start)
+    return found
 
 
 def _batch(jets: PreparedJets, start: int, stop: int) -> dict[str, NDArray[Any]]:

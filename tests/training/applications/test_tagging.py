@@ -156,7 +156,9 @@ def test_taggers_of_a_small_sample(tmp_path: Path, sample: Path) -> None:
     assert judged["signal"] + judged["background"] == found["quark-gluon"]["jets"]["test"]
     assert 0.0 < judged["auc"][1] < 0.1
     assert set(found["flavour"]["rates"]) == {"b against light", "b against c", "c against light"}
-    assert set(found["quark-gluon"]["correlation"]) == {"all", "quarks", "gluons"}
+    for values in (found["quark-gluon"]["correlation"][what] for what in ("raw", "pfn-r-lite")):
+        assert set(values) == {"all", "quarks", "gluons"}
+        assert all(abs(value) < 1.0 and 0.0 < error < 0.5 for value, error in values.values())
     text = (output / "report.md").read_text()
     assert "| PFN, published | 0.9819 |" in text
     assert "Top jets of the reference set." in text
