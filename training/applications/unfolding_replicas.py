@@ -25,7 +25,8 @@ class Migration(NamedTuple):
     stays : (float, float)
         Mean of the diagonal of the migration matrix.
     condition : (float, float)
-        Its condition number: by how much an inversion could enlarge fluctuations.
+        Its condition number: by how much an inversion could enlarge fluctuations. Its error, and that of the ratio, is
+        half of the central 68 % of the replicas: near a singular matrix a few of them are huge.
     gain : (float, float)
         How much more stays than with the first correction, on the same events.
     ratio : (float, float)
@@ -71,10 +72,16 @@ def migrations(
         stays, condition = diagonal.mean(axis=1), np.linalg.cond(matrices)
         first = first or (stays, condition)
         found[name] = Migration(
-            with_error(stays), with_error(condition), with_error(stays - first[0]), with_error(condition / first[1]),
+            with_error(stays), _central(condition), with_error(stays - first[0]), _central(condition / first[1]),
             np.array([diagonal[0], diagonal[1:].std(axis=0, ddof=1)]),
         )  # fmt: skip
     return found
+
+
+def _central(values: Floats) -> tuple[float, float]:
+    """Return a number, which stands first, and half of the central 68 % of its replicas."""
+    low, high = np.quantile(values[1:], (0.16, 0.84))
+    return float(values[0]), float(0.5 * (high - low))
 
 
 class Replicas(NamedTuple):

@@ -32,7 +32,7 @@ def report(found: Mapping[str, Any]) -> str:
     for name, content in found["variables"].items():
         for correction, own in content["corrections"].items():
             cells = [
-                _percent(own["stays"], 1), _percent(own["gain"], 2), written(own["condition"], 2),
+                _percent(own["stays"], 1), _percent(own["gain"], 2), written(own["condition"], 1),
                 written(own["ratio"], 3), _percent(content["before"], 2), *(
                     _percent(own[what], 2) for what in ("unfolded", "closure", "scale")
                 ),

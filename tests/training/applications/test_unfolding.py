@@ -37,6 +37,21 @@ def test_the_truth_of_the_data_comes_out() -> None:
         assert found == pytest.approx(variable(data.true).mean(), rel=0.25)
 
 
+def test_in_bins_it_is_iterative_bayes() -> None:
+    """In one variable the same iterations as D'Agostini's (arXiv:1010.0632) give the same spectrum."""
+    simulation, data = smeared(6000, 7, 0.0), smeared(6000, 8, 0.3)
+    alone = Paired(simulation.measured[:, :1], simulation.true[:, :1], simulation.weight)
+    edges = np.concatenate([[-20.0], np.linspace(-1.5, 1.5, 7), [20.0]])
+    table = migration(simulation.true[:, 0], simulation.measured[:, 0], edges, simulation.weight)
+    seen = binned(data.measured[:, 0], edges, np.ones(6000))
+    bayes = start = binned(simulation.true[:, 0], edges, simulation.weight)
+    for _ in range(3):
+        bayes = bayes * (table @ (seen / (bayes @ table)))
+    found = binned(simulation.true[:, 0], edges, unfold(data.measured[:, :1], alone, 3))
+    assert np.abs(bayes - start).max() > 0.03 * 6000
+    np.testing.assert_allclose(found / 6000, bayes / 6000, atol=0.015)
+
+
 def test_closure() -> None:
     """Data of the same truth: the factors are 1 but for chance."""
     simulation, data = smeared(3000, 3, 0.0), smeared(3000, 4, 0.0)
