@@ -141,7 +141,14 @@ def prepared(jets: FourVectorJets) -> PreparedJets:
 
     Of a constituent: ln pT, ln E, ln of its share of the jet's pT, eta, phi and distance from the jet's axis. Of the
     jet: ln pT, mass, number of constituents.
+
+    Raises
+    ------
+    InputError
+        If a jet has no constituents.
     """
+    if empty := int(np.count_nonzero(np.diff(jets.offsets) == 0)):
+        raise InputError(f"{empty} of {len(jets)} jets have no constituents, so no momentum: leave them out")
     first = jets.offsets[:-1]
     momenta = np.asarray(jets.momenta, np.float64)
     jet = np.repeat(np.arange(len(jets)), np.diff(jets.offsets))

@@ -81,6 +81,7 @@ def tagging(
         If a class has no jets, or a file cannot be read.
     """
     make_folder(output)
+    parts = [read_reference(path, 0, top_jets_at_most) for path in top_files]
     if not productions:
         plan = Plan.create(
             seed=seed, events=events, shard_events=250, shares=_SHARES, pool_events=1000,
@@ -92,11 +93,8 @@ def tagging(
         task: tag_flavours(task, productions, output, epochs, seed, workers, progress)
         for task in ("quark-gluon", "flavour")
     }
-    if top_files:
-        parts = [read_reference(path, 0, top_jets_at_most) for path in top_files]
-        sample = "the reference set"
-    else:
-        parts, sample = _generated(top_scatters, seed, workers, progress), "Pythia 8"
+    sample = "the reference set" if parts else "Pythia 8"
+    parts = parts or _generated(top_scatters, seed, workers, progress)
     found["top"] = tag_tops(joined(parts), output / "top", epochs, seed, progress) | {"sample": sample}
     write_text(output / "results.json", json.dumps(found, indent=1))
     write_text(output / "report.md", report(found))

@@ -107,6 +107,13 @@ def test_inputs_from_four_momenta() -> None:
         np.testing.assert_allclose(other[name], values, atol=2e-4, err_msg=name)
 
 
+def test_jets_without_constituents_are_refused() -> None:
+    jets = toy_tops(6)
+    offsets = np.insert(jets.offsets, 3, jets.offsets[3])
+    with pytest.raises(InputError, match="1 of 7 jets have no constituents"):
+        prepared(FourVectorJets(jets.momenta, offsets, np.append(jets.top, True)))
+
+
 def test_top_jets_of_pythia() -> None:
     pytest.importorskip("pythia8mc")
     pytest.importorskip("fastjet")
