@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from coffea_mljec.errors import InputError
 from coffea_mljec.support.atomic import make_folder, write_text
 from coffea_mljec.support.progress import progress as progress_bar
-from coffea_mljec.workers.pool import in_order
+from coffea_mljec.workers.pool import Workers, in_order
 from training.applications.background_jets import EmbeddedJets, embed_batch, read_batches
 from training.applications.background_report import draw, report
 from training.applications.embedding import Embedding
@@ -100,7 +100,7 @@ def heavy_background(
     radii: tuple[float, ...] = (0.2, 0.4, 0.6),
     epochs: int = 60,
     seed: int = 1,
-    workers: int = 1,
+    workers: Workers = 1,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Embed jets, subtract the background in every way, and write ``report.md``, ``results.json`` and a figure.
@@ -117,7 +117,7 @@ def heavy_background(
     epochs : int
         Of the networks.
     seed : int
-    workers : int
+    workers : int or ClusterExecutor
         Processes of the embedding.
     progress : bool
 
@@ -127,7 +127,7 @@ def heavy_background(
         For impossible settings, a folder with other jets, or too few jets.
     """
     settings = Embedding.create(density=density, radii=radii, seed=seed)
-    make_folder(output)
+    output = make_folder(output).resolve()  # workers of a cluster have a working directory of their own
     _same_settings(output / "settings.json", settings)
     jobs = _jobs(settings, scatters, output)
     with progress_bar("embedding jets", len(jobs), f"batches of {_BATCH} hard scatters", shown=progress) as bar:

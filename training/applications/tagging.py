@@ -15,7 +15,7 @@ from coffea_mljec.errors import InputError
 from coffea_mljec.models import open_model
 from coffea_mljec.support.atomic import make_folder, write_text
 from coffea_mljec.support.progress import progress as progress_bar
-from coffea_mljec.workers.pool import in_order
+from coffea_mljec.workers.pool import Workers, in_order
 from training.applications.fitting import evaluate_network, fit_network
 from training.applications.four_vectors import FourVectorJets, prepared, read_reference
 from training.applications.numbers import with_error
@@ -52,7 +52,7 @@ def tagging(
     top_jets_at_most: int = 20_000,
     epochs: int = 15,
     seed: int = 1,
-    workers: int = 1,
+    workers: Workers = 1,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Train and judge three taggers; write ``report.md``, ``results.json`` and ``tagging.png``.
@@ -72,7 +72,7 @@ def tagging(
         Jets that are read of each of them.
     epochs : int
     seed : int
-    workers : int
+    workers : int or ClusterExecutor
     progress : bool
 
     Raises
@@ -205,7 +205,7 @@ def tag_tops(jets: FourVectorJets, folder: Path, epochs: int, seed: int, progres
     }
 
 
-def _generated(scatters: int, seed: int, workers: int, progress: bool) -> list[FourVectorJets]:
+def _generated(scatters: int, seed: int, workers: Workers, progress: bool) -> list[FourVectorJets]:
     size = min(_TOP_BATCH, scatters)
     jobs = [(process, seed, size, i) for process in ("ttbar", "qcd") for i in range(max(1, scatters // size))]
     parts = []

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coffea_mljec.workers.pool import in_order
+from coffea_mljec.workers.pool import Workers, in_order
 from training.applications.multifold import Paired, binned, migration, unfold
 from training.applications.numbers import with_error
 
@@ -105,7 +106,7 @@ def replicas(
     number: int,
     iterations: int = 3,
     seed: int = 1,
-    workers: int = 1,
+    workers: Workers = 1,
     data_weight: Floats | None = None,
 ) -> Replicas:
     """Unfold the data and resampled data.
@@ -118,18 +119,26 @@ def replicas(
         Bootstrap replicas of data and simulation.
     iterations, seed : int
         Of the same seed are the same replicas, and the same trees but for what the data change.
-    workers : int
+    workers : int or ClusterExecutor
         Processes.
     data_weight : float64 array [m], optional
     """
     own = np.ones(len(data)) if data_weight is None else data_weight
-    jobs = [(data, own, simulation, iterations, seed, replica) for replica in range(number + 1)]
-    factors, drawn = zip(*in_order(_replica, jobs, workers), strict=True)
+    one = partial(_replica, data=data, weight=own, simulation=simulation, iterations=iterations, seed=seed)
+    factors, drawn = zip(*in_order(one, [_Number(replica) for replica in range(number + 1)], workers), strict=True)
     return Replicas(np.array(factors), np.array(drawn))
 
 
-def _replica(job: tuple[Floats, Floats, Paired, int, int, int]) -> tuple[Floats, Floats]:
-    data, weight, simulation, iterations, seed, replica = job
+class _Number(int):
+    """Of a replica, for messages."""
+
+    def __str__(self) -> str:
+        return f"replica {int(self)}"
+
+
+def _replica(
+    replica: int, *, data: Floats, weight: Floats, simulation: Paired, iterations: int, seed: int
+) -> tuple[Floats, Floats]:
     rng = np.random.default_rng((seed, replica))
     shape = len(data), len(simulation.weight)
     own, drawn = (np.ones(n) if replica == 0 else rng.poisson(1.0, n).astype(np.float64) for n in shape)

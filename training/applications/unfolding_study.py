@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from coffea_mljec import MLJEC, FactorizedJEC
 from coffea_mljec.support.atomic import make_folder, write_text
 from coffea_mljec.support.progress import progress as progress_bar
+from coffea_mljec.workers.pool import Workers
 from training import defaults
 from training.applications.multifold import Paired
 from training.applications.numbers import with_error
@@ -37,7 +38,7 @@ def unfolding(
     number: int = 10,
     iterations: int = 3,
     seed: int = 1,
-    workers: int = 1,
+    workers: Workers = 1,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Simulate two samples, unfold one with the other; write ``report.md``, ``results.json``, a figure and weights.
@@ -56,7 +57,7 @@ def unfolding(
         Bootstrap replicas.
     iterations : int
     seed : int
-    workers : int
+    workers : int or ClusterExecutor
     progress : bool
     """
     files = simulate_samples(output, events, seed, workers)
@@ -75,7 +76,7 @@ def unfolding(
     return found
 
 
-def simulate_samples(output: Path, events: int, seed: int = 1, workers: int = 1) -> dict[str, list[Path]]:
+def simulate_samples(output: Path, events: int, seed: int = 1, workers: Workers = 1) -> dict[str, list[Path]]:
     """Simulate dijets, and half as many with ATLAS's tune A14, whose jets are slimmer; what is there is kept."""
     files = {}
     for name, tune, number, own in (("simulation", 14, events, seed), ("data", 21, events // 2, seed + 1)):
@@ -96,7 +97,7 @@ def study(
     number: int = 10,
     iterations: int = 3,
     seed: int = 1,
-    workers: int = 1,
+    workers: Workers = 1,
     progress: bool = True,
 ) -> tuple[dict[str, Any], Floats]:
     """Unfold the data with every correction and compare with their truth.
@@ -109,7 +110,7 @@ def study(
     number : int
         Bootstrap replicas.
     iterations, seed : int
-    workers : int
+    workers : int or ClusterExecutor
         Processes.
     progress : bool
 

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from training.cli.options import Scheduler, Workers, workplace
+
 __all__ = ["Format", "command"]
 
 
@@ -23,10 +25,14 @@ def command(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for files in PFNano's layout.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Keep files that exist, write the others.")] = False,
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
     quiet: Annotated[bool, typer.Option(help="No progress bars.")] = False,
 ) -> None:
     """Turn public jet tuples into files that train, evaluate and apply read."""
     from training.opendata.convert import convert
 
-    for done in convert(files, output, force=force, resume=resume, progress=not quiet):
+    with workplace(workers, scheduler) as place:
+        converted = convert(files, output, force=force, resume=resume, progress=not quiet, workers=place)
+    for done in converted:
         typer.echo(f"{done.path}: {done.events} events, {done.jets} jets, {done.candidates} constituents")

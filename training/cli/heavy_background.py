@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from training.cli.options import Scheduler, Workers, workplace
+
 __all__ = ["command"]
 
 
@@ -17,13 +19,15 @@ def command(
     radius: Annotated[list[float] | None, typer.Option(help="Radius of the jets; repeat it. 0.2, 0.4, 0.6.")] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Passes of the networks over the training jets.")] = 60,
     seed: Annotated[int, typer.Option(help="Seed.")] = 1,
-    workers: Annotated[int, typer.Option("--workers", "-j", help="Processes.")] = 1,
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
     quiet: Annotated[bool, typer.Option(help="No progress bars.")] = False,
 ) -> None:
     """Embed charged jets in a thermal background and subtract it by area, by multiplicity and by learning."""
     from training.applications.heavy_background import heavy_background
 
     radii = tuple(radius or (0.2, 0.4, 0.6))
-    heavy_background(output, scatters, density, radii, epochs, seed, workers, not quiet)
+    with workplace(workers, scheduler) as place:
+        heavy_background(output, scatters, density, radii, epochs, seed, place, not quiet)
     typer.echo((output / "report.md").read_text())
     typer.echo(f"written: {output / 'report.md'}, results.json, heavy_background.png")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from training.cli.options import Scheduler, Workers, workplace
+
 __all__ = ["command"]
 
 
@@ -23,12 +25,16 @@ def command(
     top_jets: Annotated[int, typer.Option(min=100, help="Jets that are read of each of these files.")] = 20_000,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training jets.")] = 15,
     seed: Annotated[int, typer.Option(help="Seed.")] = 1,
-    workers: Annotated[int, typer.Option("--workers", "-j", help="Processes of the simulation.")] = 1,
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
     quiet: Annotated[bool, typer.Option(help="No progress bars.")] = False,
 ) -> None:
     """Train taggers: quark against gluon; b, c and light; top against QCD from four-momenta."""
     from training.applications.tagging import tagging
 
-    tagging(output, production or [], events, top_scatters, top_file or [], top_jets, epochs, seed, workers, not quiet)
+    with workplace(workers, scheduler) as place:
+        tagging(
+            output, production or [], events, top_scatters, top_file or [], top_jets, epochs, seed, place, not quiet
+        )
     typer.echo((output / "report.md").read_text())
     typer.echo(f"written: {output / 'report.md'}, results.json, tagging.png")

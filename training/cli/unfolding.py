@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from training.cli.options import Scheduler, Workers, workplace
+
 __all__ = ["command"]
 
 
@@ -20,12 +22,14 @@ def command(
     replicas: Annotated[int, typer.Option(min=2, help="Bootstrap replicas behind the covariance.")] = 10,
     iterations: Annotated[int, typer.Option(min=1, help="Iterations of MultiFold.")] = 3,
     seed: Annotated[int, typer.Option(help="Seed.")] = 1,
-    workers: Annotated[int, typer.Option("--workers", "-j", help="Processes.")] = 1,
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
     quiet: Annotated[bool, typer.Option(help="No progress bars.")] = False,
 ) -> None:
     """Unfold the leading jet's pT, mass and multiplicity event by event, with the standard and a learnt correction."""
     from training.applications.unfolding_study import unfolding
 
-    unfolding(output, events, model, bins, replicas, iterations, seed, workers, not quiet)
+    with workplace(workers, scheduler) as place:
+        unfolding(output, events, model, bins, replicas, iterations, seed, place, not quiet)
     typer.echo((output / "report.md").read_text())
     typer.echo(f"written: {output / 'report.md'}, results.json, unfolding.png and *_weights.root")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import awkward as ak
 import numpy as np
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 from coffea_mljec.errors import InputError
 from coffea_mljec.support.atomic import make_folder, whole_file
 from coffea_mljec.support.progress import progress as progress_bar
+from coffea_mljec.workers.pool import Workers, in_order
+from training.dataset.files import is_address
 from training.opendata.jetntuple import (
     IDENTITY,
-    TupleFile,
     blocks,
     check_events_apart,
     jagged,
@@ -44,7 +46,13 @@ class Converted:
 
 
 def convert(
-    sources: Sequence[str], output: Path, *, force: bool = False, resume: bool = False, progress: bool = True
+    sources: Sequence[str],
+    output: Path,
+    *,
+    force: bool = False,
+    resume: bool = False,
+    progress: bool = True,
+    workers: Workers = 1,
 ) -> list[Converted]:
     """Write each tuple as a file with the tree ``Events``, of the same name, complete or not at all.
 
@@ -62,12 +70,16 @@ def convert(
         Overwrite files that exist, or keep them.
     progress : bool
         Whether to show a progress bar.
+    workers : int or ClusterExecutor
+        Processes, each with a file at a time.
 
     Raises
     ------
     InputError
         If a file cannot be read, is none of those tuples, lacks a branch, or has events in common with another; if two
         have one name, or an output exists.
+    WorkerError
+        See `coffea_mljec.workers.pool.in_order`.
     """
     targets = _targets(sources, output, force, resume)
     identities = {}
@@ -75,14 +87,31 @@ def convert(
         with open_tuple(source) as file:
             identities[source] = file.identity
     check_events_apart(identities)
-    make_folder(output)
-    done = []
+    folder = make_folder(output).resolve()  # workers of a cluster have a working directory of their own
+    jobs = [
+        _Job(source if is_address(source) else str(Path(source).resolve()), folder / target.name)
+        for source, target in targets.items()
+    ]
+    done: list[Converted] = []
     total = sum(len(identities[source]) for source in targets)
-    with progress_bar("converting", total, "jets", "{events:,} events", progress, events=0) as bar:
-        for source, target in targets.items():
-            with open_tuple(source) as file:
-                done.append(_convert(file, target, lambda jets, events: bar.advance(jets, events=events)))
+    with (
+        progress_bar("converting", total, "jets", "{events:,} events", progress, events=0) as bar,
+        closing(in_order(_convert, jobs, workers)) as converted,
+    ):
+        for target, one in zip(targets.values(), converted, strict=True):
+            done.append(replace(one, path=target))
+            bar.advance(one.jets, events=sum(file.events for file in done))
     return done
+
+
+class _Job(NamedTuple):
+    """A tuple and what becomes of it."""
+
+    source: str
+    target: Path
+
+    def __str__(self) -> str:
+        return self.source
 
 
 def _targets(sources: Sequence[str], output: Path, force: bool, resume: bool) -> dict[str, Path]:
@@ -98,12 +127,13 @@ def _targets(sources: Sequence[str], output: Path, force: bool, resume: bool) ->
     return {source: path for source, path in targets.items() if force or not path.exists()}
 
 
-def _convert(file: TupleFile, target: Path, seen: Any) -> Converted:
+def _convert(job: _Job) -> Converted:
     import uproot
 
     n_events = n_jets = n_candidates = 0
     with (
-        whole_file(target) as temporary,
+        open_tuple(job.source) as file,
+        whole_file(job.target) as temporary,
         uproot.recreate(temporary, compression=uproot.ZSTD(5)) as out,
     ):
         tree = None
@@ -120,8 +150,7 @@ def _convert(file: TupleFile, target: Path, seen: Any) -> Converted:
             n_events += len(scalars["event"])
             n_jets += stop - start
             n_candidates += len(tables["PFCands"][0]["pt"])
-            seen(stop - start, n_events)
-    return Converted(target, n_events, n_jets, n_candidates)
+    return Converted(job.target, n_events, n_jets, n_candidates)
 
 
 def regrouped(jets: Any, path: str) -> tuple[Columns, dict[str, tuple[Columns, NDArray[np.int64]]]]:
