@@ -7,12 +7,13 @@ import re
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
+TESTS = FOLDER.parent
 PAGE = FOLDER.parents[1] / "docs" / "explanation" / "trust.md"
 ABOUT_FAULTS = ("test_faults.py", "test_faults_at_length.py", "test_interrupts.py")
 
 
-def functions_in(name: str) -> set[str]:
-    body = ast.parse((FOLDER / name).read_text()).body
+def functions_in(name: str, folder: Path = FOLDER) -> set[str]:
+    body = ast.parse((folder / name).read_text()).body
     return {f"{name}::{node.name}" for node in body if isinstance(node, ast.FunctionDef) and node.name[:5] == "test_"}
 
 
@@ -25,3 +26,11 @@ def test_every_fault_has_its_test() -> None:
     about = set().union(*(functions_in(name) for name in ABOUT_FAULTS))
     assert about <= {name for name, _ in named}
     assert {name for name, star in named if star} == functions_in("test_faults_at_length.py")
+
+
+def test_every_fault_of_a_training_has_its_test() -> None:
+    named = re.findall(r"`(training/[\w/]+\.py)(::test_\w+)`(\\\*)?", PAGE.read_text())
+    assert len({file + test for file, test, _ in named}) > 10
+    assert all(file + test in functions_in(file, TESTS) for file, test, _ in named)
+    at_length = functions_in("training/test_faults_at_length.py", TESTS)
+    assert {file + test for file, test, star in named if star} == at_length

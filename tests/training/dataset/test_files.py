@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import training.dataset.cache as cache_module
-from coffea_mljec.errors import InputError
+from coffea_mljec.errors import InputError, WorkerError
 from tests.training.dataset.test_dataset import SMALL, write_nano
 from training.dataset import Selection, prepare
 from training.dataset.files import shards_of, sources_of
@@ -50,6 +50,16 @@ def test_a_file_that_vanishes_is_named(
     assert not list((tmp_path / "cache").rglob("description.json"))
     with pytest.raises(InputError, match=r"shard2\.root cannot be read: No such file"):
         identity_of(str(paths[1]))
+
+
+def test_workers_that_see_other_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They say that a part is written, and it is not here."""
+    paths = [write_nano(tmp_path / f"shard{seed}.root", seed) for seed in (1, 2)]
+    monkeypatch.setattr(cache_module, "_make_part", lambda *_, **__: {"all": 1})
+    with pytest.raises(
+        WorkerError, match=r"the jets of .*\.root are not at .* where all machines have it under the same"
+    ):
+        prepare(paths, SMALL, Selection(), tmp_path / "cache", progress=False)
 
 
 def test_files_by_pattern_and_address(tmp_path: Path, httpd: str) -> None:
