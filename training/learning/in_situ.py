@@ -241,6 +241,12 @@ class InSitu:
         """Whether an epoch that did not diverge has a lower loss than the start."""
         return self.best is not None and self.at_start is not None and self.best < self.at_start
 
+    @property
+    def kept(self) -> dict[str, float]:
+        """The line of the weights that are kept; that of the start has epoch -1."""
+        lines = self.lines if self.diverged is None else self.lines[:-1]
+        return min(lines, key=lambda line: line["supervised"] + self.settings.factor * line["term"])
+
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
         kept = {name: getattr(self, name) for name in _KEPT}
@@ -263,4 +269,5 @@ class InSitu:
             "epochs": self.lines,
             "diverged": self.diverged,
             "kept": "best epoch" if self.improved else "start",
+            "kept_line": self.kept,
         }

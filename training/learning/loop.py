@@ -24,6 +24,7 @@ from training.learning.in_situ import InSitu
 from training.learning.losses import class_term, correction_of
 from training.learning.recipe import Learning
 from training.learning.schedule import plateau, schedule_callbacks
+from training.networks.layers import hold_norms
 from training.networks.network import Network
 
 __all__ = ["History", "JetRegression", "final_losses", "fit"]
@@ -75,7 +76,7 @@ class JetRegression(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Start the sums over the training jets."""
         if self.in_situ is not None:
-            self.network.eval()  # Batch norms keep the start's statistics: no network here has dropout.
+            hold_norms(self.network)
             self.in_situ.begin_epoch()
         self.sums = torch.zeros(2, 2, dtype=torch.float64, device=self.device)
 

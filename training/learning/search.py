@@ -1,7 +1,8 @@
 """Hyperparameter search: short trainings of one recipe with other settings, chosen by optuna, kept in a study.
 
 The study is an SQLite file and goes on where it was; its table is written anew after every trial. What defines the loss
-(split, selection, sampling) is never varied: losses would not compare.
+(split, selection, sampling) is never varied: losses would not compare. A recipe with data is judged by what both show
+of the weights that are kept: the loss of the simulation and the term of the data, whatever factor they were trained by.
 """
 
 from __future__ import annotations
@@ -67,7 +68,12 @@ def search(recipe: AnyRecipe, trials: int, progress: bool = True) -> Path:
             trial.set_user_attr("test_loss", run["metrics"].get("test_loss"))
             if "speed" in run:
                 trial.set_user_attr("jets_per_second", round(run["speed"]["jets_per_second"]))
-            return float(run["metrics"]["val_loss"])
+            if "in_situ" not in run:
+                return float(run["metrics"]["val_loss"])
+            kept = run["in_situ"]["kept_line"]
+            for name in ("epoch", "supervised", "term", "largest_shift"):
+                trial.set_user_attr(name, kept[name])
+            return float(kept["supervised"] + kept["term"])
 
         while (left := trials - len(_done(study))) > 0:
             study.optimize(objective, n_trials=1, catch=())
@@ -87,6 +93,7 @@ def suggest(trial: Any, recipe: AnyRecipe) -> AnyRecipe:
 
     Networks: learning rate, batch size and batch norm's momentum; particle flow networks also the layers' widths and
     whether the constituents are pooled by their pT too.
+    With data, the network being given: learning rate, factor of the term, and a particle flow network's dropout.
     Trees: learning rate, leaves, least jets in a leaf and penalty.
     """
     if isinstance(recipe, TreesRecipe):
@@ -97,6 +104,8 @@ def suggest(trial: Any, recipe: AnyRecipe) -> AnyRecipe:
             "l2": trial.suggest_float("l2", 1e-3, 30.0, log=True),
         }
         return parse_recipe(recipe.model_dump() | {"trees": recipe.trees.model_dump() | trees})
+    if recipe.learning.in_situ.factor > 0:
+        return _suggest_with_data(trial, recipe)
     learning = {
         "learning_rate": trial.suggest_float("learning_rate", 5e-4, 8e-3, log=True),
         "batch_size": trial.suggest_categorical("batch_size", [256, 512, 1024, 2048]),
@@ -113,6 +122,16 @@ def suggest(trial: Any, recipe: AnyRecipe) -> AnyRecipe:
         }
     changes = {"learning": recipe.learning.model_dump() | learning, "architecture": widths}
     return Recipe.model_validate(recipe.model_dump() | changes)
+
+
+def _suggest_with_data(trial: Any, recipe: Recipe) -> Recipe:
+    """The space of the slides that the term comes from, for the head."""
+    content, widths = recipe.model_dump(), recipe.widths.model_dump()
+    content["learning"]["learning_rate"] = trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True)
+    content["learning"]["in_situ"]["factor"] = trial.suggest_float("factor", 0.01, 10.0)
+    if isinstance(recipe.widths, Architecture):
+        widths["dropout"] = trial.suggest_float("dropout", 0.0, 0.5, step=0.1)
+    return Recipe.model_validate(content | {"architecture": widths})
 
 
 def _done(study: Any) -> list[Any]:
@@ -146,6 +165,8 @@ def _write_tables(folder: Path, study: Any) -> None:
     trials = sorted(_done(study), key=lambda trial: trial.value)
     parameters = sorted({name for trial in trials for name in trial.params})
     extra = ["test_loss", "parameters", "jets_per_second"]
+    if any("term" in trial.user_attrs for trial in trials):
+        extra += ["epoch", "supervised", "term", "largest_shift"]
     rows = [
         [str(trial.number), f"{trial.value:.6f}"]
         + [_text(trial.user_attrs.get(name)) for name in extra]

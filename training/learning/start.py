@@ -19,7 +19,7 @@ from training.dataset import PreparedJets
 from training.dataset.stream import gather_batch
 from training.learning.losses import Loss, loss_of
 from training.learning.run_folder import read_network, read_run
-from training.networks.architecture import AnyArchitecture
+from training.networks.architecture import AnyArchitecture, Architecture
 from training.networks.standardisation import Standardisation, Transform
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def _from_run(path: Path, architecture: AnyArchitecture, features: FeatureSet) -
         raise InputError(f"the run {path} holds trees, and a training starts from a network: name a network's run")
     network = read_network(path)
     _check_features(name, FeatureSet.from_names({c: s.features for c, s in network.standardisations.items()}), features)
-    old, new = (one.model_dump(exclude={"momentum"}) for one in (network.architecture, architecture))
+    old, new = (one.model_dump(exclude={"momentum", "dropout"}) for one in (network.architecture, architecture))
     if different := sorted(key for key in {*old, *new} if old.get(key) != new.get(key)):
         raise InputError(
             f"the run {path} is of another architecture than the recipe, in {', '.join(different)}: "
@@ -171,10 +171,12 @@ def _from_run(path: Path, architecture: AnyArchitecture, features: FeatureSet) -
 
 
 def _take_over(network: Any, architecture: AnyArchitecture) -> None:
-    """Let the norms forget as fast as the recipe says."""
+    """Let the norms forget as fast as the recipe says, and the head drop out as much."""
     from training.networks.layers import BatchNorm
 
     network.architecture = architecture
+    if isinstance(architecture, Architecture):
+        network.head.dropout = architecture.dropout
     for module in network.modules():
         if isinstance(module, BatchNorm):
             module.momentum = architecture.momentum

@@ -48,6 +48,8 @@ class Architecture(BaseModel):
         fractions of the kinds of particles are such sums).
     bias : bool
         Whether hidden dense layers have a bias beside their batch norm. The output layer always has one.
+    dropout : float
+        Share of what the head's hidden layers give that is set to 0 while training, drawn anew in each batch.
     momentum : float
         Share of the newest batch in batch norm's running statistics. The reference has 0.01; an epoch of a small sample
         has too few batches for that.
@@ -62,6 +64,7 @@ class Architecture(BaseModel):
     head: Widths = (128, 64, 32, 16, 8)
     pooling: Pooling = ("sum",)
     bias: bool = False
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     momentum: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05
     epsilon: Annotated[float, Field(gt=0.0)] = 1e-3
 

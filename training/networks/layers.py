@@ -17,8 +17,8 @@ from training.networks.rows.segments import rows_of, segment_sums
 from training.networks.standardisation import Standardisation
 
 __all__ = [
-    "BatchNorm", "Block", "JetNetwork", "Standardise", "as_outputs", "he_normal", "output_layer", "parameter_count",
-    "rows_of", "start_outputs",
+    "BatchNorm", "Block", "JetNetwork", "Standardise", "as_outputs", "he_normal", "hold_norms", "output_layer",
+    "parameter_count", "rows_of", "start_outputs",
 ]  # fmt: skip
 
 
@@ -118,13 +118,17 @@ class BatchNorm(nn.BatchNorm1d):
 class Block(nn.Sequential):
     """Hidden layers, each dense, batch norm, ReLU; He-normal weights (He et al., arXiv:1502.01852), zero biases."""
 
-    def __init__(self, n_inputs: int, widths: tuple[int, ...], *, bias: bool, epsilon: float, momentum: float) -> None:
+    def __init__(
+        self, n_inputs: int, widths: tuple[int, ...], *, bias: bool, epsilon: float, momentum: float,
+        dropout: float = 0.0,
+    ) -> None:  # fmt: skip
         layers: list[nn.Module] = []
         for width in widths:
             dense = he_normal(nn.Linear(n_inputs, width, bias=bias))
             layers += [dense, BatchNorm(width, eps=epsilon, momentum=momentum), nn.ReLU()]
             n_inputs = width
         super().__init__(*layers)
+        self.dropout = dropout  # No module: exports and weights know nothing of it.
 
     def forward(self, x: Tensor, pool: tuple[Tensor, Tensor] | None = None, entering: Tensor | None = None) -> Tensor:
         """Return the rows of the last layer [N, C], or weighted sums of them over each jet's rows [n, K C].
@@ -139,7 +143,7 @@ class Block(nn.Sequential):
         entering : Tensor [N, widths[0]], optional
             Added to what the first dense layer gives: the part of its input that is the same for all rows of a jet.
         """
-        if not (self.training and x.device.type == "cpu" and len(x) > 1):
+        if not (self[1].training and x.device.type == "cpu" and len(x) > 1):
             return self.plain(x, pool, entering)
         modules = list(self)
         for i in range(0, len(modules), 3):
@@ -152,6 +156,7 @@ class Block(nn.Sequential):
                 z = z + entering
             x, mean, variance = NormReLU.apply(z, norm.weight, norm.bias, norm.eps, summed)
             norm.update(mean, variance, n)
+            x = self._thinned(x) if summed is None else x
         return x
 
     def plain(self, x: Tensor, pool: tuple[Tensor, Tensor] | None = None, entering: Tensor | None = None) -> Tensor:
@@ -160,10 +165,23 @@ class Block(nn.Sequential):
             x = module(x)
             if i == 0 and entering is not None:
                 x = x + entering
+            if i % 3 == 2:
+                x = self._thinned(x)
         if pool is None:
             return x
         weights, offsets = pool
         return torch.cat([segment_sums(x * weight[:, None], offsets) for weight in weights.unbind(1)], dim=1)
+
+    def _thinned(self, x: Tensor) -> Tensor:
+        return nn.functional.dropout(x, self.dropout) if self.training and self.dropout > 0 else x
+
+
+def hold_norms(network: nn.Module) -> None:
+    """Put a network into evaluation mode for a training: norms keep their statistics, dropout goes on."""
+    network.eval()
+    for module in network.modules():
+        if isinstance(module, Block):
+            module.training = True
 
 
 def he_normal(dense: nn.Linear) -> nn.Linear:

@@ -43,13 +43,13 @@ class PFN(JetNetwork):
         self.architecture = architecture
         norm = {"epsilon": architecture.epsilon, "momentum": architecture.momentum}
 
-        def block(n_inputs: int, widths: tuple[int, ...]) -> Block:
-            return Block(n_inputs, widths, bias=architecture.bias, **norm)
+        def block(n_inputs: int, widths: tuple[int, ...], dropout: float = 0.0) -> Block:
+            return Block(n_inputs, widths, bias=architecture.bias, dropout=dropout, **norm)
 
         self.phi = nn.ModuleDict({c: block(self.n_features(c), architecture.phi(c)) for c in self.collections})
         self.shares = share_columns(architecture.pooling, self.standardisations)
         pooled = len(architecture.pooling) * sum(architecture.phi(c)[-1] for c in self.collections)
-        self.head = block(pooled + self.n_features("jet"), architecture.head)
+        self.head = block(pooled + self.n_features("jet"), architecture.head, architecture.dropout)
         self.output = output_layer(architecture.head[-1], n_outputs)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -99,6 +100,24 @@ def test_norms_keep_the_starts_statistics(tmp_path: Path, start: Path, with_data
     with np.load(start / "network.npz") as old, np.load(folder / "network.npz") as new:
         for name in old.files:
             assert np.array_equal(old[name], new[name]) == ("running" in name or "tracked" in name), name
+
+
+def test_a_search_with_data_is_judged_by_both(tmp_path: Path, start: Path, with_data: Callable[..., Path]) -> None:
+    pytest.importorskip("optuna", reason="optuna is not installed: pip install 'coffea-mljec[train]'")
+    from training.learning.search import search
+
+    folder = search(recipe(tmp_path, start, "tuned"), trials=2, progress=False)
+    with (folder / "study.csv").open() as file:
+        rows = {row["trial"]: row for row in csv.DictReader(file)}
+    assert rows["0"]["factor"] == "recipe"
+    assert 0 < float(rows["1"]["factor"]) <= 10
+    assert float(rows["1"]["dropout"]) in (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+    for number, row in rows.items():
+        record = json.loads((folder / f"trial-00{number}" / "run.json").read_text())["in_situ"]
+        lines = [line for line in record["epochs"] if line["epoch"] == int(row["epoch"])]
+        assert lines == [record["kept_line"]]
+        assert float(row["val_loss"]) == pytest.approx(lines[0]["supervised"] + lines[0]["term"], abs=1e-5)
+        assert (row["epoch"] == "-1") == (record["kept"] == "start")
 
 
 def test_what_diverges_is_stopped_and_the_starts_weights_are_kept(

@@ -63,6 +63,25 @@ def test_a_study_is_continued_and_kept_as_a_table(
     assert (folder / "study.png").stat().st_size > 1000
 
 
+def test_with_data_the_slides_settings_are_varied() -> None:
+    from training.learning.search import suggest
+
+    in_situ = {"factor": 3.0, "data": ["x"], "way": "pairs"}
+    given = recipe_of(Path("x"), learning={"loss": "gaussian", "start_from": "before", "in_situ": in_situ})
+    assert isinstance(given, Recipe)
+    tried = suggest(Fixed(), given)
+    assert isinstance(tried, Recipe)
+    assert (tried.learning.learning_rate, tried.learning.in_situ.factor) == (1e-4, 0.01)
+    kept = {"learning_rate", "in_situ"}
+    assert tried.learning.model_dump(exclude=kept) == given.learning.model_dump(exclude=kept)
+    assert tried.learning.in_situ.way == "pairs"
+    assert tried.widths == given.widths
+    assert "dropout" in tried.widths.model_dump()
+    other = suggest(Fixed(), given.model_copy(update={"architecture": "pfn-c-lite"}))
+    assert isinstance(other, Recipe)
+    assert "dropout" not in other.widths.model_dump()
+
+
 def test_what_is_varied() -> None:
     from training.learning.search import suggest
 

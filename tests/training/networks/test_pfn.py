@@ -14,7 +14,7 @@ from coffea_mljec.features import PFNANO, THESIS, FeatureSet
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
 
 from training.networks import ARCHITECTURES, Standardisation, Transform, fit_standardisation  # noqa: E402
-from training.networks.layers import parameter_count  # noqa: E402
+from training.networks.layers import hold_norms, parameter_count  # noqa: E402
 from training.networks.pfn import PFN  # noqa: E402
 
 
@@ -117,6 +117,29 @@ def test_pooling_by_pt_weighs_with_the_share_of_the_jet(toy_jets: Callable[..., 
     assert_jets_are_alone(neutral_network("pfn-m", PFNANO).eval(), toy_jets(20).features, pool)
     with pytest.raises(InputError, match="pooling by pt needs rel_pt among the features of neutral: add it"):
         neutral_network("pfn-m", FeatureSet(jet=("pt",), charged=("rel_pt",), neutral=("pt",)))
+
+
+def test_dropout_is_of_the_head_and_of_the_training_alone(toy_jets: Callable[..., Any]) -> None:
+    jets = toy_jets(200)
+    batch = tensors(dict(jets.features))
+    plain, thinned = (
+        PFN(
+            ARCHITECTURES["pfn-r-lite"].model_copy(update={"dropout": dropout}),
+            {c: Standardisation.neutral(c, names) for c, names in jets.feature_set.names().items()},
+        )
+        for dropout in (0.0, 0.5)
+    )
+    thinned.load_state_dict(plain.state_dict())
+    assert [block.dropout for block in thinned.phi.values()] == [0.0] * len(thinned.phi)
+    with torch.no_grad():
+        assert not torch.equal(thinned(batch), thinned(batch))
+        # Statistics of the norms stay, and the zeros are drawn anew.
+        hold_norms(thinned)
+        before = {name: values.clone() for name, values in thinned.state_dict().items()}
+        assert not torch.equal(thinned(batch), thinned(batch))
+        assert all(torch.equal(values, before[name]) for name, values in thinned.state_dict().items())
+        thinned.load_state_dict(plain.state_dict())
+        assert torch.equal(thinned.eval()(batch), plain.eval()(batch))
 
 
 def test_unknown_collection_and_missing_jet_features_are_refused() -> None:
