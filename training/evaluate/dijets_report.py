@@ -6,10 +6,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from coffea_mljec.support.atomic import make_folder, whole_file, write_text
 from coffea_mljec.validation.common.style import colour
 from training.evaluate.dijets import NUMBERS, Judged
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["write_report"]
 
@@ -52,13 +57,46 @@ def _table(results: Results, events: Mapping[str, int]) -> str:
 
 
 def _draw(path: Path, results: Results) -> None:
-    """Draw the true JER of every network, relative to the first, sample by sample."""
+    """Draw one sample network by network, or several side by side."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(max(7.0, 2.0 + 2.4 * len(results)), 4.6), layout="constrained")
+    one = len(results) == 1
+    names = len(next(iter(results.values())))
+    size = (9.6, 1.6 + 0.33 * names) if one else (max(7.0, 2.0 + 2.4 * len(results)), 4.6)
+    figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
-    axis = figure.subplots()
+    if one:
+        _draw_numbers(figure, *next(iter(results.items())))
+    else:
+        _draw_samples(figure.subplots(), results)
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
+
+
+def _draw_numbers(figure: Figure, sample: str, found: Mapping[str, Judged]) -> None:
+    """Draw what the truth says of every network, what dijets say, and the closure; each against the first network."""
+    axes = figure.subplots(1, 3, sharey=True)
+    first = next(iter(found))
+    of_first = found[first].values
+    places = range(len(found))
+    for axis, number, title in zip(axes, ("jer", "jer_dijets", "closure"), (
+        "JER, by the truth", "JER, as dijets show it", "largest |median response - 1|",
+    ), strict=True):  # fmt: skip
+        scale = 1.0 if number == "closure" else 100.0 / of_first[number]
+        values = [scale * one.values[number] for one in found.values()]
+        errors = [scale * one.gain_error[number] for one in found.values()]
+        axis.axvline(values[0], color="0.6", linewidth=0.8)
+        axis.errorbar(values, places, xerr=errors, fmt="o", color=colour(0), capsize=3)
+        axis.set_title(title, fontsize="medium")
+        axis.set_xlabel("%" if number == "closure" else f"% of “{first}”")
+    axes[0].set_yticks(places, list(found))
+    axes[0].invert_yaxis()
+    figure.suptitle(f"{sample}: errors are those of the difference from “{first}”", fontsize="medium")
+
+
+def _draw_samples(axis: Axes, results: Results) -> None:
+    """Draw the true JER of every network, relative to the first, sample by sample."""
     names = list(next(iter(results.values())))
     for i, name in enumerate(names):
         places = [s + 0.7 * (i + 0.5) / len(names) - 0.35 for s in range(len(results))]
@@ -74,5 +112,3 @@ def _draw(path: Path, results: Results) -> None:
     low, high = axis.get_ylim()
     axis.set_ylim(low, high + 0.35 * (high - low))
     axis.legend(ncols=2, frameon=False, loc="upper left")
-    with whole_file(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110)

@@ -27,6 +27,7 @@ from training.learning.in_situ_term import (
     asymmetry_term,
     changes_of_scale,
     pairwise_likelihood,
+    scale_cell_named,
     scale_penalty,
 )
 from training.learning.losses import correction_of
@@ -217,9 +218,9 @@ class InSitu:
                 terms.append((float(self._term(network(dijets), dijets)), float(dijets["weight"].sum())))
         values, weights = np.array(terms).T
         term = float(np.average(values, weights=weights))
-        enough = self._watched[1] >= _LEAST_JETS
-        moved = (self._watched[0] / self._watched[1].clamp_min(1.0))[enough]
-        shift = float(moved[moved.abs().argmax()]) if len(moved) else 0.0
+        moved = self._watched[0] / self._watched[1].clamp_min(1.0) * (self._watched[1] >= _LEAST_JETS)
+        worst = int(moved.abs().argmax())
+        shift = float(moved[worst])
         self._watched.zero_()
         total = supervised + self.settings.factor * term
         if epoch < 0 and self.at_start is not None:
@@ -229,7 +230,7 @@ class InSitu:
             self.at_start = total
         elif not math.isfinite(total) or abs(shift) > self.settings.largest_shift:
             self.diverged = (
-                f"epoch {epoch}: loss {total:.4g}, and the scale of a cell has moved by {shift:+.1%} "
+                f"epoch {epoch}: loss {total:.4g}, and the scale of {scale_cell_named(worst)} has moved by {shift:+.1%} "
                 f"(largest_shift {self.settings.largest_shift:.0%})"
             )
         elif self.best is None or total < self.best:

@@ -32,6 +32,7 @@ __all__ = [
     "changes_of_scale",
     "described",
     "pairwise_likelihood",
+    "scale_cell_named",
     "scale_cells",
     "scale_penalty",
 ]
@@ -114,6 +115,17 @@ def scale_cells(pt_gen: NDArray[np.floating], eta_gen: NDArray[np.floating]) -> 
     interval = np.digitize(pt_gen, SCALE_PT) - 1
     region = np.digitize(np.abs(eta_gen), SCALE_ETA) - 1
     return np.where(interval >= 0, region * len(SCALE_PT) + interval, -1).astype(np.int64)
+
+
+def scale_cell_named(cell: int) -> str:
+    """Return what a cell of `scale_cells` holds, in words."""
+    (low, high), (inner, outer) = (
+        (edges[at], edges[at + 1] if at + 1 < len(edges) else None)
+        for edges, at in zip((SCALE_PT, SCALE_ETA), divmod(cell, len(SCALE_PT))[::-1], strict=True)
+    )
+    pt = f"{low:g} to {high:g} GeV" if high is not None else f"{low:g} GeV and more"
+    eta = f"{inner:g} to {outer:g}" if outer is not None else f"{inner:g} and more"
+    return f"jets of {pt} at |eta| of {eta}"
 
 
 def asymmetry_term(

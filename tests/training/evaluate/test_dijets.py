@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.features import FeatureSet
@@ -87,3 +88,7 @@ def test_the_report_has_every_network_and_sample(tmp_path: Path) -> None:
     assert len(table) == 2 + 4
     assert table[3].startswith("| one (1,500 events) | after | ")
     assert (tmp_path / "dijets.png").stat().st_size > 10_000
+    # One sample alone is drawn network by network.
+    write_report(tmp_path / "alone", {"one": results["one"]}, {"one": 1500})
+    alone, both = (imread(folder / "dijets.png").shape for folder in (tmp_path / "alone", tmp_path))
+    assert alone[1] > 1.2 * both[1]

@@ -16,6 +16,7 @@ from training.learning.in_situ_term import (  # noqa: E402
     asymmetry_term,
     changes_of_scale,
     pairwise_likelihood,
+    scale_cell_named,
     scale_cells,
     scale_penalty,
 )
@@ -141,6 +142,9 @@ def test_cells_of_the_scale_by_hand() -> None:
     pt, eta = np.array([7.9, 8.0, 61.0, 5000.0]), np.array([0.0, -1.2, 1.3, -4.0])
     intervals = len(SCALE_PT)
     assert scale_cells(pt, eta).tolist() == [-1, 0, intervals + 3, 4 * intervals - 1]
+    assert scale_cell_named(0) == "jets of 8 to 15 GeV at |eta| of 0 to 1.3"
+    assert scale_cell_named(intervals + 3) == "jets of 60 to 100 GeV at |eta| of 1.3 to 2.5"
+    assert scale_cell_named(4 * intervals - 1) == "jets of 1000 GeV and more at |eta| of 3 and more"
 
 
 def test_flattening_weights_are_bounded() -> None:
