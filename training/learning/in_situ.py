@@ -230,8 +230,8 @@ class InSitu:
             self.at_start = total
         elif not math.isfinite(total) or abs(shift) > self.settings.largest_shift:
             self.diverged = (
-                f"epoch {epoch}: loss {total:.4g}, and the scale of {scale_cell_named(worst)} has moved by {shift:+.1%} "
-                f"(largest_shift {self.settings.largest_shift:.0%})"
+                f"epoch {epoch}: loss {total:.4g}, and the scale of {scale_cell_named(worst)} has moved by "
+                f"{shift:+.1%} (largest_shift {self.settings.largest_shift:.0%})"
             )
         elif self.best is None or total < self.best:
             self.best = total

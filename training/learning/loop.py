@@ -203,6 +203,7 @@ def fit(
         enable_model_summary=False,
         # The start's own loss, to compare with.
         num_sanity_val_steps=0 if module.in_situ is None else -1,
+        gradient_clip_val=learning.loss_function.clip,
         log_every_n_steps=1,
         reload_dataloaders_every_n_epochs=1,
         use_distributed_sampler=False,

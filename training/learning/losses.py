@@ -29,6 +29,10 @@ _USUAL_WIDTH = -2.0
 """ln of the width that a network starts from: 0.14."""
 
 
+_LEAST_WIDTH = -4.0
+"""ln of the least width of a Gaussian, 1.8 %: no jet is measured better, and one far off would outweigh all others."""
+
+
 @dataclass(frozen=True)
 class Taught:
     """One output of a network.
@@ -60,11 +64,14 @@ class Loss:
     of_classes : bool
         Whether the target is the number of a class: then the outputs are logarithms of probabilities, up to a constant,
         and no target is beyond the range.
+    clip : float or None
+        Norm to which the gradient of a batch is shortened: a Gaussian's grows with the square of how far jets are off.
     """
 
     each: Callable[[Tensor, Tensor], Tensor]
     outputs: tuple[Taught, ...]
     of_classes: bool = False
+    clip: float | None = None
 
     def __call__(self, predicted: Tensor, target: Tensor, weight: Tensor, loss_range: float = 1.0) -> Tensor:
         """Return the mean of w times what each jet contributes, over the jets with |y| < range.
@@ -123,7 +130,7 @@ def _pinball(predicted: Tensor, target: Tensor) -> Tensor:
 
 def _gaussian(predicted: Tensor, target: Tensor) -> Tensor:
     """-ln of a Gaussian of y about mu with width sigma, without its constant; the second output is ln(sigma)."""
-    mu, log_sigma = predicted[:, 0], predicted[:, 1]
+    mu, log_sigma = predicted[:, 0], predicted[:, 1].clamp(min=_LEAST_WIDTH)
     return 0.5 * ((target - mu) * (-log_sigma).exp()) ** 2 + log_sigma
 
 
@@ -144,7 +151,9 @@ LOSSES: Mapping[str, Loss] = {
             Taught("q84", f"quantile:{QUANTILES[2]}", "above", _USUAL_WIDTH),
         ),
     ),
-    "gaussian": Loss(_gaussian, (Taught("mu", "pt", "exp"), Taught("sigma", "resolution", "exp", _USUAL_WIDTH))),
+    "gaussian": Loss(
+        _gaussian, (Taught("mu", "pt", "exp"), Taught("sigma", "resolution", "exp", _USUAL_WIDTH)), clip=1.0
+    ),
 }
 """Name -> loss of a regression; `loss_named` knows the cross entropy too."""
 

@@ -41,6 +41,13 @@ def test_quantiles_and_gaussian_by_hand() -> None:
     assert float(LOSSES["gaussian"](two, target, one)) == pytest.approx(wanted)
 
 
+def test_no_jet_outweighs_all_others_by_a_width_that_vanishes() -> None:
+    narrow = torch.tensor([[0.0, -12.0]], requires_grad=True)
+    loss = LOSSES["gaussian"](narrow, torch.tensor([0.5]), torch.ones(1))
+    assert float(loss.detach()) == pytest.approx(0.5 * (0.5 * math.exp(4.0)) ** 2 - 4.0)
+    assert {name: one.clip for name, one in LOSSES.items()} == {"mae": None, "quantiles": None, "gaussian": 1.0}
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_its_least_is_what_the_card_says(name: str) -> None:
     """Of a sample that a constant must describe: its median, its quantiles, or its mean and width."""
