@@ -51,7 +51,7 @@ def _table(results: Results, events: Mapping[str, int]) -> str:
             numbers = [f"{one.values[n]:.{digits.get(n, 2)}f} ± {one.errors[n]:.{digits.get(n, 2)}f}" for n in NUMBERS]
             gain, error = one.gain["jer"], one.gain_error["jer"]
             first = next(iter(found)) == name
-            told = ["", ""] if first else [f"{gain:+.3f} ± {error:.3f}", f"{gain / error:+.1f}" if error else ""]
+            told = ["", ""] if first else [f"{gain:+.3f} ± {error:.3f}", f"{gain / error:+.1f}" if error > 5e-4 else ""]
             lines.append("| " + " | ".join([f"{sample} ({events[sample]:,} events)", name, *numbers, *told]) + " |")
     return "\n".join(lines) + "\n"
 
