@@ -33,7 +33,7 @@ def import_weaver(
             "--output",
             metavar="NAME=QUANTITY[,TRANSFORM]",
             help="What an output is: pt, mass, energy, resolution, quantile:0.16, probability:b, value; and how the "
-            "graph's number becomes it: identity, exp, times_raw, softmax. Repeated.",
+            "graph's number becomes it: identity, exp, times_raw, exp_times_raw, exp_times_groomed, softmax. Repeated.",
         ),
     ] = None,
     variables: Annotated[

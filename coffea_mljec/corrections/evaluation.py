@@ -167,7 +167,7 @@ class Evaluation:
         card, n_jets = self.card, len(flat)
         values = {output.name: np.empty(n_jets, np.float64) for output in card.outputs}
         replaced = np.zeros(n_jets, np.bool_)
-        raw = {name: _RAW[name](chunk) for name in {o.kind for o in card.outputs if o.transform == "times_raw"}}
+        raw = {name: _RAW[name][1](chunk) for name in {o.raw for o in card.outputs if o.raw}}
 
         def batch(start: int) -> None:
             stop = min(start + card.batch_size, n_jets)
@@ -196,8 +196,8 @@ class Evaluation:
     @property
     def _jet_quantities(self) -> tuple[str, ...]:
         domain = [name for name in ("rho", "n_pv") if getattr(self.card.domain, name) is not None]
-        mass = ["mass_raw"] if any(output.transform == "times_raw" for output in self.card.outputs) else []
-        return tuple(dict.fromkeys((*self.card.feature_set.jet_quantities, *domain, *mass)))
+        raw = [_RAW[output.raw][0] for output in self.card.outputs if output.raw]
+        return tuple(dict.fromkeys((*self.card.feature_set.jet_quantities, *domain, *raw)))
 
     def _constituent_quantities(self, layout: Layout) -> Mapping[str, Iterable[str]]:
         """Collection -> quantities that features and selection read."""
@@ -237,4 +237,13 @@ def _raw_mass(chunk: JetChunk) -> npt.NDArray[np.float64]:
     return chunk.jet("mass_raw").astype(np.float64)
 
 
-_RAW = {"mass": _raw_mass, "energy": _raw_energy}
+def _raw_groomed(chunk: JetChunk) -> npt.NDArray[np.float64]:
+    return chunk.jet("soft_drop_mass").astype(np.float64)
+
+
+_RAW = {
+    "mass": ("mass_raw", _raw_mass),
+    "energy": ("mass_raw", _raw_energy),
+    "soft_drop_mass": ("soft_drop_mass", _raw_groomed),
+}
+"""Raw quantity -> what it takes beyond raw pT and eta, and how it is made."""

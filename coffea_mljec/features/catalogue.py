@@ -65,6 +65,7 @@ _FEATURES: tuple[Feature, ...] = (
     _own("eta", "1", "eta"),
     _own("phi", "rad", "phi"),
     _own("mass", "GeV", "raw mass", "mass_raw"),
+    _own("soft_drop_mass", "GeV", "mass of the subjets before their correction; 0 without subjets"),
     _own("area", "1", "jet area"),
     _own("rho", "GeV", "median pT density of the event"),
     _own("n_pv", "1", "number of good primary vertices"),

@@ -22,7 +22,7 @@ _MASS_FIELD = re.compile(r"mass:(?P<field>[A-Za-z]\w*)")
 _NO_MASS = ("pt", "eta", "phi", "mass", "rawFactor", "jet_energy_correction", "pt_resolution")
 _QUANTILE = re.compile(r"quantile:0?\.\d+")
 
-Transform = Literal["identity", "exp", "times_raw", "softmax", "below", "above"]
+Transform = Literal["identity", "exp", "times_raw", "exp_times_raw", "exp_times_groomed", "softmax", "below", "above"]
 
 
 class Output(BaseModel):
@@ -48,10 +48,12 @@ class Output(BaseModel):
             Of the jet's class.
         ``value``
             Anything else.
-    transform : {"identity", "exp", "times_raw", "softmax", "below", "above"}
-        How the graph's number x becomes it: as it is; its exponential; times the raw quantity (``mass``, ``energy``);
-        the softmax over all outputs with this transform. ``below`` and ``above`` are for quantiles: the output ``pt``
-        times exp(-exp(x)) or exp(exp(x)), so that quantiles cannot cross.
+    transform : {"identity", "exp", "times_raw", "exp_times_raw", "exp_times_groomed", "softmax", "below", "above"}
+        How the graph's number x becomes it: as it is; its exponential; x, or its exponential, times the raw quantity
+        (``mass``, also for a mass of another field; ``energy``); its exponential times the raw soft-drop mass; the
+        softmax over all outputs with this transform.
+        ``below`` and ``above`` are for quantiles: the output ``pt`` times exp(-exp(x)) or exp(exp(x)), so that
+        quantiles cannot cross.
     graph : str, optional
         The graph's output that holds it; the name by default.
     column : int, optional
@@ -83,6 +85,13 @@ class Output(BaseModel):
     def source(self) -> str:
         """The graph's output that holds it."""
         return self.graph or self.name
+
+    @property
+    def raw(self) -> str | None:
+        """The raw quantity that it is times: ``mass``, ``energy`` or ``soft_drop_mass``; None of others."""
+        return {
+            "times_raw": self.kind, "exp_times_raw": self.kind, "exp_times_groomed": "soft_drop_mass"
+        }.get(self.transform)  # fmt: skip
 
     @property
     def kind(self) -> str:
@@ -119,8 +128,8 @@ def output_problem(outputs: Sequence[Output]) -> str | None:
     for output in outputs:
         if STATUS_FIELD in (output.name, f"mljec_{output.name}", f"mljec_{output.jet_class}"):
             return f"output {output.name!r} ({output.quantity}) would take the place of the field {STATUS_FIELD}"
-        if output.transform == "times_raw" and output.kind not in ("mass", "energy"):
-            return f"output {output.name!r}: times_raw is for mass and energy, not for {output.quantity}"
+        if output.raw and output.kind not in ("mass", "energy"):
+            return f"output {output.name!r}: {output.transform} is for mass and energy, not for {output.quantity}"
         if output.transform in ("below", "above") and (
             output.level is None or not any(other.quantity == "pt" for other in outputs)
         ):
@@ -134,7 +143,7 @@ STATUS_FIELD = "mljec_status"
 """The field of corrected jets, and of `coffea_mljec.Network.outputs`, that says what happened to each."""
 
 Raw = Callable[[str], Array]
-"""``mass`` or ``energy`` -> the raw quantity of each jet, in GeV, shape (n_jets,)."""
+"""What `Output.raw` names -> that of each jet, in GeV, shape (n_jets,)."""
 
 
 def named_outputs(outputs: Sequence[Output], graph: Mapping[str, Array], raw: Raw) -> Values:
@@ -160,11 +169,11 @@ def named_outputs(outputs: Sequence[Output], graph: Mapping[str, Array], raw: Ra
             total = np.sum(list(powers.values()), axis=0)
             values |= {name: power / total for name, power in powers.items()}
     for output in outputs:
-        if output.transform == "exp":
+        if output.transform in ("exp", "exp_times_raw", "exp_times_groomed"):
             with np.errstate(over="ignore"):
                 values[output.name] = np.exp(values[output.name])
-        elif output.transform == "times_raw":
-            values[output.name] = values[output.name] * raw(output.kind)
+        if output.raw:
+            values[output.name] = values[output.name] * raw(output.raw)
     middle = next((values[output.name] for output in outputs if output.quantity == "pt"), None)
     for output in outputs:
         if middle is not None and output.transform in ("below", "above"):

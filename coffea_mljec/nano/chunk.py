@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.errors import InputError
+from coffea_mljec.nano.algorithm import radius
 from coffea_mljec.nano.detection import detect
 from coffea_mljec.nano.dropped_vertices import directions
 from coffea_mljec.nano.flat import Constituents, FlatJets
@@ -20,6 +21,7 @@ from coffea_mljec.nano.quantities import Branch, kind_of_jet_quantity, outside, 
 from coffea_mljec.nano.requirements import constituents_read
 from coffea_mljec.nano.source import Source
 from coffea_mljec.nano.table import Index, Spans, Table
+from coffea_mljec.numerics.subjets import masses_of_subjets
 from coffea_mljec.status import Status, mark
 
 __all__ = ["JetChunk", "flatten"]
@@ -132,9 +134,26 @@ class JetChunk:
             branches = [self.layout.require(kind, name, self.asker) for name in self.layout.sources(kind, quantity)]
             if kind == "event":
                 kept[quantity] = np.repeat(self._event_column(branches[0]), np.diff(self.offsets))
+            elif quantity == "soft_drop_mass" and len(branches) > 1:
+                kept[quantity] = self._soft_drop_mass(branches)
             else:
                 kept[quantity] = _made(kind, quantity, [self.field(branch.field) for branch in branches])
         return kept[quantity]
+
+    def _soft_drop_mass(self, branches: list[Branch]) -> Column:
+        """The mass of each jet's subjets before their correction: 0 without any, NaN in an event with a broken one."""
+        tables = [self.table(branch.table) for branch in branches]
+        columns = [table.flat(branch.field) for table, branch in zip(tables, branches, strict=True)]
+        pt, eta, phi, mass, raw_factor = (column.astype(np.float64) for column in columns)
+        offsets = tables[0].offsets
+        found = masses_of_subjets(
+            self.jet("eta"), self.jet("phi"), self.offsets, pt * (1.0 - raw_factor), eta, phi,
+            mass * (1.0 - raw_factor), offsets, radius(self.layout.collection) or 0.8,
+        )  # fmt: skip
+        broken = np.flatnonzero(~np.isfinite(np.sum(columns, axis=0)))
+        events = np.unique(np.searchsorted(offsets, broken, side="right") - 1)
+        of_jet = np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
+        return np.where(np.isin(of_jet, events), np.nan, np.nan_to_num(found)).astype(np.float32)
 
     def jets(self, quantities: Iterable[str]) -> dict[str, Column]:
         """Several quantities of jets or events, by name."""

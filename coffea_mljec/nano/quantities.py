@@ -118,6 +118,9 @@ def _pseudorapidity(px: Array, py: Array, pz: Array) -> Array:
         return np.asarray(np.arcsinh(pz / np.hypot(px, py)))
 
 
+_SUBJET_FIELDS = {"pt": "pt", "eta": "eta", "phi": "phi", "mass": "mass", "raw_factor": "rawFactor"}
+_OF_SUBJETS = tuple(f"subjet_{name}" for name in _SUBJET_FIELDS)
+
 _JET: Mapping[str, Quantity] = {
     # Jets that this package corrected before carry their raw momentum.
     "pt_raw": Quantity(("pt_raw",), ("pt", "raw_factor"), _uncorrected, bounds=_MOMENTUM),
@@ -144,6 +147,9 @@ _JET: Mapping[str, Quantity] = {
     # Weighted by PUPPI; since NanoAODv13.
     "charged_multiplicity": _stored("chMultiplicity", bounds=_NUMBER),
     "neutral_multiplicity": _stored("neMultiplicity", bounds=_NUMBER),
+    # Of large jets: the mass of their subjets before those were corrected, 0 without any. `JetChunk` makes it.
+    "soft_drop_mass": Quantity(("msoftdrop_raw",), _OF_SUBJETS, bounds=(0.0, 1e5)),
+    **{f"subjet_{name}": _stored(f"SubJet.{field}") for name, field in _SUBJET_FIELDS.items()},
     # Bits: 2 tight, 4 with a veto of leptons.
     "jet_id": _stored("jetId", bounds=_NUMBER),
 }

@@ -123,7 +123,7 @@ def fit_network(
     start_outputs(network, loss.starts)
     ones = np.ones(len(jets), np.float32)
     batches = JetBatches(jets, rows["train"], rows["val"], JetWeights(ones, ones, {}), learning, seed)
-    best = fit(JetRegression(network, learning), batches, folder, learning, None, progress)
+    best = fit(JetRegression(network, learning, loss), batches, folder, learning, None, progress)
     state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
     network.load_state_dict({name.removeprefix("network."): values for name, values in state.items()})
     return network.eval()

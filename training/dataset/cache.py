@@ -25,7 +25,7 @@ from coffea_mljec.support.digest import digest
 from coffea_mljec.support.progress import progress as progress_bar
 from coffea_mljec.workers.pool import Workers, in_order
 from training.dataset.files import identity_of, is_address, sources_of
-from training.dataset.selection import JET_COLUMNS, JetTable, Selection, select_jets
+from training.dataset.selection import JetTable, Selection, select_jets
 from training.simulate.nanoaod import algorithm_of
 
 __all__ = ["PreparedJets", "open_shard", "prepare"]
@@ -41,7 +41,7 @@ class PreparedJets:
     Attributes
     ----------
     columns : dict of str to array [n]
-        `training.dataset.selection.JET_COLUMNS`.
+        Those of `training.dataset.selection.Selection.columns`.
     features : dict of str to array
         ``jet_features`` and, per collection, ``c_features`` and ``c_offsets`` (memory-mapped when read from a cache).
     feature_set : FeatureSet
@@ -130,8 +130,9 @@ def load(folder: Path) -> PreparedJets:
     """Open the prepared jets of one cache folder; the features stay on disk until they are touched."""
     description = json.loads((folder / "description.json").read_text())
     feature_set = FeatureSet.from_names(description["features"])
+    of_jets = Selection.model_validate(description["selection"]).columns
     # np.asarray: a plain view, so that numba and torch see an ordinary array.
-    columns = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in JET_COLUMNS}
+    columns = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in of_jets}
     features = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in _arrays(feature_set)}
     return PreparedJets(columns, features, feature_set, description)
 
@@ -182,7 +183,7 @@ def _build(
             bar.advance(jets=list(counts.values())[-1])
     if list(counts.values())[-1] == 0:
         raise InputError(f"no jet is left after the selection {selection.model_dump()}: jets after each step {counts}")
-    _join(folder, [part.path for part in parts], feature_set)
+    _join(folder, [part.path for part in parts], [*selection.columns, *_arrays(feature_set)])
     description |= {"shards": dict(zip(sources, identities, strict=True)), "counts": counts}
     write_text(folder / "description.json", json.dumps(description, indent=1))
     shutil.rmtree(folder / "parts")
@@ -231,9 +232,9 @@ def _write_part(path: Path, table: JetTable) -> None:
     write_arrays(path, counts | table.columns | table.features)
 
 
-def _join(folder: Path, parts: Sequence[Path], feature_set: FeatureSet) -> None:
+def _join(folder: Path, parts: Sequence[Path], names: Sequence[str]) -> None:
     """Write each array of all parts as one file, part by part: memory holds one part, however large the production."""
-    for name in (*JET_COLUMNS, *_arrays(feature_set)):
+    for name in names:
         shapes, kind = [], np.dtype(np.float32)
         for path in parts:
             shape, kind = _shape(path, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,25 @@ from pydantic import BaseModel, ConfigDict, Field
 from coffea_mljec.errors import InputError, MissingBranchError
 from coffea_mljec.features import FeatureSet, compute
 from coffea_mljec.nano import flatten
+from coffea_mljec.nano.algorithm import radius
 from coffea_mljec.nano.jagged import content_and_offsets
 from coffea_mljec.numerics.matching import match_flat
+from coffea_mljec.numerics.subjets import masses_of_subjets
 from coffea_mljec.status import Status, carries
 from coffea_mljec.validation.common.binning import flavour_code
 from training.dataset.gather import gather_jagged
 
-__all__ = ["FLAVOURS", "JET_COLUMNS", "JetTable", "Selection", "rows_of_features", "scatter_numbers", "select_jets"]
+__all__ = [
+    "FLAVOURS",
+    "JET_COLUMNS",
+    "NO_MASS",
+    "JetTable",
+    "Selection",
+    "mass_column",
+    "rows_of_features",
+    "scatter_numbers",
+    "select_jets",
+]
 
 #: PDG ids of the flavours that count as known.
 FLAVOURS = (1, 2, 3, 4, 5, 21)
@@ -31,7 +43,12 @@ JET_COLUMNS: dict[str, str] = {
     "pt_raw": "f4", "eta": "f4", "rho": "f4", "n_pv": "f4", "pt_gen": "f4", "eta_gen": "f4", "target": "f4",
 }  # fmt: skip
 
+#: The target of a jet without a mass, such as a soft-drop mass of 0: beyond any range of a loss.
+NO_MASS = 99.0
+
 _WITH_NEUTRINOS = "ptWithNeutrinos"
+_GENERATOR_SUBJETS = "SubGenJetAK8"
+_RAW_MASSES = {"mass": "mass_raw", "msoftdrop": "soft_drop_mass"}
 _UNUSABLE = Status.BAD_INPUT | Status.NO_CONSTITUENTS | Status.INCOMPLETE_CONSTITUENTS
 
 
@@ -51,6 +68,9 @@ class Selection(BaseModel):
     neutrinos : bool
         Whether the pT of a generator jet, and so the target, includes that of its neutrinos
         (``python -m training simulate --neutrinos``).
+    masses : tuple of str
+        Masses that are learnt beside pT: ``mass`` of the generator jet, and ``msoftdrop`` of its subjets (AK8 jets of
+        ``python -m training simulate --soft-drop``). Targets are their logarithms over the raw ones.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -62,11 +82,22 @@ class Selection(BaseModel):
     min_pt_raw: Annotated[float, Field(ge=0.0)] = 5.0
     max_eta_gen: Annotated[float, Field(gt=0.0)] = 5.0
     neutrinos: bool = False
+    masses: tuple[Literal["mass", "msoftdrop"], ...] = ()
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What prepared jets depend on; those from before there was a choice do not say that neutrinos are left out."""
-        return self.model_dump(exclude=set() if self.neutrinos else {"neutrinos"})
+        """What prepared jets depend on; those from before there was a choice do not say what they lack."""
+        return self.model_dump(exclude={name for name in ("neutrinos", "masses") if not getattr(self, name)})
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Column of a prepared jet -> type: `JET_COLUMNS`, and the targets of the masses."""
+        return JET_COLUMNS | {mass_column(name): "f4" for name in self.masses}
+
+
+def mass_column(name: str) -> str:
+    """The column of a mass's target, and what batches call it."""
+    return f"target_{name}"
 
 
 @dataclass(frozen=True)
@@ -76,7 +107,7 @@ class JetTable:
     Attributes
     ----------
     columns : dict of str to array [n]
-        `JET_COLUMNS`.
+        Those of `Selection.columns`.
     features : dict of str to array
         As `coffea_mljec.features.compute` gives them, for the selected jets.
     counts : dict of str to int
@@ -116,7 +147,7 @@ def select_jets(events: Any, features: FeatureSet, selection: Selection, source:
     flat = flatten(
         events,
         selection.collection,
-        jet=(*features.jet_quantities, "rho", "n_pv"),
+        jet=(*features.jet_quantities, "rho", "n_pv", *(_RAW_MASSES[name] for name in selection.masses)),
         constituents=features.constituent_quantities,
         asker=source,
     )
@@ -167,7 +198,12 @@ def select_jets(events: Any, features: FeatureSet, selection: Selection, source:
         "eta_gen": eta_gen[rows],
         "target": np.log(pt_gen[rows] / pt_raw[rows]),
     }
-    columns = {name: columns[name].astype(kind) for name, kind in JET_COLUMNS.items()}
+    for name in selection.masses:
+        true = _taken(_generator_mass(events, name, selection, gen_offsets, source), partner[rows])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logarithm = np.log(true / flat.jet[_RAW_MASSES[name]][rows].astype(np.float64))
+        columns[mass_column(name)] = np.where(np.isfinite(logarithm), logarithm, NO_MASS)
+    columns = {name: columns[name].astype(kind) for name, kind in selection.columns.items()}
     table = JetTable(columns, rows_of_features(compute(flat, features), rows), counts)
     _refuse_non_finite(table, features, source)
     return table
@@ -216,6 +252,20 @@ def _column(events: Any, collection: str, name: str, source: str) -> tuple[NDArr
             f"{source}: training needs {collection}_{name}, which the file lacks: give it simulated events"
         )
     return content_and_offsets(events[collection][name], f"{collection}.{name}")
+
+
+def _generator_mass(
+    events: Any, name: str, selection: Selection, offsets: NDArray[np.int64], source: str
+) -> NDArray[np.float64]:
+    """A mass of all generator jets, in GeV; NaN where there is none."""
+    if name == "mass":
+        return _column(events, selection.generator, name, source)[0].astype(np.float64)
+    subjets = {part: _column(events, _GENERATOR_SUBJETS, part, source) for part in ("pt", "eta", "phi", "mass")}
+    eta, phi = (_column(events, selection.generator, part, source)[0] for part in ("eta", "phi"))
+    return masses_of_subjets(
+        eta, phi, offsets, *(values for values, _ in subjets.values()), subjets["pt"][1],
+        radius(selection.collection) or 0.4,
+    )  # fmt: skip
 
 
 def scatter_numbers(events: Any, source: str) -> NDArray[np.int64]:

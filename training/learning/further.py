@@ -12,6 +12,7 @@ from coffea_mljec import models
 from coffea_mljec.errors import InputError
 from coffea_mljec.support.progress import progress as progress_bar
 from training.dataset import PreparedJets
+from training.dataset.selection import mass_column
 from training.learning.classes import class_numbers
 from training.learning.flavour_term import flavour_groups
 from training.learning.recipe import Recipe
@@ -38,7 +39,7 @@ def further_columns(jets: PreparedJets, recipe: Recipe, shown: bool) -> dict[str
     InputError
         If a teacher reads other features than the recipe, or gives no correction of pT; if a class has no jet.
     """
-    columns: dict[str, NDArray[Any]] = {}
+    columns = {mass_column(name): jets.columns[mass_column(name)] for name in recipe.selection.masses}
     learning = recipe.learning
     if learning.classes and learning.classes_weight > 0 and not learning.loss_function.of_classes:
         columns[CLASS] = class_numbers(jets.columns["flavour"], learning.classes)

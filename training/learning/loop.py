@@ -21,7 +21,7 @@ from training.learning.flavour_term import flavour_term
 from training.learning.further import CLASS, GROUP, TAUGHT
 from training.learning.history import begin_history, write_epoch
 from training.learning.in_situ import InSitu
-from training.learning.losses import class_term, correction_of
+from training.learning.losses import Loss, class_term, correction_of
 from training.learning.recipe import Learning
 from training.learning.schedule import plateau, schedule_callbacks
 from training.networks.layers import hold_norms
@@ -33,10 +33,11 @@ __all__ = ["History", "JetRegression", "final_losses", "fit"]
 class JetRegression(lightning.LightningModule):
     """A network, its loss and its optimiser; with data, what `training.learning.in_situ` adds to the loss."""
 
-    def __init__(self, network: Network, learning: Learning, in_situ: InSitu | None = None) -> None:
+    def __init__(self, network: Network, learning: Learning, loss: Loss, in_situ: InSitu | None = None) -> None:
         super().__init__()
         self.network = network
         self.learning = learning
+        self.loss = loss
         self.in_situ = in_situ
         # Sums of loss x weight and of weights, of the epoch's training and validation; on the network's device, so that
         # nothing waits for it batch by batch. No buffer: those are averaged where weights are.
@@ -44,9 +45,9 @@ class JetRegression(lightning.LightningModule):
 
     def _loss(self, batch: Mapping[str, Tensor], predicted: Tensor) -> Tensor:
         """Return the loss of a batch with truth."""
-        loss, learning = self.learning.loss_function, self.learning
+        loss, learning = self.loss, self.learning
         target, weight = batch["target"], batch["weight"]
-        total = loss(predicted, target, weight, learning.loss_range)
+        total = loss(predicted, loss.targets(batch), weight, learning.loss_range)
         if TAUGHT in batch:
             taught = loss(predicted, batch[TAUGHT], weight, learning.loss_range)
             total = (1.0 - learning.teachers_share) * total + learning.teachers_share * taught
@@ -230,14 +231,16 @@ def _logger(folder: Path) -> Any:
     return TensorBoardLogger(folder, name="tensorboard", version=0)
 
 
-def final_losses(network: Network, batches: JetBatches, rows: dict[str, NDArray[np.int64]]) -> dict[str, float]:
+def final_losses(
+    network: Network, batches: JetBatches, rows: dict[str, NDArray[np.int64]], loss: Loss
+) -> dict[str, float]:
     """Return the loss of a network on validation and test jets in the target density, and that of no correction.
 
     The network is in evaluation mode, where the batches are.
 
     Keys: ``val_loss``, ``val_loss_uncorrected``, ``test_loss``, ``test_loss_uncorrected`` (test where it has jets).
     """
-    loss = batches.learning.loss_function
+    n_targets = 1 + len(loss.masses)
     metrics = {}
     for name in ("val", "test"):
         if not len(rows[name]):
@@ -246,9 +249,9 @@ def final_losses(network: Network, batches: JetBatches, rows: dict[str, NDArray[
         with torch.no_grad():
             for batch in batches.in_order(rows[name]):
                 predicted = network(batch).reshape(len(batch["target"]), -1)
-                parts.append(torch.column_stack([batch["target"], batch["weight"], predicted]).cpu())
+                parts.append(torch.column_stack([loss.targets(batch), batch["weight"], predicted]).cpu())
         together = torch.cat(parts)
-        target, weight, predicted = together[:, 0], together[:, 1], together[:, 2:]
+        target, weight, predicted = together[:, :n_targets], together[:, n_targets], together[:, n_targets + 1 :]
         for label, values in (("loss", predicted), ("loss_uncorrected", torch.zeros_like(predicted))):
             metrics[f"{name}_{label}"] = float(loss(values, target, weight, batches.learning.loss_range))
     return metrics

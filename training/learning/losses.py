@@ -1,5 +1,8 @@
 """The losses, by the names that a recipe gives them (``learning.loss``), and what each makes a network give.
 
+Where a recipe asks for masses beside pT (``selection.masses``), each adds |y - y_hat| of its own y, the logarithm of
+generator over raw mass (soft-drop mass over soft-drop mass).
+
 A loss is a weighted mean over the jets of a batch: losses of batches, weighted by the sums of their jets' weights, add
 up to the loss of all jets. Targets beyond the range contribute 0 and stay in the denominator, the sum of the weights
 (reference thesis, equation 6.8). Formulas: ``docs/explanation/physics.md``.
@@ -11,6 +14,8 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from training.dataset.selection import mass_column
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,6 +29,9 @@ CROSS_ENTROPY = "cross-entropy"
 
 QUANTILES = (0.16, 0.5, 0.84)
 """The median, and what encloses 68 % about it."""
+
+MASS_RANGE = 3.0
+"""Masses whose target is beyond this size contribute 0. Groomed, a jet of one parton may lose almost all its mass."""
 
 _USUAL_WIDTH = -2.0
 """ln of the width that a network starts from: 0.14."""
@@ -66,12 +74,15 @@ class Loss:
         and no target is beyond the range.
     clip : float or None
         Norm to which the gradient of a batch is shortened: a Gaussian's grows with the square of how far jets are off.
+    masses : tuple of str
+        Masses that are learnt beside pT; their outputs are the last ones.
     """
 
     each: Callable[[Tensor, Tensor], Tensor]
     outputs: tuple[Taught, ...]
     of_classes: bool = False
     clip: float | None = None
+    masses: tuple[str, ...] = ()
 
     def __call__(self, predicted: Tensor, target: Tensor, weight: Tensor, loss_range: float = 1.0) -> Tensor:
         """Return the mean of w times what each jet contributes, over the jets with |y| < range.
@@ -79,15 +90,30 @@ class Loss:
         Parameters
         ----------
         predicted : Tensor [n, outputs], or [n] of one output
-        target : Tensor [n]
-            y = ln(pt_gen / pt_raw), the logarithm of the correction; or the number of a class.
+        target : Tensor [n], or [n, 1 + masses]
+            y = ln(pt_gen / pt_raw), the logarithm of the correction; or the number of a class. Then those of masses.
         weight : Tensor [n]
             Of the jets; all 1 for the plain mean.
         loss_range : float
         """
         predicted = predicted[:, None] if predicted.ndim == 1 else predicted
-        inside = (target.abs() < (math.inf if self.of_classes else loss_range)).to(predicted.dtype)
-        return (weight * inside * self.each(predicted, target)).sum() / weight.sum()
+        target = target[:, None] if target.ndim == 1 else target
+        own = predicted.shape[1] - len(self.masses)
+        each = _within(target[:, 0], math.inf if self.of_classes else loss_range) * self.each(
+            predicted[:, :own], target[:, 0]
+        )
+        for number in range(len(self.masses)):
+            mass = target[:, 1 + number]
+            each = each + _within(mass, MASS_RANGE) * (mass - predicted[:, own + number]).abs()
+        return (weight * each).sum() / weight.sum()
+
+    def targets(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """What a batch has for this loss: [n], or [n, 1 + masses]."""
+        if not self.masses:
+            return batch["target"]
+        import torch
+
+        return torch.stack([batch["target"], *(batch[mass_column(name)] for name in self.masses)], dim=1)
 
     @property
     def starts(self) -> tuple[float, ...]:
@@ -102,6 +128,10 @@ class Loss:
             {"name": o.name, "quantity": o.quantity, "transform": o.transform, "graph": several, "column": column}
             for column, o in enumerate(self.outputs)
         ]
+
+
+def _within(target: Tensor, limit: float) -> Tensor:
+    return (target.abs() < limit).to(target.dtype)
 
 
 def correction_of(predicted: Tensor) -> Tensor:
@@ -176,8 +206,9 @@ def class_term(predicted: Tensor, number: Tensor, weight: Tensor, classes: int) 
     return (weight * each).sum() / weight.sum()
 
 
-def loss_named(name: str, classes: Iterable[str] = (), classes_weight: float = 1.0) -> Loss:
-    """The loss of a name, with one output more for each class, whose softmax is the class's probability.
+def loss_named(name: str, classes: Iterable[str] = (), classes_weight: float = 1.0, masses: Iterable[str] = ()) -> Loss:
+    """The loss of a name, with one output more for each mass, its median, and for each class, whose softmax is the
+    class's probability.
 
     The cross entropy teaches nothing else. Of a regression the classes stand last, and `class_term` teaches them; with
     the weight 0 there are none.
@@ -185,12 +216,20 @@ def loss_named(name: str, classes: Iterable[str] = (), classes_weight: float = 1
     of_classes = tuple(Taught(each, f"probability:{each}", "softmax") for each in classes)
     if name == CROSS_ENTROPY:
         return Loss(_cross_entropy, of_classes, True)
-    if not of_classes or classes_weight == 0.0:
-        return LOSSES[name]
-    return replace(LOSSES[name], outputs=LOSSES[name].outputs + of_classes)
+    if classes_weight == 0.0:
+        of_classes = ()
+    of_masses = tuple(Taught(mass, *_MASSES[mass]) for mass in masses)
+    loss = LOSSES[name]
+    return replace(loss, outputs=loss.outputs + of_masses + of_classes, masses=tuple(masses))
+
+
+_MASSES = {"mass": ("mass", "exp_times_raw"), "msoftdrop": ("mass:msoftdrop", "exp_times_groomed")}
 
 
 def loss_of(record: Mapping[str, Any]) -> Loss:
     """The loss of a run, from its record (`training.learning.run_folder`); trees have that of a single output."""
-    learning = record.get("recipe", {}).get("learning", {})
-    return loss_named(learning.get("loss", "mae"), learning.get("classes", {}), learning.get("classes_weight", 1.0))
+    recipe = record.get("recipe", {})
+    learning, masses = recipe.get("learning", {}), recipe.get("selection", {}).get("masses", ())
+    return loss_named(
+        learning.get("loss", "mae"), learning.get("classes", {}), learning.get("classes_weight", 1.0), masses
+    )

@@ -312,6 +312,22 @@ class Recipe(BaseRecipe):
             )
         return value
 
+    @model_validator(mode="after")
+    def _masses_are_beside_a_correction(self) -> Recipe:
+        if self.selection.masses and (self.learning.classes or self.learning.teachers):
+            raise ValueError(
+                f"selection.masses {', '.join(self.selection.masses)} are learnt beside a correction, from the truth "
+                "alone: leave learning.classes and learning.teachers out, or the masses"
+            )
+        return self
+
+    @property
+    def loss_function(self) -> Loss:
+        """The loss, with all outputs."""
+        return loss_named(
+            self.learning.loss, self.learning.classes, self.learning.classes_weight, self.selection.masses
+        )
+
     @property
     def widths(self) -> AnyArchitecture:
         """The architecture with its widths."""

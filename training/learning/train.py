@@ -90,8 +90,8 @@ def train(recipe: AnyRecipe, resume: bool = False, progress: bool = True) -> Pat
     further = further_columns(data.jets, recipe, progress)
     if start is None:
         standardisations = fit_standardisations(data.jets, rows["train"], data.weights, recipe)
-        network = make_network(recipe.widths, standardisations, len(recipe.learning.loss_function.outputs))
-        start_outputs(network, recipe.learning.loss_function.starts)
+        network = make_network(recipe.widths, standardisations, len(recipe.loss_function.outputs))
+        start_outputs(network, recipe.loss_function.starts)
     else:
         network = _started(start, data, recipe)
     in_situ = None
@@ -100,7 +100,7 @@ def train(recipe: AnyRecipe, resume: bool = False, progress: bool = True) -> Pat
         further |= of_jets
         network.train()
     weights = {name: values.clone() for name, values in network.state_dict().items()}
-    module = JetRegression(network, recipe.learning, in_situ)
+    module = JetRegression(network, recipe.learning, recipe.loss_function, in_situ)
     batches = JetBatches(
         data.jets, rows["train"], rows["val"], data.weights, recipe.learning, recipe.seed, device,
         further,
@@ -114,7 +114,7 @@ def train(recipe: AnyRecipe, resume: bool = False, progress: bool = True) -> Pat
     network.load_state_dict(weights)
     # Lightning brought the network back to the CPU.
     network.to(device).eval()
-    metrics = final_losses(network, batches, rows)
+    metrics = final_losses(network, batches, rows, recipe.loss_function)
     network.cpu()
     record = run_record(recipe, data, parameter_count(network), metrics, ("torch", "lightning"))
     record |= {"speed": speed(folder / "metrics.csv"), "device": _device(module)}
@@ -159,7 +159,7 @@ def _started(start: Start, data: TrainingData, recipe: Recipe) -> Any:
         share = weights.acceptance[rows].astype(np.float64)
         drawn = run_generator(recipe.seed, RunStream.SETTLING).choice(rows, _JETS_TO_SETTLE, p=share / share.sum())
         start.settle(data.jets, drawn, standardisations)
-    return start.teach(recipe.learning.loss_function)
+    return start.teach(recipe.loss_function)
 
 
 def _device(module: Any) -> str:

@@ -50,8 +50,8 @@ def _symlog(unit: float) -> Transform:
 #: not named keeps its value: angles, flags, and what is a logarithm or of order one already.
 DEFAULT_TRANSFORMS: Mapping[str, Mapping[str, Transform]] = {
     "jet": {
-        "pt": _symlog(10.0), "mass": _symlog(1.0), "multiplicity": _symlog(5.0), "rho": _symlog(10.0),
-        "n_pv": _symlog(10.0),
+        "pt": _symlog(10.0), "mass": _symlog(1.0), "soft_drop_mass": _symlog(1.0), "multiplicity": _symlog(5.0),
+        "rho": _symlog(10.0), "n_pv": _symlog(10.0),
     },
     "charged": {
         "pt": _symlog(0.3), "rel_pt": _symlog(0.01), "dxy": _symlog(0.002), "dxy_sig": _symlog(1.0),

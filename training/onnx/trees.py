@@ -1,6 +1,7 @@
 """Boosted trees as an ONNX graph: one TreeEnsembleRegressor of the standard domain ``ai.onnx.ml``.
 
-Input: ``jet_features`` float32 [n, F]; output: ``log_correction`` float32 [n].
+Input: ``jet_features`` float32 [n, F]; output: ``log_correction`` float32 [n], or ``outputs`` float32 [n, k] where
+there are several.
 
 lightgbm keeps thresholds in double precision, the graph in single. Features are single: for them x <= t is the same as
 x <= (the largest single number that is not above t), so every jet ends in the same leaf.
@@ -8,11 +9,13 @@ x <= (the largest single number that is not above t), so every jet ends in the s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from coffea_mljec.errors import InputError
+from coffea_mljec.models import node_names
 
 __all__ = ["OPSET", "parameter_count", "trees_graph"]
 
@@ -21,41 +24,47 @@ ML_OPSET = 3
 IR_VERSION = 9
 
 
-def trees_graph(booster: Any, n_features: int) -> bytes:
-    """Return the serialised ONNX model of a lightgbm booster.
+def trees_graph(boosters: Sequence[Any], n_features: int) -> bytes:
+    """Return the serialised ONNX model of some lightgbm boosters, an output each.
 
     Parameters
     ----------
-    booster : lightgbm.Booster
-        A regression on numbers, without missing values and categories.
+    boosters : sequence of lightgbm.Booster
+        Regressions on numbers, without missing values and categories.
     n_features : int
         Width of ``jet_features``.
 
     Raises
     ------
     InputError
-        If the booster has another number of features, or a split that is not a comparison of numbers.
+        If a booster has another number of features, or a split that is not a comparison of numbers.
     """
     from onnx import TensorProto, helper, numpy_helper
 
-    if booster.num_feature() != n_features:
-        raise InputError(f"the trees read {booster.num_feature()} features, their recipe has {n_features}")
     nodes: dict[str, list[Any]] = {name: [] for name in _NODE_LISTS}
-    leaves: dict[str, list[Any]] = {"target_treeids": [], "target_nodeids": [], "target_weights": []}
-    for number, tree in enumerate(booster.dump_model(num_iteration=booster.best_iteration)["tree_info"]):
-        _add(number, tree["tree_structure"], nodes, leaves)
-    attributes: dict[str, Any] = {"target_ids": [0] * len(leaves["target_treeids"]), **nodes, **leaves}
+    leaves: dict[str, list[Any]] = {name: [] for name in _LEAF_LISTS}
+    number = 0
+    for target, booster in enumerate(boosters):
+        if booster.num_feature() != n_features:
+            raise InputError(f"the trees read {booster.num_feature()} features, their recipe has {n_features}")
+        for tree in booster.dump_model(num_iteration=booster.best_iteration)["tree_info"]:
+            _add(number, tree["tree_structure"], nodes, leaves)
+            leaves["target_ids"] += [target] * (len(leaves["target_treeids"]) - len(leaves["target_ids"]))
+            number += 1
+    attributes: dict[str, Any] = {**nodes, **leaves}
+    several = len(boosters) > 1
+    name, shape = (node_names.OUTPUTS, [-1, len(boosters)]) if several else (node_names.OUTPUT, [-1])
     ensemble = helper.make_node(
-        "TreeEnsembleRegressor", ["jet_features"], ["column"], name="trees", domain="ai.onnx.ml", n_targets=1,
-        aggregate_function="SUM", post_transform="NONE", **attributes,
+        "TreeEnsembleRegressor", ["jet_features"], ["columns"], name="trees", domain="ai.onnx.ml",
+        n_targets=len(boosters), aggregate_function="SUM", post_transform="NONE", **attributes,
     )  # fmt: skip
-    flatten = helper.make_node("Reshape", ["column", "shape"], ["log_correction"], name="log_correction")
+    shaped = helper.make_node("Reshape", ["columns", "shape"], [name], name=name)
     graph = helper.make_graph(
-        [ensemble, flatten],
+        [ensemble, shaped],
         "boosted_trees",
         [helper.make_tensor_value_info("jet_features", TensorProto.FLOAT, ["jets", n_features])],
-        [helper.make_tensor_value_info("log_correction", TensorProto.FLOAT, ["jets"])],
-        [numpy_helper.from_array(np.array([-1], np.int64), "shape")],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["jets", *shape[1:]])],
+        [numpy_helper.from_array(np.array(shape, np.int64), "shape")],
     )
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
     model = helper.make_model(graph, producer_name="coffea-mljec", opset_imports=opsets, ir_version=IR_VERSION)
@@ -63,16 +72,17 @@ def trees_graph(booster: Any, n_features: int) -> bytes:
     return serialised
 
 
-def parameter_count(booster: Any) -> int:
+def parameter_count(boosters: Sequence[Any]) -> int:
     """Return the numbers that were learnt: a threshold a node and a value a leaf."""
-    trees = booster.dump_model(num_iteration=booster.best_iteration)["tree_info"]
-    return sum(2 * tree["num_leaves"] - 1 for tree in trees)
+    models = (booster.dump_model(num_iteration=booster.best_iteration) for booster in boosters)
+    return sum(2 * tree["num_leaves"] - 1 for model in models for tree in model["tree_info"])
 
 
 _NODE_LISTS = (
     "nodes_treeids", "nodes_nodeids", "nodes_featureids", "nodes_modes", "nodes_values", "nodes_truenodeids",
     "nodes_falsenodeids",
 )  # fmt: skip
+_LEAF_LISTS = ("target_treeids", "target_nodeids", "target_weights", "target_ids")
 
 
 def _add(tree: int, structure: dict[str, Any], nodes: dict[str, list[Any]], leaves: dict[str, list[Any]]) -> None:
@@ -94,7 +104,7 @@ def _add(tree: int, structure: dict[str, Any], nodes: dict[str, list[Any]], leav
         here, parent, branch = waiting.pop()
         if "leaf_value" in here:
             number = append(0, "LEAF", 0.0)
-            for name, item in zip(leaves, (tree, number, float(here["leaf_value"])), strict=True):
+            for name, item in zip(_LEAF_LISTS[:3], (tree, number, float(here["leaf_value"])), strict=True):
                 leaves[name].append(item)
         else:
             if here["decision_type"] != "<=" or here["missing_type"] != "None":

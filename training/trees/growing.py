@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,13 @@ from coffea_mljec.errors import InputError
 from coffea_mljec.support.atomic import write_text
 from coffea_mljec.support.progress import Bar
 from coffea_mljec.support.progress import progress as progress_bar
+from training.dataset.selection import mass_column
+from training.learning.losses import MASS_RANGE
+from training.learning.recipe import TreesRecipe, parse_recipe
 from training.learning.run_folder import check_resumable, read_run, run_record, write_record
 from training.learning.sampling import accept
 from training.learning.training_data import TrainingData, prepare_data
 from training.onnx.trees import parameter_count
-
-if TYPE_CHECKING:
-    from training.learning.recipe import TreesRecipe
 
 __all__ = ["grow", "lightgbm_module", "read_trees"]
 
@@ -33,7 +33,7 @@ def grow(recipe: TreesRecipe, resume: bool = False, progress: bool = True) -> Pa
     Path
         With ``recipe.yaml``, ``trees.txt`` (lightgbm's own text, the best number of trees), ``run.json``,
         ``metrics.csv`` (validation loss after every tree) and ``sampling.png``. ``run.json`` also has ``importance``:
-        feature -> share of the gain.
+        feature -> share of the gain. Masses have trees of their own, ``trees-mass.txt``.
 
     Raises
     ------
@@ -46,15 +46,50 @@ def grow(recipe: TreesRecipe, resume: bool = False, progress: bool = True) -> Pa
         raise InputError(f"the run {folder} is finished: export it, or rename the recipe to grow other trees")
     check_resumable(folder, recipe, resume)
     data = prepare_data(recipe, progress)
-    names = list(recipe.feature_set.jet)
     rows = data.rows["train"]
     # The jets of one epoch: a tree does not see others than its predecessor.
     rows = rows[accept(data.weights.acceptance[rows], recipe.seed, 0)]
-    train = _data(lightgbm, recipe, data, rows, data.weights.loss_weight, names)
-    val = _data(lightgbm, recipe, data, data.rows["val"], data.weights.expected, names, train)
+    kept, curves = [], []
+    for target in _targets(recipe):
+        booster, curve = _grown(lightgbm, recipe, data, rows, target, progress)
+        write_text(folder / target.file, booster.model_to_string(num_iteration=booster.best_iteration))
+        kept.append(read_text(folder / target.file))
+        curves.append((target.column, curve))
+    lines = ["target,trees,val_l1"]
+    lines += [f"{name},{number},{loss:.7g}" for name, curve in curves for number, loss in enumerate(curve, start=1)]
+    write_text(folder / "metrics.csv", "\n".join(lines) + "\n")
+    gain = kept[0].feature_importance("gain")
+    names = recipe.feature_set.jet
+    importance = {name: float(value) for name, value in zip(names, gain / max(gain.sum(), 1e-300), strict=True)}
+    described = run_record(recipe, data, parameter_count(kept), _losses(kept, data, recipe), ("lightgbm",))
+    write_record(folder, described | {"importance": importance, "trees": sum(one.num_trees() for one in kept)})
+    return folder
+
+
+class _Target(NamedTuple):
+    """What some trees learn: a column of the prepared jets, up to a size; and their file."""
+
+    column: str
+    limit: float
+    file: str
+
+
+def _targets(recipe: TreesRecipe) -> list[_Target]:
+    masses = [_Target(mass_column(name), MASS_RANGE, f"trees-{name}.txt") for name in recipe.selection.masses]
+    return [_Target("target", recipe.trees.loss_range, "trees.txt"), *masses]
+
+
+def _grown(
+    lightgbm: Any, recipe: TreesRecipe, data: TrainingData, rows: NDArray[np.int64], target: _Target, progress: bool
+) -> tuple[Any, list[float]]:
+    """Return the trees of a target, and their validation loss after every tree."""
+    train = _data(lightgbm, recipe, data, rows, data.weights.loss_weight, target)
+    val = _data(lightgbm, recipe, data, data.rows["val"], data.weights.expected, target, train)
     history: dict[str, dict[str, list[float]]] = {}
     note = "validation loss {loss:.5f}"
-    with progress_bar("growing trees", recipe.trees.rounds, note=note, shown=progress, loss=float("nan")) as bar:
+    with progress_bar(
+        f"growing trees of {target.column}", recipe.trees.rounds, note=note, shown=progress, loss=float("nan")
+    ) as bar:
         booster = lightgbm.train(
             _parameters(recipe), train, recipe.trees.rounds, valid_sets=[val], valid_names=["val"],
             callbacks=[
@@ -62,28 +97,20 @@ def grow(recipe: TreesRecipe, resume: bool = False, progress: bool = True) -> Pa
                 _Shown(bar),
             ],
         )  # fmt: skip
-    write_text(folder / "trees.txt", booster.model_to_string(num_iteration=booster.best_iteration))
-    curve = history["val"]["l1"]
-    lines = ["trees,val_l1", *(f"{number},{value:.7g}" for number, value in enumerate(curve, start=1))]
-    write_text(folder / "metrics.csv", "\n".join(lines) + "\n")
-    kept = read_text(folder / "trees.txt")
-    gain = kept.feature_importance("gain")
-    importance = {name: float(value) for name, value in zip(names, gain / max(gain.sum(), 1e-300), strict=True)}
-    described = run_record(recipe, data, parameter_count(kept), _losses(kept, data, recipe), ("lightgbm",))
-    write_record(folder, described | {"importance": importance, "trees": kept.num_trees()})
-    return folder
+    return booster, history["val"]["l1"]
 
 
-def read_trees(folder: Path) -> Any:
-    """Return the lightgbm booster of a finished run.
+def read_trees(folder: Path) -> list[Any]:
+    """Return the lightgbm boosters of a finished run: of the correction of pT, and of each mass.
 
     Raises
     ------
     InputError
         If the run is not finished, or lightgbm is missing.
     """
-    read_run(folder)
-    return read_text(folder / "trees.txt")
+    recipe = parse_recipe(read_run(folder)["recipe"])
+    assert isinstance(recipe, TreesRecipe)
+    return [read_text(folder / target.file) for target in _targets(recipe)]
 
 
 def read_text(path: Path) -> Any:
@@ -117,32 +144,35 @@ def _data(
     data: TrainingData,
     rows: NDArray[np.int64],
     weight: NDArray[np.float32],
-    names: list[str],
+    target: _Target,
     reference: Any = None,
 ) -> Any:
     """Return lightgbm's data set of some jets; those beyond the loss's range, which contribute 0, are left out."""
-    target = data.jets.columns["target"][rows]
-    inside = (np.abs(target) < recipe.trees.loss_range) & (weight[rows] > 0)
-    rows, target = rows[inside], target[inside]
+    values = data.jets.columns[target.column][rows]
+    inside = (np.abs(values) < target.limit) & (weight[rows] > 0)
+    rows, values = rows[inside], values[inside]
     return lightgbm.Dataset(
-        data.jets.features["jet_features"][rows], target, weight=weight[rows], feature_name=names,
-        reference=reference, params={"max_bin": recipe.trees.bins, "verbosity": -1},
+        data.jets.features["jet_features"][rows], values, weight=weight[rows],
+        feature_name=list(recipe.feature_set.jet), reference=reference,
+        params={"max_bin": recipe.trees.bins, "verbosity": -1},
     )  # fmt: skip
 
 
-def _losses(booster: Any, data: TrainingData, recipe: TreesRecipe) -> dict[str, float]:
+def _losses(boosters: list[Any], data: TrainingData, recipe: TreesRecipe) -> dict[str, float]:
     """Return the networks' losses (`training.learning.loop.final_losses`) of the trees, and those of no correction."""
-    metrics = {}
+    metrics: dict[str, float] = {}
     for name in ("val", "test"):
         rows = data.rows[name]
         if not len(rows):
             continue
         weight = data.weights.expected[rows].astype(np.float64)
-        target = data.jets.columns["target"][rows].astype(np.float64)
-        inside = weight * (np.abs(target) < recipe.trees.loss_range)
-        predicted = booster.predict(data.jets.features["jet_features"][rows])
-        for label, values in (("loss", predicted), ("loss_uncorrected", 0.0)):
-            metrics[f"{name}_{label}"] = float((inside * np.abs(target - values)).sum() / weight.sum())
+        loss = np.zeros(2)
+        for booster, target in zip(boosters, _targets(recipe), strict=True):
+            true = data.jets.columns[target.column][rows].astype(np.float64)
+            inside = weight * (np.abs(true) < target.limit)
+            predicted = booster.predict(data.jets.features["jet_features"][rows])
+            loss += [(inside * np.abs(true - values)).sum() / weight.sum() for values in (predicted, 0.0)]
+        metrics |= {f"{name}_loss": float(loss[0]), f"{name}_loss_uncorrected": float(loss[1])}
     return metrics
 
 

@@ -18,6 +18,7 @@ from coffea_mljec.features import PFNANO, FeatureSet
 from tests.training.simulate.fakes import random_batch
 from training.dataset import SPLITS, Selection, prepare, select_jets, split_of
 from training.dataset.gather import gather_jagged
+from training.dataset.selection import NO_MASS
 from training.dataset.stream import Stream
 from training.simulate.nanoaod import write
 from training.simulate.tables import JetSelection, assemble
@@ -441,3 +442,31 @@ def test_neutrinos_are_in_the_target_on_request(tmp_path: Path, open_nano: Calla
     # Jets prepared before there was a choice are found again.
     assert "neutrinos" not in Selection().identity
     assert Selection(neutrinos=True).identity["neutrinos"]
+
+
+def test_masses_have_targets_of_their_own(tmp_path: Path, open_nano: Callable[..., Any]) -> None:
+    """Generator jets of 12 GeV; two subjets a jet, whose mass is known, but for one jet without."""
+
+    def with_masses(tree: dict[str, Any]) -> None:
+        gen = tree["GenJet"]
+        tree["GenJet"] = ak.with_field(gen, ak.values_astype(12.0 * ak.ones_like(gen.pt), "f4"), "mass")
+        sides = [
+            ak.zip({"pt": gen.pt, "eta": gen.eta + side, "phi": gen.phi, "mass": 0 * gen.pt}) for side in (-0.1, 0.1)
+        ]
+        subjets = ak.concatenate(sides, axis=1)
+        first = ak.local_index(subjets.pt) % ak.num(gen.pt) == 0
+        subjets = subjets[~(first & (ak.local_index(subjets.pt, axis=0) == 0))]
+        tree["SubGenJetAK8"] = ak.values_astype(subjets, "f4")
+
+    path = write_nano(tmp_path / "a.root", 1, change=with_masses)
+    jets = prepare([path], SMALL, Selection(masses=("mass", "msoftdrop")), tmp_path / "cache", progress=False)
+    raw = ak.to_numpy(ak.flatten(open_nano(path).Jet.mass * 0.8))
+    np.testing.assert_allclose(jets.columns["target_mass"], np.log(12.0 / raw), rtol=1e-4)
+    groomed = jets.columns["target_msoftdrop"]
+    assert groomed[0] == NO_MASS
+    # Two massless subjets of pT each at +-0.1: m = 2 pT sinh(0.1).
+    pt_gen = jets.columns["pt_gen"].astype(np.float64)
+    np.testing.assert_allclose(groomed[1:], np.log(2 * pt_gen * np.sinh(0.1) / raw)[1:], rtol=1e-3)
+    assert "masses" not in Selection().identity
+    with pytest.raises(MissingBranchError, match="training needs SubGenJetAK8_pt, which the file lacks"):
+        select_jets(open_nano(write_nano(tmp_path / "b.root", 3)), SMALL, Selection(masses=("msoftdrop",)))

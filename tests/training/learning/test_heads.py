@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from coffea_mljec import MLJEC, Network, Status
 from coffea_mljec.errors import InputError
 from coffea_mljec.models import open_folder, write_folder
 from coffea_mljec.models.engines import ENGINES
-from tests.training.learning.tiny import tiny
+from tests.training.learning.tiny import SMALL, tiny
+from training.dataset.selection import NO_MASS
 from training.evaluate.jets import read_evaluated_jets
 from training.learning.export import export
 
@@ -72,6 +74,47 @@ def test_several_outputs_from_training_to_jets(
     of_judged = np.sort(0.5 * np.log(high / low)[np.isfinite(low)])
     nearest = of_judged[np.searchsorted(of_judged, width[applied] - 2e-6).clip(max=len(of_judged) - 1)]
     assert (np.abs(nearest - width[applied]) < 4e-6).sum() > 30
+
+
+def with_masses(jets: Any) -> Any:
+    """The same jets; the mass of their generator jets is 1.3 times the raw one, and a fifth has none."""
+    n = len(jets)
+    mass = np.where(np.arange(n) % 5 == 0, NO_MASS, np.log(1.3)).astype(np.float32)
+    return replace(jets, columns=jets.columns | {"target_mass": mass})
+
+
+def test_a_mass_from_training_to_jets(
+    tmp_path: Path,
+    toy_jets: Callable[..., Any],
+    sample: Path,
+    open_nano: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from training.learning import train, training_data
+
+    monkeypatch.setattr(training_data, "prepare", lambda *a, **k: with_masses(toy_jets(4000, feature_set=SMALL)))
+    recipe = tiny(
+        tmp_path, selection={"masses": ["mass"]},
+        learning={"max_epochs": 12, "loss": "quantiles", "learning_rate": 1e-2},
+    )  # fmt: skip
+    model = open_folder(export(train.train(recipe, progress=False), tmp_path / "model"))
+    (output,) = model.card.outputs[3:]
+    assert (output.name, output.quantity, output.transform) == ("mass", "mass", "exp_times_raw")
+    jets = MLJEC(model).apply(open_nano(sample, entry_stop=60))
+    applied = Status.APPLIED.of(jets)
+    mass, raw = (ak.to_numpy(ak.flatten(jets[name][applied])) for name in ("mass", "mass_raw"))
+    massive = raw > 0.1
+    assert massive.sum() > 50
+    assert np.median(mass[massive] / raw[massive]) == pytest.approx(1.3, rel=0.1)
+
+
+def test_masses_stand_alone_beside_a_correction(tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"selection\.masses mass are learnt beside a correction, from the truth alone"
+    ):
+        tiny(tmp_path, selection={"masses": ["mass"]}, learning={"teachers": ["a"]})
+    with pytest.raises(ValueError, match="'mass' or 'msoftdrop'"):
+        tiny(tmp_path, selection={"masses": ["width"]})
 
 
 def _on(model: Any, engine: str, folder: Path) -> Path:

@@ -6,6 +6,7 @@ import json
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +66,40 @@ def test_trees_learn_and_the_run_says_what(grown: Path) -> None:
     assert metrics["val_loss"] < 0.9 * metrics["val_loss_uncorrected"]
     assert metrics["test_loss"] < 0.9 * metrics["test_loss_uncorrected"]
     assert sum(run["importance"].values()) == pytest.approx(1.0)
-    booster = read_trees(grown)
+    (booster,) = read_trees(grown)
     assert run["trees"] == booster.num_trees() <= 60
-    assert run["parameters"] == parameter_count(booster)
+    assert run["parameters"] == parameter_count([booster])
     curve = (grown / "metrics.csv").read_text().splitlines()
-    assert curve[0] == "trees,val_l1"
-    losses = [float(line.split(",")[1]) for line in curve[1:]]
+    assert curve[0] == "target,trees,val_l1"
+    losses = [float(line.split(",")[2]) for line in curve[1:]]
     assert np.argmin(losses) + 1 == run["trees"]
     assert (grown / "sampling.png").stat().st_size > 0
+
+
+def test_masses_have_trees_of_their_own(
+    tmp_path: Path, toy_jets: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Down to a graph with a column for each."""
+    import training.learning.training_data as training_data
+
+    jets = toy_jets(4000, feature_set=JETS)
+    column = list(JETS.jet).index("rho")
+    mass = (0.01 * jets.features["jet_features"][:, column]).astype(np.float32)
+    monkeypatch.setattr(
+        training_data, "prepare", lambda *a, **k: replace(jets, columns=jets.columns | {"target_mass": mass})
+    )
+    run = grow(recipe_of(tmp_path, selection={"masses": ["mass"]}), progress=False)
+    record = json.loads((run / "run.json").read_text())
+    assert record["metrics"]["val_loss"] < 0.5 * record["metrics"]["val_loss_uncorrected"]
+    model = open_folder(export(run, tmp_path / "model"))
+    assert [(o.name, o.quantity, o.column) for o in model.card.outputs] == [
+        ("log_correction", "pt", 0), ("mass", "mass", 1)
+    ]  # fmt: skip
+    rows = jets.features["jet_features"][:500]
+    (got,) = session_of(model.graph).run(None, {"jet_features": rows})
+    wanted = np.column_stack([booster.predict(rows) for booster in read_trees(run)])
+    np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
+    assert np.abs(got[:, 1] - mass[:500]).mean() < 0.02
 
 
 def test_the_same_seed_grows_the_same_trees(
@@ -83,7 +110,7 @@ def test_the_same_seed_grows_the_same_trees(
     monkeypatch.setattr(training_data, "prepare", lambda *a, **k: toy_jets(4000, feature_set=JETS))
     again = grow(recipe_of(tmp_path), progress=False)
     rows = toy_jets(100, seed=9, feature_set=JETS).features["jet_features"]
-    np.testing.assert_array_equal(read_trees(again).predict(rows), read_trees(grown).predict(rows))
+    np.testing.assert_array_equal(read_trees(again)[0].predict(rows), read_trees(grown)[0].predict(rows))
     with pytest.raises(InputError, match="exists: --resume goes on with it"):
         grow(recipe_of(tmp_path), progress=False)
     with pytest.raises(InputError, match="is finished: export it"):
@@ -97,9 +124,9 @@ def test_the_same_seed_grows_the_same_trees(
 
 @pytest.mark.parametrize("n", [0, 1, 2, 700])
 def test_the_graph_gives_what_lightgbm_gives(grown: Path, toy_jets: Callable[..., Any], n: int) -> None:
-    booster = read_trees(grown)
+    (booster,) = read_trees(grown)
     rows = toy_jets(700, seed=5, feature_set=JETS).features["jet_features"][:n]
-    (got,) = session_of(trees_graph(booster, len(JETS.jet))).run(["log_correction"], {"jet_features": rows})
+    (got,) = session_of(trees_graph([booster], len(JETS.jet))).run(["log_correction"], {"jet_features": rows})
     assert got.shape == (n,)
     assert got.dtype == np.float32
     if n:
@@ -108,7 +135,7 @@ def test_the_graph_gives_what_lightgbm_gives(grown: Path, toy_jets: Callable[...
 
 def test_jets_at_a_threshold_end_in_the_same_leaf(grown: Path, toy_jets: Callable[..., Any]) -> None:
     """Single-precision features at, just below and just above every threshold."""
-    booster = read_trees(grown)
+    (booster,) = read_trees(grown)
     found: list[tuple[int, float]] = []
 
     def collect(node: dict[str, Any]) -> None:
@@ -128,7 +155,7 @@ def test_jets_at_a_threshold_end_in_the_same_leaf(grown: Path, toy_jets: Callabl
             np.nextafter(near, np.float32(-1e9)),
             np.nextafter(near, np.float32(1e9)),
         )
-    (got,) = session_of(trees_graph(booster, len(JETS.jet))).run(None, {"jet_features": rows})
+    (got,) = session_of(trees_graph([booster], len(JETS.jet))).run(None, {"jet_features": rows})
     np.testing.assert_allclose(got, booster.predict(rows), atol=1e-5, rtol=0)
 
 
@@ -218,7 +245,7 @@ def test_what_cannot_be_grown_or_exported_is_refused(
             return {"tree_info": [{"tree_structure": node | {"left_child": leaf, "right_child": leaf}}]}
 
     with pytest.raises(InputError, match="tree 0 splits by =="):
-        trees_graph(Categorical(), 1)
+        trees_graph([Categorical()], 1)
     monkeypatch.setitem(sys.modules, "lightgbm", None)
     with pytest.raises(InputError, match="boosted trees need lightgbm: pip install"):
         grow(recipe_of(tmp_path), progress=False)
