@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from coffea_mljec.defaults import REPLICAS
-from coffea_mljec.errors import InputError
 from training import defaults
-from training.cli.options import Scheduler, Workers, workplace
+from training.cli.options import Scheduler, Workers, named, workplace
 
 __all__ = ["command"]
 
@@ -57,8 +56,8 @@ def command(
     """Compare models with the standard path on a test production, and write the thesis's tables and figures."""
     from training.evaluate.workflow import evaluate
 
-    others = _named(variant, "--variant", "a name and a production, pileup50=productions/pileup50")
-    again = _named(seeds, "--seeds", "a model and model folders, pfn-r-lite=/tmp/lite-2,/tmp/lite-3")
+    others = named(variant, "--variant", "a name and a production, pileup50=productions/pileup50")
+    again = named(seeds, "--seeds", "a model and model folders, pfn-r-lite=/tmp/lite-2,/tmp/lite-3")
     with workplace(workers, scheduler) as place:
         evaluate(
             productions,
@@ -78,14 +77,3 @@ def command(
             train_share=train_share,
         )
     typer.echo(f"written: {output / 'report.md'}, evaluation.json, card.json and figures")
-
-
-def _named(texts: list[str] | None, option: str, remedy: str) -> dict[str, str]:
-    """Return name -> value from ``name=value`` texts."""
-    found = {}
-    for text in texts or []:
-        name, _, value = text.partition("=")
-        if not name or not value:
-            raise InputError(f"{option} {text!r}: give {remedy}")
-        found[name] = value
-    return found

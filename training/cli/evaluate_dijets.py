@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from coffea_mljec.errors import InputError
+from training.cli.options import named
 
 __all__ = ["command"]
 
@@ -27,9 +27,10 @@ def command(
     from training.learning.in_situ import log_corrections
     from training.learning.run_folder import read_network
 
-    networks = {name: read_network(Path(folder)) for name, folder in map(_named, runs)}
+    folders = named(runs, "RUNS", "a name and a folder, before=runs/pfn-sigma")
+    networks = {name: read_network(Path(folder)) for name, folder in folders.items()}
     results, events = {}, {}
-    for name, folder in map(_named, data):
+    for name, folder in named(data, "--data", "a name and a folder, pileup50=productions/pileup50").items():
         corrections = {}
         dijets = None
         for run, network in networks.items():
@@ -42,10 +43,3 @@ def command(
     write_report(output, results, events)
     typer.echo((output / "dijets.md").read_text())
     typer.echo(f"written: {output}/dijets.md, dijets.json, dijets.png")
-
-
-def _named(text: str) -> tuple[str, str]:
-    name, _, folder = text.partition("=")
-    if not name or not folder:
-        raise InputError(f"{text!r}: give a name and a folder, before=runs/pfn-sigma")
-    return name, folder

@@ -13,7 +13,7 @@ from coffea_mljec.errors import InputError
 if TYPE_CHECKING:
     from coffea_mljec.workers import ClusterExecutor
 
-__all__ = ["Scheduler", "Workers", "workplace"]
+__all__ = ["Scheduler", "Workers", "named", "workplace"]
 
 Workers = Annotated[int, typer.Option("--workers", "-j", help="Processes of this machine.")]
 Scheduler = Annotated[
@@ -23,6 +23,17 @@ Scheduler = Annotated[
         help="A dask cluster that is running, in place of processes of this machine; its workers see the same folders.",
     ),
 ]
+
+
+def named(texts: list[str] | None, what: str, remedy: str) -> dict[str, str]:
+    """Return name -> value of ``name=value`` texts, for an option or argument that is called `what`."""
+    found = {}
+    for text in texts or []:
+        name, _, value = text.partition("=")
+        if not name or not value:
+            raise InputError(f"{what} {text!r}: give {remedy}")
+        found[name] = value
+    return found
 
 
 @contextmanager
