@@ -18,7 +18,7 @@ from coffea_mljec.validation.common.widths import gaussian_core
 from coffea_mljec.validation.mass.decays import ORIGINS, find_decays, jets_of_quarks
 from training.dataset.cache import open_shard
 
-__all__ = ["GROUPS", "Pairs", "PeakOfPairs", "judge_pairs", "read_pairs"]
+__all__ = ["GROUPS", "Pairs", "PeakOfPairs", "judge_pairs", "pairs_of", "read_pairs"]
 
 GROUPS = 3
 """Groups of pairs by predicted resolution that are fitted side by side."""
@@ -87,7 +87,7 @@ def read_pairs(files: Sequence[Path], providers: Mapping[str, Provider], progres
     parts: list[dict[str, tuple[Floats, Floats]]] = []
     with progress_bar("pairs of jets", len(files), "files", shown=progress) as bar:
         for file in files:
-            parts.append(_pairs_of(open_shard(file), providers))
+            parts.append(pairs_of(open_shard(file), providers))
             bar.advance(1)
     mass, resolution = (
         {name: np.concatenate([part[name][which] for part in parts]) for name in providers} for which in (0, 1)
@@ -102,7 +102,7 @@ def read_pairs(files: Sequence[Path], providers: Mapping[str, Provider], progres
     return Pairs({n: v[whole] for n, v in mass.items()}, {n: v[whole] for n, v in known.items()})
 
 
-def _pairs_of(events: Any, providers: Mapping[str, Provider]) -> dict[str, tuple[Floats, Floats]]:
+def pairs_of(events: Any, providers: Mapping[str, Provider]) -> dict[str, tuple[Floats, Floats]]:
     """Provider -> mass and resolution of the pairs of one file."""
     decays = find_decays(events)
     if decays is None:

@@ -20,7 +20,7 @@ from coffea_mljec.validation.common.style import style
 from coffea_mljec.validation.mass.figures import draw_masses
 from coffea_mljec.validation.mass.sections import about, markdown
 from tests.factories import Tables
-from tests.validation.mass.toy import SCALES, large_jets
+from tests.validation.mass.toy import SCALES, large_jets, pairs_of_higgs
 
 
 class Scaled:
@@ -99,24 +99,10 @@ def test_chunks_add_up(events: ak.Array, judge: MassProcessor, summary: MassSumm
 
 def test_pairs_of_small_jets() -> None:
     n = 400
-    rng = np.random.default_rng(2)
-    eta, phi = rng.uniform(-1, 1, (n, 2)), np.stack([rng.uniform(-3, -2, n), rng.uniform(0, 1, n)], 1)
-    pt = rng.uniform(60, 120, (n, 2))
-    mass = np.sqrt(2 * pt.prod(axis=1) * (np.cosh(eta[:, 0] - eta[:, 1]) - np.cos(phi[:, 0] - phi[:, 1])))
-    gen = {"pt": pt, "eta": eta, "phi": phi, "mass": np.zeros((n, 2))}
-    jets = gen | {"pt": 0.9 * pt * np.exp(rng.normal(0, 0.03, (n, 1)))}
-    part = {
-        "pdgId": np.tile([25, 5, -5], (n, 1)), "genPartIdxMother": np.tile([-1, 0, 0], (n, 1)),
-        "pt": np.column_stack([np.full(n, 70.0), pt]), "eta": np.column_stack([np.zeros(n), eta]),
-        "phi": np.column_stack([np.zeros(n), phi]), "mass": np.column_stack([mass, np.zeros((n, 2))]),
-    }  # fmt: skip
-    tables = {name: ak.zip({k: ak.Array(list(v)) for k, v in columns.items()}) for name, columns in
-              (("Jet", jets), ("GenJet", gen), ("GenPart", part))}  # fmt: skip
-    ids = {"run": np.ones(n, int), "luminosityBlock": np.ones(n, int), "event": np.arange(n)}
     judge = MassProcessor({"raw": Scaled(1.0)}, "Jet", replicas=3)
     assert judge.gen_collection == "GenJet"
     assert judge.max_dr == 0.2
-    summary = judge.summary(judge.process(ak.zip(tables | ids, depth_limit=1)))
+    summary = judge.summary(judge.process(pairs_of_higgs(n)))
     assert summary.counts["pairs"] == n
     pair = next(p for p in summary.peaks if p.kind == "pair")
     assert pair.origin == "H"
