@@ -6,7 +6,7 @@ from pathlib import Path
 
 import coffea_mljec
 
-__all__ = ["ALGORITHM", "ALGORITHMS", "JEC", "LARGE"]
+__all__ = ["ALGORITHM", "ALGORITHMS", "JEC", "JEC_AK8", "LARGE"]
 
 ALGORITHMS = {"chs": "AK4PFchs", "puppi": "AK4PFPuppi"}
 """Kind of the simulated AK4 jets -> jet algorithm and pileup scheme, as CMS names them."""
@@ -19,3 +19,6 @@ LARGE = "AK8PFPuppi"
 
 JEC = Path(coffea_mljec.__file__).resolve().parent / "data" / "jec"
 """Folder of the standard corrections that come with the package, derived from this simulation."""
+
+JEC_AK8 = JEC.with_name("jec_ak8")
+"""Those of the large jets, with a correction of the soft-drop mass."""

@@ -75,7 +75,7 @@ def test_missing_file(folder: Path, name: str) -> None:
 
 
 def test_no_such_model() -> None:
-    with pytest.raises(ModelError, match=r"no model 'pfn-x': neither a bundled model .* Did you mean 'pfn-r'"):
+    with pytest.raises(ModelError, match=r"no model 'pfn-x': neither a bundled model .* Did you mean 'pfn-b'"):
         models.open_model("pfn-x")
 
 

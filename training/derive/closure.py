@@ -45,7 +45,8 @@ def closure_table(jets: MatchedJets, weight: Floats, corrected: Floats) -> Table
     n_pt, n_eta = len(PT_EDGES) - 1, len(ETA_EDGES) - 1
     row = np.digitize(np.abs(jets["eta_gen"]), ETA_EDGES) - 1
     column = np.digitize(jets["pt_gen"], PT_EDGES) - 1
-    inside = (row >= 0) & (row < n_eta) & (column >= 0) & (column < n_pt)
+    # A payload gives 0 where it does not reach (AK8 jets beyond |eta| 2.5).
+    inside = (row >= 0) & (row < n_eta) & (column >= 0) & (column < n_pt) & (corrected > 0.0)
     cell = np.where(inside, row * n_pt + column, -1)
     size = n_eta * n_pt
     response = corrected / jets["pt_gen"]

@@ -21,7 +21,7 @@ from coffea_mljec.models.engines import engine_fields
 from tests.models import toy
 from tests.models.running import log_correction
 
-NAMES = ("pfn-r-lite", "pfn-r", "mean")
+NAMES = ("pfn-r-lite", "pfn-r-lite-flavour", "mean")
 
 
 def edited(source: models.ModelFolder, to: Path, **changes: Any) -> models.ModelFolder:

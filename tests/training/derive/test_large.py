@@ -43,6 +43,16 @@ def toy(seed: int, n: int = 50_000) -> MatchedJets:
     return MatchedJets(columns, rho, rho, algorithm="AK8PFPuppi")
 
 
+def test_jets_beyond_a_payload_are_in_no_closure(derived: Derived) -> None:
+    """It gives 0 there."""
+    jets = toy(3, 20_000)
+    beyond = dataclasses.replace(jets, columns=jets.columns | {"eta": jets["eta"] * 1.2, "eta_gen": jets["eta"] * 1.2})
+    pt = corrected(beyond, derived.payload)
+    assert (pt == 0.0).sum() > 500
+    table = closure_table(beyond, np.ones(len(beyond)), pt)
+    assert all(median > 0.9 for entry in table for median in entry["median"])
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("ak8")
