@@ -17,7 +17,7 @@ __all__ = [
 MODEL = "pfn-r-lite"
 """The bundled model that is compared with and shown where none is named."""
 
-NETWORKS = (MODEL, "pfn-k-lite", "jet-bdt", "pfn-r-lite-puppi")
+NETWORKS = (MODEL, "pfn-k-lite", "jet-bdt", "pfn-r-lite-puppi", "ak8-pfn", "ak8-bdt")
 """The bundled models that `MLJEC()` takes, the best first: the first that is for the jets of a file and that the file
 can feed. By resolution in simulation (docs/explanation/results.md). A model that reads the same as one before it would
 never be taken, so it is not here. CHS jets come first: a file that does not tell which jets it has is taken for CHS."""
