@@ -445,18 +445,20 @@ def test_neutrinos_are_in_the_target_on_request(tmp_path: Path, open_nano: Calla
 
 
 def test_masses_have_targets_of_their_own(tmp_path: Path, open_nano: Callable[..., Any]) -> None:
-    """Generator jets of 12 GeV; two subjets a jet, whose mass is known, but for one jet without."""
+    """Generator jets of 12 GeV; two subjets a jet, measured at four fifths, but for one jet without."""
 
     def with_masses(tree: dict[str, Any]) -> None:
         gen = tree["GenJet"]
         tree["GenJet"] = ak.with_field(gen, ak.values_astype(12.0 * ak.ones_like(gen.pt), "f4"), "mass")
-        sides = [
-            ak.zip({"pt": gen.pt, "eta": gen.eta + side, "phi": gen.phi, "mass": 0 * gen.pt}) for side in (-0.1, 0.1)
+        aside = [
+            ak.zip({"pt": gen.pt, "eta": gen.eta + d, "phi": gen.phi, "mass": 0 * gen.pt, "rawFactor": 0 * gen.pt})
+            for d in (-0.1, 0.1)
         ]
-        subjets = ak.concatenate(sides, axis=1)
+        subjets = ak.concatenate(aside, axis=1)
         first = ak.local_index(subjets.pt) % ak.num(gen.pt) == 0
-        subjets = subjets[~(first & (ak.local_index(subjets.pt, axis=0) == 0))]
-        tree["SubGenJetAK8"] = ak.values_astype(subjets, "f4")
+        subjets = ak.values_astype(subjets[~(first & (ak.local_index(subjets.pt, axis=0) == 0))], "f4")
+        tree["SubGenJetAK8"] = subjets
+        tree["SubJet"] = ak.with_field(subjets, ak.values_astype(0.8 * subjets.pt, "f4"), "pt")
 
     path = write_nano(tmp_path / "a.root", 1, change=with_masses)
     jets = prepare([path], SMALL, Selection(masses=("mass", "msoftdrop")), tmp_path / "cache", progress=False)
@@ -464,9 +466,16 @@ def test_masses_have_targets_of_their_own(tmp_path: Path, open_nano: Callable[..
     np.testing.assert_allclose(jets.columns["target_mass"], np.log(12.0 / raw), rtol=1e-4)
     groomed = jets.columns["target_msoftdrop"]
     assert groomed[0] == NO_MASS
-    # Two massless subjets of pT each at +-0.1: m = 2 pT sinh(0.1).
-    pt_gen = jets.columns["pt_gen"].astype(np.float64)
-    np.testing.assert_allclose(groomed[1:], np.log(2 * pt_gen * np.sinh(0.1) / raw)[1:], rtol=1e-3)
+    np.testing.assert_allclose(groomed[1:], np.log(1.25), rtol=1e-3)
     assert "masses" not in Selection().identity
+    plain = open_nano(write_nano(tmp_path / "b.root", 3))
+    with pytest.raises(MissingBranchError, match=r"b\.root needs soft_drop_mass"):
+        select_jets(plain, SMALL, Selection(masses=("msoftdrop",)), source="b.root")
+
+    def without_truth(tree: dict[str, Any]) -> None:
+        with_masses(tree)
+        del tree["SubGenJetAK8"]
+
+    events = open_nano(write_nano(tmp_path / "c.root", 3, change=without_truth))
     with pytest.raises(MissingBranchError, match="training needs SubGenJetAK8_pt, which the file lacks"):
-        select_jets(open_nano(write_nano(tmp_path / "b.root", 3)), SMALL, Selection(masses=("msoftdrop",)))
+        select_jets(events, SMALL, Selection(masses=("msoftdrop",)))
