@@ -15,7 +15,7 @@ from coffea_mljec.errors import MissingBranchError, MLJECError
 from coffea_mljec.nano import Branch, JetChunk, Layout, NanoFile, detect
 from coffea_mljec.nano.algorithm import is_simulation, pileup_scheme, radius
 from coffea_mljec.nano.layout import Linkage
-from coffea_mljec.nano.quantities import CONSTITUENTS, QUANTITIES, REGRESSIONS
+from coffea_mljec.nano.quantities import CONSTITUENTS, QUANTITIES, REGRESSIONS, SUBJETS
 from coffea_mljec.nano.requirements import missing_branches
 from coffea_mljec.nano.survey import survey
 from coffea_mljec.status import Status, carries
@@ -145,10 +145,13 @@ def _quantities(layout: Layout) -> dict[str, dict[str, str | None]]:
             continue
         for name in quantities:
             branch = layout.find(kind, name)
-            if name not in ("pt_raw", "mass_raw", "pt_stored", "mass_stored") and (
+            if name not in ("pt_raw", "mass_raw", "pt_stored", "mass_stored", "soft_drop_mass", *SUBJETS) and (
                 branch is not None or name not in ("px", "py", "pz")
             ):
                 found[kind][name] = None if branch is None else branch.field
+    if (radius(layout.collection) or 0.0) > 0.6:
+        parts = [layout.find("jet", name) for name in SUBJETS]
+        found["jet"]["soft_drop_mass"] = parts[0].table if parts[0] is not None and None not in parts else None
     return found
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "QUANTITIES",
     "REGRESSIONS",
     "REGRESSION_WIDTHS",
+    "SUBJETS",
     "Branch",
     "Quantity",
     "kind_of_jet_quantity",
@@ -119,7 +120,8 @@ def _pseudorapidity(px: Array, py: Array, pz: Array) -> Array:
 
 
 _SUBJET_FIELDS = {"pt": "pt", "eta": "eta", "phi": "phi", "mass": "mass", "raw_factor": "rawFactor"}
-_OF_SUBJETS = tuple(f"subjet_{name}" for name in _SUBJET_FIELDS)
+SUBJETS = tuple(f"subjet_{name}" for name in _SUBJET_FIELDS)
+"""Quantities of the subjets of large jets, which `soft_drop_mass` is made from."""
 
 _JET: Mapping[str, Quantity] = {
     # Jets that this package corrected before carry their raw momentum.
@@ -148,7 +150,7 @@ _JET: Mapping[str, Quantity] = {
     "charged_multiplicity": _stored("chMultiplicity", bounds=_NUMBER),
     "neutral_multiplicity": _stored("neMultiplicity", bounds=_NUMBER),
     # Of large jets: the mass of their subjets before those were corrected, 0 without any. `JetChunk` makes it.
-    "soft_drop_mass": Quantity(("msoftdrop_raw",), _OF_SUBJETS, bounds=(0.0, 1e5)),
+    "soft_drop_mass": Quantity(("msoftdrop_raw",), SUBJETS, bounds=(0.0, 1e5)),
     **{f"subjet_{name}": _stored(f"SubJet.{field}") for name, field in _SUBJET_FIELDS.items()},
     # Bits: 2 tight, 4 with a veto of leptons.
     "jet_id": _stored("jetId", bounds=_NUMBER),

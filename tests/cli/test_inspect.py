@@ -22,7 +22,7 @@ REAL = {
         "stored regressions: bRegCorr, cRegCorr",
         "n_hits, n_pixel_hits, hcal_frac",
         "without a name, MLJEC() takes: pfn-r-lite",
-        "without a name, MLJEC() takes: none",
+        "without a name, MLJEC() takes: ak8-pfn",
     ),
     "pfnano_ul18_partial_mc": (
         "of 808 jets",

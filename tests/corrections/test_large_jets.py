@@ -77,5 +77,5 @@ def test_the_closure_that_belongs_to_it(large: Path, open_nano: Callable[..., An
     plain = MLJEC("ak8-pfn").apply(events, "FatJet")
     closed = MLJEC("ak8-pfn", closure=mljec.closure("ak8-pfn")).apply(events, "FatJet")
     ratio = ak.to_numpy(ak.flatten(closed.pt / plain.pt))[ak.to_numpy(ak.flatten(Status.APPLIED.of(closed)))]
-    assert np.abs(ratio - 1).max() < 0.05
-    assert (ratio != 1).any()
+    assert np.median(np.abs(ratio - 1)) < 0.005
+    assert 0.0 < np.abs(ratio - 1).max() < 0.1
