@@ -31,7 +31,7 @@ NEEDS = {
 }
 FIGURES = {
     "01_first_steps": 3,
-    "02_resonance_mass": 2,
+    "02_resonance_mass": 3,
     "03_train_your_own": 1,
     "04_on_a_cluster": 1,
     "05_variations_and_met": 2,

@@ -55,8 +55,13 @@ def test_networks_are_for_their_jets(large: Path, open_nano: Callable[..., Any])
         MLJEC("ak8-pfn").apply(events, "Jet")
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("file", ["pfnano_ul17_mc", "pfnano_ul18_partial_mc"])
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        *((name, file) for name in NETWORKS for file in ("pfnano_ul17_mc", "pfnano_ul18_partial_mc")),
+        ("ak8-bdt", "nanoaod_v15_tt_mc"), ("ak8-bdt", "nanoaod_v13_egamma2022e_data"),
+    ],
+)  # fmt: skip
 @pytest.mark.filterwarnings("ignore::coffea_mljec.corrections.FastSimulationWarning")
 def test_jets_of_cms(name: str, file: str, real_data: Path, open_nano: Callable[..., Any]) -> None:
     """Full simulation, which the networks have not seen: masses near those that CMS stores."""

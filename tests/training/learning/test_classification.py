@@ -84,7 +84,7 @@ def test_classes_beside_a_regression_by_hand() -> None:
     target, one = torch.tensor([0.3, -0.2]), torch.ones(2)
     wide = torch.rand(2, 5)
     assert float(joint(wide, target, one)) == float(LOSSES["quantiles"](wide[:, :3], target, one))
-    assert loss_named("mae", CLASSES, 0.0) is LOSSES["mae"]
+    assert loss_named("mae", CLASSES, 0.0) == LOSSES["mae"]
 
 
 def test_one_network_corrects_and_tags(
