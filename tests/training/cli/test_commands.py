@@ -27,6 +27,8 @@ COMMANDS = (
     "ensemble",
     "evaluate",
     "evaluate-dijets",
+    "evaluate-masses",
+    "evaluate-pairs",
     "redraw",
     "convert",
     "evaluate-opendata",
