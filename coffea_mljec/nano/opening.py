@@ -96,7 +96,7 @@ class NanoFile:
             return NanoEventsFactory.from_root({self.path: self.treename}, **common).events()
         common |= {"entry_start": start, "entry_stop": self.entries if stop is None else stop}
         if self.kind == PARQUET:
-            return NanoEventsFactory.from_parquet(self.directory, **common).events()
+            return NanoEventsFactory.from_parquet(self.path, **common).events()
         with reading(self.path):  # what describes a branch may be damaged, and nobody has looked at it yet
             return NanoEventsFactory.from_root(self.directory, treepath=self.treename, **common).events()
 

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from coffea.jetmet_tools import CorrectedMETFactory
-from coffea.jetmet_tools.correctionlib_adapters import CorrectionLibJEC
 
 from coffea_mljec import MLJEC, FactorizedJEC, FastSimulationWarning, NanoRegression, Provider, Status
 from coffea_mljec.corrections import Correction, Factors
@@ -21,6 +20,10 @@ from coffea_mljec.nano import JetChunk
 from coffea_mljec.payloads import read_resolution_json, read_scale_factor_json, read_uncertainties_json, suitability
 from coffea_mljec.status import STATUS_TYPE
 from tests.library import library_file
+
+CorrectionLibJEC = pytest.importorskip(
+    "coffea.jetmet_tools.correctionlib_adapters", reason="coffea before 2026.4 has no CorrectionLibJEC"
+).CorrectionLibJEC
 
 Open = Callable[..., Any]
 

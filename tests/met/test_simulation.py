@@ -13,11 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from coffea.jetmet_tools import CorrectedMETFactory
-from coffea.jetmet_tools.correctionlib_adapters import CorrectionLibJEC
 
 from coffea_mljec import MLJEC, FactorizedJEC
 from coffea_mljec.errors import MissingBranchError
 from coffea_mljec.met import Type1MET
+
+CorrectionLibJEC = pytest.importorskip(
+    "coffea.jetmet_tools.correctionlib_adapters", reason="coffea before 2026.4 has no CorrectionLibJEC"
+).CorrectionLibJEC
 
 DATA = Path(str(files("coffea_mljec") / "data"))
 NAMES = {

@@ -150,7 +150,12 @@ def _events(nano: NanoFile, mode: str, log: list[Any]) -> Any:
 
 def _fresh(events: Any, mode: str) -> Any:
     """The same events, none of whose columns has been read."""
-    return copy.copy(events.attrs["@events_factory"]).events() if mode == "virtual" else events
+    if mode != "virtual":
+        return events
+    factory = events.attrs["@events_factory"]
+    again = copy.copy(factory)
+    again._mode = factory._mode  # which copies of coffea before 2025.12 lose
+    return again.events()
 
 
 def _fill(cell: Cell, provider: Provider, events: Any, collection: str, mode: str, log: list[Any]) -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
+import coffea
 import pytest
 import uproot
 from coffea import processor
+from packaging.version import parse
 
 import coffea_mljec as mljec
 from coffea_mljec import workers
@@ -76,8 +78,13 @@ def test_a_file_that_becomes_another(files, notes, truth, fault, when):
         workers.process(HERE, plan, Spectrum(notes))
 
 
+OLD_COFFEA = parse(coffea.__version__) < parse("2026.9")
+
+
 @pytest.mark.parametrize("kind", ["RNTuple", "Parquet"])
 def test_another_file_of_any_format(tmp_path, notes, kind):
+    if kind == "Parquet" and OLD_COFFEA:
+        pytest.skip("coffea 2025.11 has no executor for Parquet")
     name = {"RNTuple": "x.root", "Parquet": "x.parquet"}[kind]
     write(two_jets(40), tmp_path / name, kind)
     files = {"toy": [str(tmp_path / name)]}
@@ -176,6 +183,7 @@ def test_no_files_and_the_same_twice(notes):
         alone({"toy": ["x.root"], "again": ["x.root"]}, notes)
 
 
+@pytest.mark.skipif(OLD_COFFEA, reason="coffea 2025.11 fails on files without events")
 def test_files_without_events(tmp_path, notes):
     empty, filled = (str(write(two_jets(size), tmp_path / f"{size}.root")) for size in (0, 20))
     nothing = alone({"toy": [empty]}, notes).result
