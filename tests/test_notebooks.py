@@ -64,6 +64,17 @@ def test_links_lead_somewhere(path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(path, tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
+def test_runs_without_files_of_cms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a stranger has it: networks in weaver's format are then our own."""
+    monkeypatch.setenv("MLJEC_REAL_DATA", str(tmp_path / "nowhere"))
+    run(FOLDER / "06_networks_of_any_origin.ipynb", tmp_path, monkeypatch)
+
+
+def run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in NEEDS.get(path.stem, ()):
         pytest.importorskip(module)
     # A kernel of its own, which writes nowhere but into the test's folder.
