@@ -17,7 +17,7 @@ from coffea_mljec.nano.flat import Constituents, FlatJets
 from coffea_mljec.nano.grouping import split_charged
 from coffea_mljec.nano.layout import Layout
 from coffea_mljec.nano.links import Grouped, group_constituents
-from coffea_mljec.nano.quantities import Branch, kind_of_jet_quantity, outside, quantity_of
+from coffea_mljec.nano.quantities import SUBJETS, Branch, kind_of_jet_quantity, outside, quantity_of
 from coffea_mljec.nano.requirements import constituents_read
 from coffea_mljec.nano.source import Source
 from coffea_mljec.nano.table import Index, Spans, Table
@@ -150,7 +150,7 @@ class JetChunk:
             self.jet("eta"), self.jet("phi"), self.offsets, pt * (1.0 - raw_factor), eta, phi,
             mass * (1.0 - raw_factor), offsets, radius(self.layout.collection) or 0.8,
         )  # fmt: skip
-        broken = np.flatnonzero(~np.isfinite(np.sum(columns, axis=0)))
+        broken = np.flatnonzero(np.any([outside("jet", *pair) for pair in zip(SUBJETS, columns, strict=True)], axis=0))
         events = np.unique(np.searchsorted(offsets, broken, side="right") - 1)
         of_jet = np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
         return np.where(np.isin(of_jet, events), np.nan, np.nan_to_num(found)).astype(np.float32)

@@ -119,8 +119,14 @@ def _pseudorapidity(px: Array, py: Array, pz: Array) -> Array:
         return np.asarray(np.arcsinh(pz / np.hypot(px, py)))
 
 
-_SUBJET_FIELDS = {"pt": "pt", "eta": "eta", "phi": "phi", "mass": "mass", "raw_factor": "rawFactor"}
-SUBJETS = tuple(f"subjet_{name}" for name in _SUBJET_FIELDS)
+_SUBJET: Mapping[str, Quantity] = {
+    "subjet_pt": _stored("SubJet.pt", bounds=_MOMENTUM),
+    "subjet_eta": _stored("SubJet.eta", bounds=_ETA),
+    "subjet_phi": _stored("SubJet.phi", bounds=_PHI),
+    "subjet_mass": _stored("SubJet.mass", bounds=_MASS),
+    "subjet_raw_factor": _stored("SubJet.rawFactor"),
+}
+SUBJETS = tuple(_SUBJET)
 """Quantities of the subjets of large jets, which `soft_drop_mass` is made from."""
 
 _JET: Mapping[str, Quantity] = {
@@ -151,7 +157,7 @@ _JET: Mapping[str, Quantity] = {
     "neutral_multiplicity": _stored("neMultiplicity", bounds=_NUMBER),
     # Of large jets: the mass of their subjets before those were corrected, 0 without any. `JetChunk` makes it.
     "soft_drop_mass": Quantity(("msoftdrop_raw",), SUBJETS, bounds=(0.0, 1e5)),
-    **{f"subjet_{name}": _stored(f"SubJet.{field}") for name, field in _SUBJET_FIELDS.items()},
+    **_SUBJET,
     # Bits: 2 tight, 4 with a veto of leptons.
     "jet_id": _stored("jetId", bounds=_NUMBER),
 }

@@ -54,8 +54,9 @@ def test_of_the_subjets_before_their_correction() -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_a_broken_subjet_may_be_any_jets_of_its_event() -> None:
-    flat = JetChunk.of(large_jets(eta=np.array([0.1, np.nan, 1.1, 0.9, -0.9, -1.1])), "FatJet").flat(
+@pytest.mark.parametrize("broken", [np.nan, np.inf, 1000.0])
+def test_a_broken_subjet_may_be_any_jets_of_its_event(broken: float) -> None:
+    flat = JetChunk.of(large_jets(eta=np.array([0.1, broken, 1.1, 0.9, -0.9, -1.1])), "FatJet").flat(
         ("soft_drop_mass",)
     )
     np.testing.assert_array_equal(carries(flat.flags, Status.BAD_INPUT), [True, True, False, False])

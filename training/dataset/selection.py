@@ -200,9 +200,7 @@ def select_jets(events: Any, features: FeatureSet, selection: Selection, source:
     }
     for name in selection.masses:
         true = _taken(_generator_mass(events, name, selection, gen_offsets, source), partner[rows])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            logarithm = np.log(true / flat.jet[_RAW_MASSES[name]][rows].astype(np.float64))
-        columns[mass_column(name)] = np.where(np.isfinite(logarithm), logarithm, NO_MASS)
+        columns[mass_column(name)] = _mass_target(true, flat.jet[_RAW_MASSES[name]][rows])
     columns = {name: columns[name].astype(kind) for name, kind in selection.columns.items()}
     table = JetTable(columns, rows_of_features(compute(flat, features), rows), counts)
     _refuse_non_finite(table, features, source)
@@ -252,6 +250,13 @@ def _column(events: Any, collection: str, name: str, source: str) -> tuple[NDArr
             f"{source}: training needs {collection}_{name}, which the file lacks: give it simulated events"
         )
     return content_and_offsets(events[collection][name], f"{collection}.{name}")
+
+
+def _mass_target(true: NDArray[np.float64], raw: NDArray[np.generic]) -> NDArray[np.float64]:
+    """ln(generator / raw mass), `NO_MASS` where either is 0 or missing."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logarithm = np.log(true / raw.astype(np.float64))
+    return np.where(np.isfinite(logarithm), logarithm, NO_MASS)
 
 
 def _generator_mass(
