@@ -21,7 +21,7 @@ from training.learning.flavour_term import flavour_term
 from training.learning.further import CLASS, GROUP, TAUGHT
 from training.learning.history import begin_history, write_epoch
 from training.learning.in_situ import InSitu
-from training.learning.losses import Loss, class_term, correction_of
+from training.learning.losses import Loss, class_term, correction_of, teachers_term
 from training.learning.recipe import Learning
 from training.learning.schedule import plateau, schedule_callbacks
 from training.networks.layers import hold_norms
@@ -49,7 +49,7 @@ class JetRegression(lightning.LightningModule):
         target, weight = batch["target"], batch["weight"]
         total = loss(predicted, loss.targets(batch), weight, learning.loss_range)
         if TAUGHT in batch:
-            taught = loss(predicted, batch[TAUGHT], weight, learning.loss_range)
+            taught = teachers_term(predicted, batch[TAUGHT], weight)
             total = (1.0 - learning.teachers_share) * total + learning.teachers_share * taught
         if GROUP in batch:
             term = flavour_term(correction_of(predicted), target, weight, batch[GROUP], learning.flavour.tau)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CROSS_ENTROPY", "LOSSES", "QUANTILES", "Loss", "Taught", "class_term", "correction_of", "loss_named", "loss_of",
+    "teachers_term",
 ]  # fmt: skip
 
 CROSS_ENTROPY = "cross-entropy"
@@ -186,6 +187,20 @@ LOSSES: Mapping[str, Loss] = {
     ),
 }
 """Name -> loss of a regression; `loss_named` knows the cross entropy too."""
+
+
+def teachers_term(predicted: Tensor, taught: Tensor, weight: Tensor) -> Tensor:
+    """Return the mean of w |y_t - y_hat|, where y_t is the teachers' logarithm of the correction.
+
+    The correction alone: teachers agree with each other far better than with the truth, so their values would teach
+    widths that are too narrow.
+
+    Parameters
+    ----------
+    predicted : Tensor [n, outputs], or [n] of one output
+    taught, weight : Tensor [n]
+    """
+    return (weight * (taught - correction_of(predicted)).abs()).sum() / weight.sum()
 
 
 def class_term(predicted: Tensor, number: Tensor, weight: Tensor, classes: int) -> Tensor:

@@ -50,7 +50,8 @@ class Learning(BaseModel):
     in_situ : InSituSettings
         A term from dijets of data without truth (`training.learning.in_situ`); it needs a start.
     teachers : tuple of Path
-        Model folders: the mean of their logarithms of the correction is a second target, of a network of one output.
+        Model folders: the mean of their logarithms of the correction is a second target of the correction. Widths,
+        masses and classes learn from the truth alone.
     teachers_share : float
         Share of that target in the loss; the truth has the rest.
     start_from : Path or None
@@ -186,9 +187,16 @@ class Learning(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _teachers_teach_one_output(self) -> Learning:
-        if self.teachers and len(self.loss_function.outputs) > 1:
-            raise ValueError(f"teachers give a correction alone, and the loss {self.loss!r} has more outputs: take mae")
+    def _teachers_teach_a_correction(self) -> Learning:
+        if not self.teachers:
+            return self
+        if self.loss_function.of_classes:
+            raise ValueError(f"teachers give a correction, and the loss {self.loss!r} teaches none: leave teachers out")
+        if self.teachers_share == 1.0 and len(self.loss_function.outputs) > 1:
+            raise ValueError(
+                f"teachers give a correction alone: with teachers_share 1 nothing teaches the other outputs of the "
+                f"loss {self.loss!r}. Give a smaller share, or take mae"
+            )
         return self
 
 
@@ -314,10 +322,10 @@ class Recipe(BaseRecipe):
 
     @model_validator(mode="after")
     def _masses_are_beside_a_correction(self) -> Recipe:
-        if self.selection.masses and (self.learning.classes or self.learning.teachers):
+        if self.selection.masses and self.learning.classes:
             raise ValueError(
-                f"selection.masses {', '.join(self.selection.masses)} are learnt beside a correction, from the truth "
-                "alone: leave learning.classes and learning.teachers out, or the masses"
+                f"selection.masses {', '.join(self.selection.masses)} are learnt beside a correction alone: leave "
+                "learning.classes out, or the masses"
             )
         return self
 

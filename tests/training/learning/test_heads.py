@@ -22,6 +22,7 @@ from training.dataset.selection import NO_MASS
 from training.evaluate.jets import read_evaluated_jets
 from training.learning.export import export
 
+torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 
@@ -109,10 +110,8 @@ def test_a_mass_from_training_to_jets(
 
 
 def test_masses_stand_alone_beside_a_correction(tmp_path: Path) -> None:
-    with pytest.raises(
-        ValueError, match=r"selection\.masses mass are learnt beside a correction, from the truth alone"
-    ):
-        tiny(tmp_path, selection={"masses": ["mass"]}, learning={"teachers": ["a"]})
+    with pytest.raises(ValueError, match=r"selection\.masses mass are learnt beside a correction alone"):
+        tiny(tmp_path, selection={"masses": ["mass"]}, learning={"classes": {"quark": [1], "gluon": [21]}})
     with pytest.raises(ValueError, match="'mass' or 'msoftdrop'"):
         tiny(tmp_path, selection={"masses": ["width"]})
 
@@ -167,5 +166,27 @@ def test_a_pupil_learns_what_its_teachers_say(tmp_path: Path, toy_training: Call
     other = {"jet": ("log_pt",), "charged": ("rel_pt",), "neutral": ("pt",)}
     with pytest.raises(InputError, match="teacher 'teacher' reads other features than the recipe 'other'"):
         toy_training(tiny(tmp_path, name="other", features=other, learning=learning))
-    with pytest.raises(ValueError, match="teachers give a correction alone, and the loss 'gaussian' has more outputs"):
-        tiny(tmp_path, learning={"loss": "gaussian", "teachers": teachers})
+    with pytest.raises(ValueError, match="with teachers_share 1 nothing teaches the other outputs of the loss 'gauss"):
+        tiny(tmp_path, learning={"loss": "gaussian", "teachers": teachers, "teachers_share": 1.0})
+    with pytest.raises(ValueError, match="teachers give a correction, and the loss 'cross-entropy' teaches none"):
+        tiny(tmp_path, learning={"loss": "cross-entropy", "classes": {"a": [1], "b": [5]}, "teachers": teachers})
+
+
+def test_teachers_leave_the_widths_to_the_truth() -> None:
+    """Teachers move the median; what they say of every jet alike must not make the interval narrow."""
+    from training.learning.losses import LOSSES, teachers_term
+
+    loss, n = LOSSES["quantiles"], 4000
+    target = torch.from_numpy(np.random.default_rng(3).normal(0.0, 0.1, n))
+    weight, taught = torch.ones(n, dtype=torch.float64), torch.full((n,), 0.02, dtype=torch.float64)
+    outputs = torch.tensor([0.0, -2.0, -2.0], dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.Adam([outputs], lr=0.02)
+    for _ in range(1000):
+        optimiser.zero_grad()
+        predicted = outputs.expand(n, 3)
+        (0.1 * loss(predicted, target, weight) + 0.9 * teachers_term(predicted, taught, weight)).backward()
+        optimiser.step()
+    median, low, high = outputs.detach().numpy()
+    assert median == pytest.approx(0.02, abs=0.002)
+    inside = (target > median - np.exp(low)) & (target < median + np.exp(high))
+    assert inside.double().mean() == pytest.approx(0.68, abs=0.02)
