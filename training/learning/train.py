@@ -72,8 +72,7 @@ def train(recipe: AnyRecipe, resume: bool = False, progress: bool = True) -> Pat
     from training.learning.batches import JetBatches
     from training.learning.in_situ_setup import set_up_in_situ
     from training.learning.loop import JetRegression, final_losses, fit
-    from training.networks.layers import parameter_count, start_outputs
-    from training.networks.network import make_network
+    from training.networks.layers import parameter_count
     from training.networks.precision import calculating
 
     gpu = recipe.learning.accelerator != "cpu" and torch.cuda.is_available()
@@ -88,12 +87,7 @@ def train(recipe: AnyRecipe, resume: bool = False, progress: bool = True) -> Pat
     data = replace(data, rows=_limited(data.rows, recipe))
     rows = data.rows
     further = further_columns(data.jets, recipe, progress)
-    if start is None:
-        standardisations = fit_standardisations(data.jets, rows["train"], data.weights, recipe)
-        network = make_network(recipe.widths, standardisations, len(recipe.loss_function.outputs))
-        start_outputs(network, recipe.loss_function.starts)
-    else:
-        network = _started(start, data, recipe)
+    network = _fresh(data, recipe) if start is None else _started(start, data, recipe)
     in_situ = None
     if recipe.learning.in_situ.factor > 0:
         in_situ, of_jets = set_up_in_situ(recipe, network.eval(), data.jets, rows, progress)
@@ -148,6 +142,17 @@ def _check_batches(recipe: Recipe, jets: int) -> None:
             f"the flavour term needs batches of {LEAST_BATCH} jets or more, and an epoch of {recipe.name!r} has about "
             f"{jets}: train on more jets, raise jets_per_epoch, or set flavour.weight to 0"
         )
+
+
+def _fresh(data: TrainingData, recipe: Recipe) -> Any:
+    """Return a network of the recipe with weights drawn anew."""
+    from training.networks.layers import start_outputs
+    from training.networks.network import make_network
+
+    standardisations = fit_standardisations(data.jets, data.rows["train"], data.weights, recipe)
+    network = make_network(recipe.widths, standardisations, len(recipe.loss_function.outputs))
+    start_outputs(network, recipe.loss_function.starts)
+    return network
 
 
 def _started(start: Start, data: TrainingData, recipe: Recipe) -> Any:
