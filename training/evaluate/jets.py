@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,17 @@ class EvaluatedJets:
     def __getitem__(self, name: str) -> NDArray[Any]:
         """Return one column."""
         return self.columns[name]
+
+    def of_known_flavour(self) -> EvaluatedJets:
+        """Return the jets of a quark or gluon: leptons of a W or Z make jets too, and are no test of a correction."""
+        known = self.columns["flavour"] != FLAVOURS.index("unknown")
+        return replace(
+            self,
+            columns={name: values[known] for name, values in self.columns.items()},
+            pt={name: values[known] for name, values in self.pt.items()},
+            counts=self.counts | {"judged": int(known.sum()), "unknown_flavour": 0},
+            intervals={name: values[known] for name, values in self.intervals.items()},
+        )
 
     def responses(self, pt: Mapping[str, NDArray[np.float64]] | None = None) -> dict[str, NDArray[np.float64]]:
         """Return corrected over generator pT of every provider."""

@@ -66,7 +66,10 @@ def report(
         parts += ["## Coverage: share of jets within the interval that the model gives, 68.3 % expected"]
         parts += [widths_text(widths)]
     if variants:
-        parts += ["## Robustness: the same corrections and closures on other samples", _variants(variants)]
+        parts += [
+            "## Robustness: the same corrections and closures on other samples, jets of known flavour",
+            _variants(variants),
+        ]
     parts += ["", _legend(content)]
     return "\n\n".join(parts) + "\n"
 

@@ -117,7 +117,7 @@ def evaluate(
     times = time_per_jet(jets.files[0], providers)
     others = {}
     for name, path in (variants or {}).items():
-        other = read_evaluated_jets([path], providers, cache, max_files, progress, workers)
+        other = read_evaluated_jets([path], providers, cache, max_files, progress, workers).of_known_flavour()
         filled = fill(other, closed(other, payloads), replicas_of(other, replicas))
         others[name] = region_numbers(summary_of(filled, STANDARD))
     content = {
