@@ -21,7 +21,8 @@ def command(
     way: Annotated[
         str, typer.Option(help="asymmetry; pairs: the likelihood of the balance, of a network with sigma.")
     ] = "asymmetry",
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the simulation.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs; the best one's weights are kept.")] = None,
+    jets: Annotated[int | None, typer.Option(min=1, help="Simulated jets of an epoch.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Of Adam, at its highest.")] = None,
     seed: Annotated[int, typer.Option(help="Of the order of jets and events.")] = 1,
     run: Annotated[Path | None, typer.Option(help="Folder that keeps the run; thrown away by default.")] = None,
@@ -31,7 +32,7 @@ def command(
     """Go on from a trained network with simulation, and with dijets of data and the resolution that they show."""
     from training.learning.fine_tune import fine_tune
 
-    given: dict[str, Any] = {"max_epochs": epochs, "learning_rate": learning_rate}
+    given: dict[str, Any] = {"max_epochs": epochs, "jets_per_epoch": jets, "learning_rate": learning_rate}
     learning = {setting: value for setting, value in given.items() if value is not None}
     record = fine_tune(
         model, simulation, data, output, factor=factor, way=way, learning=learning, seed=seed, name=name, run=run,

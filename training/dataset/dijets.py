@@ -29,6 +29,7 @@ from coffea_mljec.validation.common.pairing import leading_jets, separation, swa
 from coffea_mljec.validation.dijet.topology import is_dijet
 from training.dataset.cache import PreparedJets, open_shard
 from training.dataset.files import shards_of
+from training.dataset.further_jets import further_jets
 from training.dataset.selection import rows_of_features, scatter_numbers
 
 __all__ = ["ALPHA_EDGES", "Dijets", "read_dijets"]
@@ -54,6 +55,8 @@ class Dijets:
         Mean pT of the two jets as the file has it, GeV.
     cell : int64 array [n]
         Of |eta|, pt_avg and alpha, the third jet's share of pt_avg, in this order.
+    further : float64 array [n, 2]
+        The balance that the further jets ask for (`training.dataset.further_jets`).
     counts : dict of str to int
         Events after each step.
     """
@@ -61,6 +64,7 @@ class Dijets:
     jets: PreparedJets
     pt_avg: NDArray[np.float64]
     cell: NDArray[np.int64]
+    further: NDArray[np.float64]
     counts: dict[str, int]
 
     def __len__(self) -> int:
@@ -124,7 +128,8 @@ def read_dijets(
     columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns}
     jets = PreparedJets(columns, _joined([part.features for part in parts]), features, description)
     pt_avg = np.concatenate([part.pt_avg for part in parts])
-    return Dijets(jets, pt_avg, np.concatenate([part.cell for part in parts]), counts)
+    cell, further = (np.concatenate([getattr(part, name) for part in parts]) for name in ("cell", "further"))
+    return Dijets(jets, pt_avg, cell, further, counts)
 
 
 @dataclass(frozen=True)
@@ -133,6 +138,7 @@ class _Part:
     features: dict[str, NDArray[Any]]
     pt_avg: NDArray[np.float64]
     cell: NDArray[np.int64]
+    further: NDArray[np.float64]
     counts: dict[str, int]
 
 
@@ -172,13 +178,16 @@ class _Reader:
         cell = cell * len(ALPHA_EDGES) + np.digitize(alpha, ALPHA_EDGES) - 1
         swap = swapped(*identity.values())
         pairs[swap] = pairs[swap][:, ::-1]
+        charged = _charged(events[self.collection], len(pt))
+        offsets, phi = (np.asarray(values) for values in (flat.jet_offsets, flat.jet["phi"]))
+        further = further_jets(pt, phi.astype(np.float64), charged, offsets, event, pairs)
         rows = pairs.reshape(-1)
         columns: dict[str, NDArray[Any]] = {name: np.repeat(numbers, 2) for name, numbers in identity.items()}
         columns["scatter"] = np.repeat(scatter_numbers(events, str(shard))[event], 2)
         columns |= {name: np.asarray(flat.jet[name], np.float32)[rows] for name in ("pt_raw", "eta")}
         columns |= _truth(events[self.collection], rows, partner, gen, columns["pt_raw"])
         picked = rows_of_features(compute(flat, self.features), rows)
-        return _Part(columns, picked, average, cell.astype(np.int64), counts)
+        return _Part(columns, picked, average, cell.astype(np.int64), further, counts)
 
     def _select(
         self, flat: FlatJets, pt: NDArray[np.float64], partner: NDArray[np.integer]
@@ -205,6 +214,13 @@ class _Reader:
             kept &= passed
             counts[name] = int(kept.sum())
         return event[kept], pairs[kept], third_pt[kept] / average[kept], counts
+
+
+def _charged(jets: Any, n: int) -> NDArray[np.float64]:
+    """Return the share of charged hadrons in each jet; 0 where the file does not have it."""
+    if "chHEF" not in jets.fields:
+        return np.zeros(n)
+    return content_and_offsets(jets["chHEF"], "chHEF")[0].astype(np.float64)
 
 
 def _truth(

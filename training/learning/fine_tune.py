@@ -19,12 +19,13 @@ from training.learning.train import train
 from training.networks.architecture import ARCHITECTURES, AnyArchitecture
 from training.refusals import refused
 
-__all__ = ["fine_tune", "fine_tuning_recipe"]
+__all__ = ["architecture_of", "fine_tune", "fine_tuning_recipe"]
 
-#: Short and gentle: the network is trained already, and the simulation is there to hold it.
+#: Short and gentle: the network is trained already, and the simulation is there to hold it. Dijets are few, and a pass
+#: over a large simulation would be hundreds over them: epochs are short, so that the best one is found.
 _LEARNING: Mapping[str, Any] = {
-    "learning_rate": 3e-4, "schedule": "cosine", "warm_up": 0.1, "max_epochs": 5, "batch_size": 1024,
-    "symmetries": True, "threads": 1,
+    "learning_rate": 3e-4, "schedule": "cosine", "warm_up": 0.1, "max_epochs": 5, "jets_per_epoch": 12_000,
+    "batch_size": 1024, "symmetries": True, "threads": 1,
 }  # fmt: skip
 
 
@@ -57,7 +58,7 @@ def fine_tuning_recipe(
     own = _of_run(model) if (model / "run.json").is_file() else _of_model(open_model(model))
     given = own | {
         "name": name, "productions": tuple(simulation), "runs": folder, "cache": folder / "prepared",
-        "split": (0.8, 0.15, 0.05), "learning": {**_LEARNING, "loss": own.pop("loss"), "start_from": model, **learning},
+        "split": (0.7, 0.25, 0.05), "learning": {**_LEARNING, "loss": own.pop("loss"), "start_from": model, **learning},
     }  # fmt: skip
     try:
         return Recipe.model_validate(given | changes)
@@ -90,12 +91,18 @@ def _of_model(model: ModelFolder) -> dict[str, Any]:
         "description": card.description, "sample": card.training.sample, "algorithm": card.algorithm,
         "fast_simulation": card.training.fast_simulation, "collections": card.collections,
         "features": {c: tuple(part) for c, part in card.feature_set.names().items()},
-        "architecture": _architecture(model), "loss": losses[0],
+        "architecture": architecture_of(model), "loss": losses[0],
     }  # fmt: skip
 
 
-def _architecture(model: ModelFolder) -> str:
-    """Return the name of the architecture that a graph has."""
+def architecture_of(model: ModelFolder) -> str:
+    """Return the name of the architecture that a graph has.
+
+    Raises
+    ------
+    InputError
+        If it has none of them, or is the mean of several networks.
+    """
     from training.onnx.reader import network_of_model
 
     for name, architecture in ARCHITECTURES.items():

@@ -107,10 +107,13 @@ class InSitu:
         self.weight = np.repeat(flat, 2).astype(np.float32)
         self.further: dict[str, NDArray[Any]] = {
             START: start, "cell": np.repeat(data.cell, 2), "pt_raw": np.asarray(data.jets.columns["pt_raw"]),
+            "expected": np.repeat(cells.expected(data), 2).astype(np.float32),
         }  # fmt: skip
-        self.generator = torch.from_numpy(cells.generator[settings.way].astype(np.float32))
-        self.start_variance = torch.from_numpy(cells.start.astype(np.float32))
-        self.information = torch.from_numpy(cells.information.astype(np.float32))
+        generator = cells.generator["pairs"] if settings.way == "pairs" else cells.soft_generator
+        of_cells = {
+            "generator": generator, "start": cells.start, "information": cells.information, "tail": cells.tail,
+        }  # fmt: skip
+        self.of_cells = {name: torch.from_numpy(values.astype(np.float32)) for name, values in of_cells.items()}
         self.multiplier = torch.zeros(SCALE_CELLS + len(cells.start))
         self.drawn = 0
         self.lines: list[dict[str, float]] = []
@@ -119,12 +122,14 @@ class InSitu:
         self.best: float | None = None
         self._sums = torch.zeros(2, len(self.multiplier), dtype=torch.float64)
         self._watched = torch.zeros(2, SCALE_CELLS, dtype=torch.float64)
+        self._measured = math.nan
         self._device = torch.device("cpu")
 
     def to(self, device: torch.device) -> None:
         """Go where the network is."""
         self._device = device
-        for name in ("generator", "start_variance", "information", "multiplier", "_sums", "_watched"):
+        self.of_cells = {name: values.to(device) for name, values in self.of_cells.items()}
+        for name in ("multiplier", "_sums", "_watched"):
             setattr(self, name, getattr(self, name).to(device))
 
     def batches(self) -> Iterator[dict[str, Tensor]]:
@@ -163,7 +168,7 @@ class InSitu:
         simulated = self._changes(correction, batch)
         moved = (correction_of(predicted) - dijets[START]) / self.settings.tau
         half = torch.arange(len(moved), device=moved.device) // 2 % 2
-        of_data = changes_of_scale(moved, dijets["weight"], dijets["cell"], half, len(self.start_variance))
+        of_data = changes_of_scale(moved, dijets["weight"], dijets["cell"], half, len(self.of_cells["start"]))
         for part, (mean, weights) in ((slice(0, SCALE_CELLS), simulated), (slice(SCALE_CELLS, None), of_data)):
             total = total + scale_penalty(mean, weights, self.multiplier[part], self.settings.scale_weight)
             self._sums[0, part] += (mean * weights).sum(dim=0).detach().double()
@@ -178,13 +183,12 @@ class InSitu:
         return changes_of_scale(change, batch["weight"], batch[SCALE_CELL], half, SCALE_CELLS)
 
     def _term(self, predicted: Tensor, dijets: Mapping[str, Tensor]) -> Tensor:
-        cell, weight = dijets["cell"][::2], dijets["weight"][::2]
-        correction = correction_of(predicted)
+        cell, weight, expected = (dijets[name][::2] for name in ("cell", "weight", "expected"))
+        correction, pt = correction_of(predicted), dijets["pt_raw"]
         if self.settings.way == "pairs":
-            width = predicted[:, 1]
-            return pairwise_likelihood(correction, width, dijets["pt_raw"], weight, cell, self.generator)
-        telling = weight * self.information[cell]
-        return asymmetry_term(correction, dijets["pt_raw"], telling, cell, self.generator, self.start_variance)
+            return pairwise_likelihood(correction, predicted[:, 1], pt, expected, weight, cell, self.of_cells)
+        telling = weight * self.of_cells["information"][cell]
+        return asymmetry_term(correction, pt, expected, telling, cell, self.of_cells)
 
     def begin_epoch(self) -> None:
         """Move the multipliers by what the last epoch's changes of scale were, and start over."""
@@ -200,24 +204,26 @@ class InSitu:
         mean, counts = changes_of_scale(change, torch.ones_like(change), cell, torch.zeros_like(cell), SCALE_CELLS)
         self._watched += torch.stack([mean[0] * counts[0], counts[0]]).double()
 
-    def validate(self, network: Network, supervised: float, epoch: int) -> float:
-        """Return the validation's loss with the term, and note the epoch; -1 stands for the start.
-
-        Parameters
-        ----------
-        network : Network
-            In evaluation mode.
-        supervised : float
-            Loss of the simulation's validation jets.
-        epoch : int
-        """
+    def measure(self, network: Network) -> None:
+        """Take the term of the validation events, of a network in evaluation mode with the weights that are judged."""
         terms = []
         with torch.no_grad():
             for start in range(0, len(self.val), _BATCH // 2):
                 dijets = self._batch(self.val[start : start + _BATCH // 2])
                 terms.append((float(self._term(network(dijets), dijets)), float(dijets["weight"].sum())))
         values, weights = np.array(terms).T
-        term = float(np.average(values, weights=weights))
+        self._measured = float(np.average(values, weights=weights))
+
+    def validate(self, supervised: float, epoch: int) -> float:
+        """Return the validation's loss with the term of `measure`, and note the epoch; -1 stands for the start.
+
+        Parameters
+        ----------
+        supervised : float
+            Loss of the simulation's validation jets.
+        epoch : int
+        """
+        term = self._measured
         moved = self._watched[0] / self._watched[1].clamp_min(1.0) * (self._watched[1] >= _LEAST_JETS)
         worst = int(moved.abs().argmax())
         shift = float(moved[worst])

@@ -55,7 +55,7 @@ def set_up_in_situ(
     data = read_dijets(settings.data, recipe.feature_set, *bins, truth=False, **names)
     start = log_corrections(network, data.jets)
     n_cells = (len(settings.pt_edges) - 1) * (len(settings.eta_edges) - 1) * len(ALPHA_EDGES)
-    cells = dijet_cells(simulation, data, start, n_cells)
+    cells = dijet_cells(simulation, data, start, n_cells, settings)
     learning = recipe.learning
     found = InSitu(settings, data, cells, start, recipe.split, recipe.seed, learning.symmetries)
     if min(len(found.train), len(found.val)) < 4:

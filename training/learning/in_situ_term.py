@@ -35,6 +35,7 @@ __all__ = [
     "scale_cell_named",
     "scale_cells",
     "scale_penalty",
+    "softened",
 ]
 
 SCALE_PT = (8.0, 15.0, 30.0, 60.0, 100.0, 160.0, 250.0, 400.0, 1000.0)
@@ -67,6 +68,12 @@ class InSituSettings(BaseModel):
         In ln(pT): a cell whose scale has moved further means that the training diverges, and ends it.
     batch_size : int
         Events of the data a batch.
+    further_jets : bool
+        Whether the balance that an event's further jets ask for is taken off before it is squared: much of what is the
+        event's own, and no jet's, then leaves the term.
+    tails : float
+        Asymmetries beyond so many of their cell's standard deviations count by their logarithm; 0: by their square, as
+        the likelihood has them in any case.
     pt_edges, eta_edges : tuple of float
         Bins of pt_avg (GeV) and |eta| in which the asymmetry is measured.
     """
@@ -80,6 +87,8 @@ class InSituSettings(BaseModel):
     tau: Positive = 0.05
     largest_shift: Positive = 0.1
     batch_size: Annotated[int, Field(gt=3)] = 512
+    further_jets: bool = True
+    tails: Annotated[float, Field(ge=0.0)] = 2.0
     pt_edges: Annotated[tuple[Positive, ...], Field(min_length=2)] = (60.0, 100.0, 160.0, 250.0, 400.0, 1000.0)
     eta_edges: Annotated[tuple[float, ...], Field(min_length=2)] = (0.0, 1.3, 2.5)
 
@@ -128,8 +137,23 @@ def scale_cell_named(cell: int) -> str:
     return f"jets of {pt} at |eta| of {eta}"
 
 
+def softened(square: Any, tail: Any) -> Any:
+    """Return a square that grows like a logarithm beyond ``tail``: tail ln(1 + square / tail); array or Tensor.
+
+    Both are squared asymmetries. Few events in the tails would decide otherwise; ``tail`` infinite leaves the square.
+    """
+    if isinstance(square, np.ndarray):
+        with np.errstate(invalid="ignore"):
+            return np.where(np.isinf(tail), square, tail * np.log1p(square / tail))
+    import torch
+
+    finite = torch.isfinite(tail)
+    tail = torch.where(finite, tail, torch.ones_like(tail))
+    return torch.where(finite, tail * torch.log1p(square / tail), square)
+
+
 def asymmetry_term(
-    log_correction: Tensor, pt_raw: Tensor, weight: Tensor, cell: Tensor, generator: Tensor, start: Tensor
+    log_correction: Tensor, pt_raw: Tensor, expected: Tensor, weight: Tensor, cell: Tensor, cells: Mapping[str, Tensor]
 ) -> Tensor:
     """Return the squared resolution that the asymmetry holds, over that of the start: the mean over events.
 
@@ -137,12 +161,13 @@ def asymmetry_term(
     ----------
     log_correction, pt_raw : Tensor [2 n]
         Of reference and probe of one event after the other; pT in GeV.
+    expected : Tensor [n]
+        The asymmetry that the further jets ask for.
     weight, cell : Tensor [n]
         Of the events; int64 cells.
-    generator : Tensor [cells]
-        Variance of the generator jets' asymmetry.
-    start : Tensor [cells]
-        Variance of the start's asymmetry less the generator's, above 0.
+    cells : mapping of str to Tensor [cells]
+        ``tail``, from which `softened` softens; ``generator``, what is left of the generator jets' squared asymmetry;
+        ``start``, what is left of the start's less the generator's, above 0.
 
     Returns
     -------
@@ -150,14 +175,15 @@ def asymmetry_term(
         1 for the start itself, on average; unbiased.
     """
     pt = (pt_raw * log_correction.exp()).reshape(-1, 2)
-    asymmetry = 2.0 * (pt[:, 0] - pt[:, 1]) / (pt[:, 0] + pt[:, 1])
-    relative = (asymmetry**2 - generator[cell]) / start[cell]
+    asymmetry = 2.0 * (pt[:, 0] - pt[:, 1]) / (pt[:, 0] + pt[:, 1]) - expected
+    relative = (softened(asymmetry**2, cells["tail"][cell]) - cells["generator"][cell]) / cells["start"][cell]
     return (weight * relative).sum() / weight.sum()
 
 
 def pairwise_likelihood(
-    log_correction: Tensor, log_width: Tensor, pt_raw: Tensor, weight: Tensor, cell: Tensor, generator: Tensor
-) -> Tensor:
+    log_correction: Tensor, log_width: Tensor, pt_raw: Tensor, expected: Tensor, weight: Tensor, cell: Tensor,
+    cells: Mapping[str, Tensor],
+) -> Tensor:  # fmt: skip
     """Return -ln of the likelihood of the balance ln(pt_ref / pt_probe), given both jets' widths: mean over events.
 
     Source: R. Gambhir, B. Nachman, arXiv:2402.14067, without its correlations: each jet's own width, and the generator
@@ -167,14 +193,16 @@ def pairwise_likelihood(
     ----------
     log_correction, log_width, pt_raw : Tensor [2 n]
         Of reference and probe of one event after the other; the width is that of ln(pT).
+    expected : Tensor [n]
+        The balance that the further jets ask for.
     weight, cell : Tensor [n]
         Of the events; int64 cells.
-    generator : Tensor [cells]
-        Variance of the generator jets' balance.
+    cells : mapping of str to Tensor [cells]
+        ``generator``, the variance that is left of the generator jets' balance.
     """
     log_pt = (pt_raw.log() + log_correction).reshape(-1, 2)
-    variance = (2.0 * log_width).exp().reshape(-1, 2).sum(dim=1) + generator[cell]
-    each = 0.5 * (log_pt[:, 0] - log_pt[:, 1]) ** 2 / variance + 0.5 * variance.log()
+    variance = (2.0 * log_width).exp().reshape(-1, 2).sum(dim=1) + cells["generator"][cell]
+    each = 0.5 * (log_pt[:, 0] - log_pt[:, 1] - expected) ** 2 / variance + 0.5 * variance.log()
     return (weight * each).sum() / weight.sum()
 
 

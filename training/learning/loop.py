@@ -76,14 +76,17 @@ class JetRegression(lightning.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Start the sums over the training jets."""
-        if self.in_situ is not None:
+        if self.in_situ is not None or self.learning.trained_layers != "all":
             hold_norms(self.network)
+        if self.in_situ is not None:
             self.in_situ.begin_epoch()
         self.sums = torch.zeros(2, 2, dtype=torch.float64, device=self.device)
 
     def on_validation_epoch_start(self) -> None:
-        """Start the sums over the validation jets."""
+        """Start the sums over the validation jets, and take the data's term: only now are averaged weights in place."""
         self.sums[1] = 0.0
+        if self.in_situ is not None:
+            self.in_situ.measure(self.network)
 
     def validation_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
         """Add one batch: the loss is a ratio of sums over all jets, so that batch borders do not matter."""
@@ -98,7 +101,7 @@ class JetRegression(lightning.LightningModule):
         val_loss = total / weight
         if self.in_situ is not None:
             epoch = -1 if self.trainer.sanity_checking else self.current_epoch
-            val_loss = self.in_situ.validate(self.network, val_loss, epoch)
+            val_loss = self.in_situ.validate(val_loss, epoch)
             self.trainer.should_stop |= self.in_situ.diverged is not None
         if self.trainer.sanity_checking:
             return
@@ -119,8 +122,9 @@ class JetRegression(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """Adam; the learning rate falls when the validation loss stays on a plateau, or `CosineSchedule` sets it."""
         settings = self.learning
-        matrices = [parameter for parameter in self.parameters() if parameter.ndim > 1]
-        others = [parameter for parameter in self.parameters() if parameter.ndim <= 1]
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        matrices = [parameter for parameter in trained if parameter.ndim > 1]
+        others = [parameter for parameter in trained if parameter.ndim <= 1]
         groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
         optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
         return optimiser if settings.schedule == "cosine" else plateau(optimiser, settings)

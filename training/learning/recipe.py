@@ -57,6 +57,9 @@ class Learning(BaseModel):
     start_from : Path or None
         A finished run, a model folder or a bundled model of the same architecture and features, whose weights the
         training starts from (`training.learning.start`). None: fresh weights.
+    trained_layers : "all", "head" or "output"
+        Which layers of a start are trained: all; those after the sums over a jet's constituents; the last one alone.
+        The others and all norms stay as they are. Few dijets of data teach few weights best.
     ema : float or None
         Share that the running mean of the weights keeps at each batch: validation, checkpoints and the result are its.
         None: the weights themselves.
@@ -111,6 +114,7 @@ class Learning(BaseModel):
     teachers: tuple[Path, ...] = ()
     teachers_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.7
     start_from: Path | None = None
+    trained_layers: Literal["all", "head", "output"] = "all"
     ema: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     batch_size: Positive = 1024
     learning_rate: Rate = 2e-3
@@ -183,6 +187,15 @@ class Learning(BaseModel):
             raise ValueError(
                 f"in_situ.way 'pairs' asks for both jets' widths, and the loss {self.loss!r} teaches none: take the "
                 "loss 'gaussian', or in_situ.way 'asymmetry'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _layers_that_stay_were_trained(self) -> Learning:
+        if self.trained_layers != "all" and self.start_from is None:
+            raise ValueError(
+                f"trained_layers {self.trained_layers!r} leaves other layers as the start has them: set start_from, "
+                "or trained_layers to all"
             )
         return self
 

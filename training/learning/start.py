@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from training.networks.network import Network
 
-__all__ = ["Start", "keep_start", "read_start"]
+__all__ = ["Start", "keep_start", "read_start", "train_only"]
 
 _BATCH = 64
 """Jets at a time where norms are settled: a ParticleNet's edges take megabytes a jet."""
@@ -191,6 +191,16 @@ def _check_features(name: str, found: FeatureSet, wanted: FeatureSet) -> None:
         f"{name!r} reads other {', '.join(different)} features than the recipe: start from a network with the recipe's "
         "features, in their order"
     )
+
+
+def train_only(network: Network, layers: str) -> None:
+    """Leave all weights of a network as they are but those of some layers: ``all``, ``head`` or ``output``."""
+    if layers == "all":
+        return
+    network.requires_grad_(False)
+    network.output.requires_grad_(True)
+    if layers == "head":
+        network.head.requires_grad_(True)
 
 
 def keep_start(folder: Path, start: Start, resume: bool) -> None:

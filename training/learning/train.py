@@ -19,7 +19,7 @@ from training.learning.history import speed
 from training.learning.recipe import AnyRecipe, Recipe, TreesRecipe
 from training.learning.run_folder import check_resumable, run_record, write_run
 from training.learning.sampling import JetWeights
-from training.learning.start import Start, keep_start, read_start
+from training.learning.start import Start, keep_start, read_start, train_only
 from training.learning.training_data import TrainingData, prepare_data
 from training.networks.standardisation import Standardisation, fit_standardisation
 from training.random_streams import RunStream, run_generator
@@ -164,7 +164,9 @@ def _started(start: Start, data: TrainingData, recipe: Recipe) -> Any:
         share = weights.acceptance[rows].astype(np.float64)
         drawn = run_generator(recipe.seed, RunStream.SETTLING).choice(rows, _JETS_TO_SETTLE, p=share / share.sum())
         start.settle(data.jets, drawn, standardisations)
-    return start.teach(recipe.loss_function)
+    network = start.teach(recipe.loss_function)
+    train_only(network, recipe.learning.trained_layers)
+    return network
 
 
 def _device(module: Any) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from coffea_mljec.errors import InputError, MLJECError
 from training.random_streams import SimulationStream, pythia_seed, simulation_generator
 from training.simulate.record import HardEvents, hard_events
-from training.simulate.settings import PROCESSES, SHOWERS, Settings
+from training.simulate.settings import PROCESSES, SHOWERS, Process, Settings
 
 __all__ = ["generate_hard", "generate_minimum_bias"]
 
@@ -27,25 +27,26 @@ def _pythia8() -> Any:
         ) from None
 
 
-def _forward_only(parton_eta: float) -> Any:
-    """Return the hook that vetoes scatters, before their shower, without an outgoing parton beyond ``parton_eta``.
+def _wanted(process: Process) -> Any:
+    """Return the hook that vetoes scatters whose outgoing partons a process does not want, before their shower.
 
     Pythia holds the C++ half of it only: it vetoes nothing, silently, once Python has dropped the other.
     """
     hooks: Any = _pythia8().UserHooks
 
-    class ForwardOnly(hooks):
+    class Wanted(hooks):
         def __init__(self) -> None:
             hooks.__init__(self)
 
         def canVetoProcessLevel(self) -> bool:
             return True
 
-        def doVetoProcessLevel(self, process: Any) -> bool:
+        def doVetoProcessLevel(self, scatter: Any) -> bool:
             # Rows 5 and 6 of the process record are the outgoing partons of a 2 -> 2 scatter.
-            return max(abs(process[5].eta()), abs(process[6].eta())) < parton_eta
+            first, second = abs(scatter[5].eta()), abs(scatter[6].eta())
+            return not process.wants(first, second)
 
-    return ForwardOnly()
+    return Wanted()
 
 
 def _pythia(commands: list[str], seed: int, hook: Any = None) -> Any:
@@ -93,7 +94,7 @@ def generate_hard(settings: Settings, n_events: int, index: int) -> HardEvents:
             f"PhaseSpace:bias2SelectionPow = {settings.bias_power}",
             f"PhaseSpace:bias2SelectionRef = {max(settings.pt_hat_min, 1.0)}",
         ]
-    hook = _forward_only(process.parton_eta) if process.parton_eta > 0.0 else None
+    hook = _wanted(process) if process.chooses else None
     pythia = _pythia(commands, pythia_seed(settings.seed, SimulationStream.HARD_SCATTERS, index), hook)
     rng = simulation_generator(settings.seed, SimulationStream.STRANGE_DECAYS, index)
     return hard_events(pythia.nextBatch(n_events), rng)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -23,11 +24,28 @@ class Process(NamedTuple):
         Pythia 8 settings.
     parton_eta : float
         One of the two outgoing partons has at least this |eta|; other scatters are vetoed before their shower.
+    region_eta : tuple of float
+        Edges in |eta|: both outgoing partons lie between the same two; other scatters are vetoed likewise.
     """
 
     code: int
     commands: tuple[str, ...]
     parton_eta: float = 0.0
+    region_eta: tuple[float, ...] = ()
+
+    @property
+    def chooses(self) -> bool:
+        """Whether any scatter is vetoed."""
+        return self.parton_eta > 0.0 or bool(self.region_eta)
+
+    def wants(self, first: float, second: float) -> bool:
+        """Whether a scatter with partons at these |eta| is kept."""
+        if max(first, second) < self.parton_eta:
+            return False
+        if not self.region_eta:
+            return True
+        region = bisect_right(self.region_eta, first)
+        return 0 < region < len(self.region_eta) and region == bisect_right(self.region_eta, second)
 
 
 _QCD: dict[str, Process] = {
@@ -73,6 +91,8 @@ PROCESSES: dict[str, Process] = _QCD | _BOOSTED | {
     f"{name}-forward": Process(FORWARD_CODE + process.code, process.commands, _FORWARD_ETA)
     for name, process in _QCD.items()
 } | {
+    # Two jets in one region, as the balance of dijets asks for.
+    "qcd-dijet": Process(17, ("HardQCD:all = on",), region_eta=(0.0, 1.3, 2.5)),
     "ttbar": Process(5, ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on")),
     "zjet": Process(
         6,

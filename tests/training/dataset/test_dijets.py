@@ -15,6 +15,7 @@ from coffea_mljec.features import FeatureSet
 from tests import factories
 from training.dataset.cache import open_shard
 from training.dataset.dijets import ALPHA_EDGES, Dijets, read_dijets
+from training.dataset.further_jets import further_jets
 
 SAMPLE = Path(coffea_mljec.__file__).parent / "data" / "mljec_sample.root"
 FEATURES = FeatureSet.from_names({"jet": ("pt", "eta"), "charged": ("pt", "rel_pt")})
@@ -57,6 +58,38 @@ def test_as_a_plain_loop_finds_them() -> None:
     # The leading jet is the reference in some events, the probe in others.
     leads = dijets.jets.columns["pt_raw"].reshape(-1, 2)
     assert 0.3 < (leads[:, 0] > leads[:, 1]).mean() < 0.7
+
+
+def test_further_jets_as_a_plain_loop_adds_them_up() -> None:
+    dijets = read(truth=False)
+    events = {int(event.event): event for event in open_shard(SAMPLE)}
+    some = False
+    for number, pair, found in zip(
+        dijets.event.tolist(), dijets.jets.columns["eta"].reshape(-1, 2), dijets.further, strict=True
+    ):
+        jets = sorted(events[number].Jet, key=lambda jet: -jet.pt)
+        reference = next(jet for jet in jets[:2] if jet.eta == pair[0])
+        probe = next(jet for jet in jets[:2] if jet is not reference)
+        along = np.array([np.cos(reference.phi) - np.cos(probe.phi), np.sin(reference.phi) - np.sin(probe.phi)])
+        along /= np.hypot(*along)
+        asked = np.zeros(2)
+        for jet in jets[2:]:
+            share = np.array([jet.chHEF, 1.0 - jet.chHEF])
+            asked -= jet.pt * share * (along @ [np.cos(jet.phi), np.sin(jet.phi)])
+        asked /= (reference.pt + probe.pt) / 2.0
+        np.testing.assert_allclose(found, asked, atol=2e-5)
+        some |= bool(np.abs(asked).max() > 0.05)
+    assert some
+
+
+def test_a_jet_that_recoils_from_both_is_asked_for_by_hand() -> None:
+    """Two jets at 0 and pi, a third of 30 GeV, a third of it charged, at 60 degrees: 15 GeV along the axis."""
+    pt, phi = np.array([100.0, 110.0, 30.0, np.nan, 50.0]), np.array([np.pi, 0.0, np.pi / 3, 0.0, 1.0])
+    charged = np.array([0.5, 0.5, 1.0 / 3.0, 0.5, 0.5])
+    offsets, event = np.array([0, 4, 5]), np.array([0])
+    found = further_jets(pt, phi, charged, offsets, event, np.array([[1, 0]]))
+    np.testing.assert_allclose(found, [[-5.0 / 105.0, -10.0 / 105.0]])
+    np.testing.assert_allclose(further_jets(pt, phi, charged, offsets, event, np.array([[0, 1]])), -found)
 
 
 def test_features_are_those_of_the_pairs_jets() -> None:

@@ -31,7 +31,7 @@ def sample(n: int = 6000, truth: bool = True) -> tuple[Dijets, np.ndarray]:
         "eta_gen": rng.uniform(-2.5, 2.5, 2 * n), "scatter": np.repeat(np.arange(n), 2),
     }  # fmt: skip
     jets = PreparedJets(columns, {}, FeatureSet.from_names({"jet": ("pt",)}), {})
-    return Dijets(jets, pt_gen.reshape(-1, 2).mean(axis=1), np.zeros(n, np.int64), {}), off
+    return Dijets(jets, pt_gen.reshape(-1, 2).mean(axis=1), np.zeros(n, np.int64), np.zeros((n, 2)), {}), off
 
 
 def test_known_numbers_are_found() -> None:
@@ -59,7 +59,7 @@ def test_events_of_one_scatter_are_drawn_together() -> None:
     columns = dijets.jets.columns | {"scatter": np.repeat(np.arange(1500) // 50, 2)}
     # A common shift of all events of a scatter, as another jet beside would make it.
     columns["pt_raw"] = columns["pt_raw"] * np.exp(0.05 * np.sin(columns["scatter"]))
-    together = Dijets(replace(dijets.jets, columns=columns), dijets.pt_avg, dijets.cell, {})
+    together = replace(dijets, jets=replace(dijets.jets, columns=columns))
     assert judge(together, {"none": 0 * off}, replicas=60)["none"].errors["median"] > 1.5 * alone
 
 

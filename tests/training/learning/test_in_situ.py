@@ -41,7 +41,7 @@ def dijets(n: int, seed: int, truth: bool) -> Dijets:
     jets = PreparedJets(columns, features, SMALL, {"shards": {f"{seed}.root": f"{seed:064d}"}})
     interval = np.digitize(pt_raw.reshape(-1, 2).mean(axis=1), (60, 100, 160, 250, 400, 1000)) - 1
     cell = np.clip(interval, 0, 4) * len(ALPHA_EDGES)
-    return Dijets(jets, pt_raw.reshape(-1, 2).mean(axis=1), cell, {"all": n, "two jets": n})
+    return Dijets(jets, pt_raw.reshape(-1, 2).mean(axis=1), cell, np.zeros((n, 2)), {"all": n, "two jets": n})
 
 
 @pytest.fixture
@@ -100,6 +100,16 @@ def test_norms_keep_the_starts_statistics(tmp_path: Path, start: Path, with_data
     with np.load(start / "network.npz") as old, np.load(folder / "network.npz") as new:
         for name in old.files:
             assert np.array_equal(old[name], new[name]) == ("running" in name or "tracked" in name), name
+
+
+def test_averaged_weights_are_validated_by_the_data_too(
+    tmp_path: Path, start: Path, with_data: Callable[..., Path]
+) -> None:
+    """A mean that forgets nothing stays where the first batch brought it: so does its term."""
+    folder = with_data(recipe(tmp_path, start, "averaged", max_epochs=3, ema=1.0 - 1e-9, in_situ={"factor": 3.0}))
+    terms = [line["term"] for line in json.loads((folder / "run.json").read_text())["in_situ"]["epochs"]]
+    assert terms[2:] == pytest.approx([terms[1]] * 2, abs=1e-5)
+    assert abs(terms[1] - terms[0]) > 1e-4
 
 
 def test_a_search_with_data_is_judged_by_both(tmp_path: Path, start: Path, with_data: Callable[..., Path]) -> None:

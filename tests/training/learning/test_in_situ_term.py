@@ -19,31 +19,56 @@ from training.learning.in_situ_term import (  # noqa: E402
     scale_cell_named,
     scale_cells,
     scale_penalty,
+    softened,
 )
 from training.learning.recipe import Learning  # noqa: E402
 
-ONE_CELL = torch.zeros(1)
+NO_TAIL = float("inf")
+
+
+def cells_of(generator: list[float], start: list[float], tail: float = NO_TAIL) -> dict[str, Any]:
+    numbers = {"generator": generator, "start": start, "tail": [tail] * len(generator)}
+    return {name: torch.tensor(values) for name, values in numbers.items()}
 
 
 def test_the_asymmetry_by_hand() -> None:
     """Jets of 110 and 90 GeV: A = 0.2, A^2 = 0.04; 0.01 of it the generator's, the start had 0.06 beyond that."""
     pt = torch.tensor([110.0, 90.0, 45.0, 55.0])
     cell, weight = torch.tensor([0, 0]), torch.tensor([1.0, 3.0])
-    generator, start = torch.tensor([0.01]), torch.tensor([0.06])
-    assert float(asymmetry_term(torch.zeros(4), pt, weight, cell, generator, start)) == pytest.approx(0.5)
+    cells, nothing = cells_of([0.01], [0.06]), torch.zeros(2)
+    assert float(asymmetry_term(torch.zeros(4), pt, nothing, weight, cell, cells)) == pytest.approx(0.5)
     halved = torch.log(torch.tensor([0.5, 0.5, 1.0, 9.0 / 11.0]))
     expected = (0.03 / 0.06 - 3 * 0.01 / 0.06) / 4
-    assert float(asymmetry_term(halved, pt, weight, cell, generator, start)) == pytest.approx(expected, abs=1e-6)
+    assert float(asymmetry_term(halved, pt, nothing, weight, cell, cells)) == pytest.approx(expected, abs=1e-6)
+    # What the further jets ask for is taken off first: 0.15 of 0.2, and -0.2 of -0.2.
+    asked = torch.tensor([0.15, -0.2])
+    expected = (0.05**2 - 0.01 + 3 * (0.0 - 0.01)) / 0.06 / 4
+    assert float(asymmetry_term(torch.zeros(4), pt, asked, weight, cell, cells)) == pytest.approx(expected, abs=1e-6)
+    # From a tail of 0.04 on, 0.04 counts as 0.04 ln 2.
+    cells = cells_of([0.01], [0.06], 0.04)
+    expected = (0.04 * np.log(2.0) - 0.01) / 0.06
+    assert float(asymmetry_term(torch.zeros(4), pt, nothing, weight, cell, cells)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_softened_squares_are_squares_for_small_ones_and_logarithms_for_large_ones() -> None:
+    square, tail = np.array([1e-6, 1.0, 99.0, 99.0]), np.array([1.0, 1.0, 1.0, np.inf])
+    by_hand = [1e-6, np.log(2.0), np.log(100.0), 99.0]
+    np.testing.assert_allclose(softened(square, tail), by_hand, rtol=1e-5)
+    values = torch.tensor(square, requires_grad=True)
+    found = softened(values, torch.tensor(tail))
+    np.testing.assert_allclose(found.detach().numpy(), by_hand, rtol=1e-5)
+    found.sum().backward()
+    np.testing.assert_allclose(values.grad.numpy(), [1.0, 0.5, 0.01, 1.0], rtol=1e-5)
 
 
 def test_parts_of_a_sample_have_the_term_of_the_whole_on_average() -> None:
     generator = torch.Generator().manual_seed(1)
     pt = 100.0 * (0.1 * torch.randn(2 * 600, generator=generator)).exp()
     cell, weight = torch.arange(600) % 3, torch.ones(600)
-    numbers = torch.tensor([0.001, 0.002, 0.003]), torch.tensor([0.02, 0.03, 0.04])
-    whole = asymmetry_term(torch.zeros(1200), pt, weight, cell, *numbers)
+    cells, asked = cells_of([0.001, 0.002, 0.003], [0.02, 0.03, 0.04], 0.05), torch.zeros(600)
+    whole = asymmetry_term(torch.zeros(1200), pt, asked, weight, cell, cells)
     parts = [
-        asymmetry_term(torch.zeros(8), pt[2 * i : 2 * i + 8], weight[:4], cell[i : i + 4], *numbers)
+        asymmetry_term(torch.zeros(8), pt[2 * i : 2 * i + 8], asked[:4], weight[:4], cell[i : i + 4], cells)
         for i in range(0, 600, 4)
     ]
     assert float(torch.stack(parts).mean()) == pytest.approx(float(whole), rel=1e-5)
@@ -59,7 +84,8 @@ def test_the_likelihood_of_the_balance_is_lowest_at_the_true_widths() -> None:
     for _ in range(120):
         optimiser.zero_grad()
         each = widths.repeat(4_000)
-        loss = pairwise_likelihood(torch.zeros(8_000), each, pt, torch.ones(4_000), cell, torch.tensor([0.01]))
+        nothing, cells = torch.zeros(4_000), cells_of([0.01], [1.0])
+        loss = pairwise_likelihood(torch.zeros(8_000), each, pt, nothing, torch.ones(4_000), cell, cells)
         loss.backward()
         optimiser.step()
     total = float((2 * widths.detach()).exp().sum())
@@ -108,11 +134,11 @@ def fitted(held: bool) -> tuple[float, float, float]:
     target, half = (jets["true"] / jets["raw"]).log(), torch.arange(40_000) % 2
     own, multiplier = torch.zeros(3, requires_grad=True), torch.zeros(4 * len(SCALE_PT))
     optimiser = torch.optim.Adam([own], lr=0.02)
-    generator, start = torch.tensor([2 * 0.03**2]), torch.tensor([2 * (0.2**2 / 3 + 0.05**2)])
+    cells = cells_of([2 * 0.03**2], [2 * (0.2**2 / 3 + 0.05**2)])
     for step in range(300):
         optimiser.zero_grad()
         correction = own[0] + own[1] * jets["seen"] + own[2] * log_raw
-        loss = asymmetry_term(correction, jets["raw"], weight, cell, generator, start)
+        loss = asymmetry_term(correction, jets["raw"], torch.zeros(20_000), weight, cell, cells)
         if held:
             change = torch.tanh((correction - target) / 0.05) - torch.tanh(-target / 0.05)
             mean, weights = changes_of_scale(change, torch.ones(40_000), scale, half, len(multiplier))

@@ -12,7 +12,7 @@ from training.simulate import decay, generator
 from training.simulate.batch import Jagged, offsets_of
 from training.simulate.generator import generate_hard
 from training.simulate.record import HardEvents
-from training.simulate.settings import Settings
+from training.simulate.settings import PROCESSES, Settings
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +129,25 @@ def test_forward_variants_have_a_forward_parton() -> None:
     furthest = np.zeros(12)
     np.maximum.at(furthest, plain.event[hard], np.abs(plain["eta"][hard]))
     assert furthest.min() < 2.3
+
+
+def test_dijets_have_both_partons_in_one_region() -> None:
+    pytest.importorskip("pythia8mc", reason="Pythia 8 is not installed: pip install 'coffea-mljec[simulate]'")
+    process = PROCESSES["qcd-dijet"]
+    assert process.chooses
+    assert process.wants(0.1, 1.2)
+    assert process.wants(2.4, 1.4)
+    assert not process.wants(1.2, 1.4)
+    assert not process.wants(2.6, 3.0)
+
+    def apart(name: str) -> int:
+        """Scatters of 12 whose partons are in different regions; the recoil of the shower moves them a little."""
+        part = generate_hard(Settings(process=name, seed=3, pt_hat_min=60.0, pt_hat_max=800.0), 12, 0).genpart
+        hard = part["status"] == 23
+        eta = np.abs(part["eta"][hard]).reshape(12, 2)
+        near = np.abs(eta - 1.3).min(axis=1) < 0.1
+        return int(((np.digitize(eta, (1.3, 2.5))[:, 0] != np.digitize(eta, (1.3, 2.5))[:, 1]) & ~near).sum())
+
+    assert apart("qcd-dijet") == 0
+    # Without the veto half are: none of 12 happen once in 4,000.
+    assert apart("qcd") > 0
