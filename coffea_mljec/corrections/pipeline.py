@@ -13,6 +13,12 @@ import numpy.typing as npt
 from coffea_mljec import defaults
 from coffea_mljec.corrections.correction import Correction, Factors
 from coffea_mljec.corrections.extra_levels import ExtraLevels
+from coffea_mljec.corrections.mass_columns import (
+    MassColumns,
+    mass_columns,
+    with_mass_meta,
+    with_mass_variations,
+)
 from coffea_mljec.corrections.record import corrected_jets_meta, correction_columns, set_before
 from coffea_mljec.corrections.variation_record import (
     stale_fields,
@@ -101,16 +107,20 @@ class Pipeline:
         if is_dask(events) or ak.backend(events) == "typetracer":
             corrected = self.apply(events, collection)
             yield "nominal", corrected
-            for name in self.systematics.names(detect(events, collection)):
+            for name in self._names(detect(events, collection)):
                 for direction in ("up", "down"):
                     yield f"{name}_{direction}", corrected[name][direction]
             return
         chunk = self.chunk(events, collection)
-        columns = self._columns(chunk)
-        shifted = self.systematics.of(chunk, columns)
-        jets = chunk.collection
-        for name, varied in varied_columns(columns, shifted, self.systematics.names(chunk.layout)):
+        masses = self._columns(chunk)
+        shifted = self.systematics.of(chunk, masses.columns)
+        jets, nominal = chunk.collection, masses.columns
+        for name, varied in varied_columns(masses.columns, shifted, self.systematics.names(chunk.layout)):
+            nominal = varied if name == "nominal" else nominal
             yield name, with_columns(jets, varied, without=stale_fields(jets))
+        for name, pair in masses.varied(nominal):
+            for direction, columns in zip(("up", "down"), pair, strict=True):
+                yield f"{name}_{direction}", with_columns(jets, nominal | columns, without=stale_fields(jets))
 
     def factors(self, events: Any, collection: str) -> Any:
         """See `Provider.correction`."""
@@ -119,17 +129,19 @@ class Pipeline:
         chunk = self.chunk(events, collection)
         if ak.backend(events) == "typetracer":
             return self._meta(chunk)["jet_energy_correction"]
-        columns = self._columns(chunk)
+        columns = self._columns(chunk).columns
         return with_columns(chunk.collection, columns)["jet_energy_correction"]
 
     def jets(self, chunk: JetChunk) -> ak.Array:
         """The corrected collection of a concrete chunk."""
-        columns = self._columns(chunk)
-        jets = chunk.collection
+        masses = self._columns(chunk)
+        jets, names = chunk.collection, self.systematics.names(chunk.layout)
         if not self.systematics.payloads:
-            return with_columns(jets, columns, without=stale_fields(jets))
-        shifted = self.systematics.of(chunk, columns)
-        return with_variations(jets, columns, shifted, self.systematics.names(chunk.layout))
+            corrected = with_columns(jets, masses.columns, without=stale_fields(jets))
+        else:
+            shifted = self.systematics.of(chunk, masses.columns)
+            corrected = with_variations(jets, masses.columns, shifted, names)
+        return with_mass_variations(corrected, masses, without=names)
 
     def correct(self, chunk: JetChunk) -> Corrected:
         """Correct the jets of a concrete chunk; each fallback takes those that are left.
@@ -176,6 +188,7 @@ class Pipeline:
         return {
             *(branch for one in self._in_turn() for branch in one._own_branches(layout)),
             *(self.systematics.branches(layout, asker) if self.systematics.payloads else ()),
+            *(branch for one in self.systematics.masses for branch in one.branches(layout, asker)),
             *jet_branches(layout, momenta, asker),
             *(Branch(jets, f"{name}_orig") for name in set_before(layout.fields[jets])),
         }
@@ -209,8 +222,9 @@ class Pipeline:
 
     def extra_fields(self, layout: Layout) -> tuple[str, ...]:
         """Fields beside those of every correction, of this one and its fallbacks."""
-        fields = (field for one in self._in_turn() for field in one.correction.extra_fields(layout))
-        return tuple(field for field in dict.fromkeys(fields) if field != "mass")
+        fields = [field for one in self._in_turn() for field in one.correction.extra_fields(layout)]
+        fields += [name for one in self.systematics.masses for name in (one.field, f"{one.field}_orig")]
+        return tuple(field for field in dict.fromkeys(fields) if field not in ("mass", "mass_orig"))
 
     def _own_branches(self, layout: Layout) -> Iterator[Branch]:
         yield from self.correction.branches(layout)
@@ -220,10 +234,15 @@ class Pipeline:
         """This correction, its fallback, and so on."""
         return (self,) if self.fallback is None else (self, *self.fallback._in_turn())
 
-    def _columns(self, chunk: JetChunk) -> dict[str, npt.NDArray[Any]]:
-        """Columns of the corrected collection, not smeared."""
+    def _columns(self, chunk: JetChunk) -> MassColumns:
+        """Columns of the corrected collection, its pT not smeared."""
         done = self.correct(chunk)
-        return correction_columns(chunk, done.factor, done.kept, done.status, done.extras)
+        columns = correction_columns(chunk, done.factor, done.kept, done.status, done.extras)
+        return mass_columns(self.systematics.masses, chunk, columns)
+
+    def _names(self, layout: Layout) -> tuple[str, ...]:
+        """Names of all variations."""
+        return self.systematics.names(layout) + self.systematics.mass_names(layout)
 
     def _meta(self, chunk: JetChunk) -> ak.Array:
         """The type of what `apply` returns. A network never runs on a tracer: dask-awkward is told which columns will
@@ -232,9 +251,10 @@ class Pipeline:
             ak.typetracer.touch_data(branch.of(chunk.events))
         jets = chunk.collection
         corrected = corrected_jets_meta(without_fields(jets, stale_fields(jets)), self.extra_fields(chunk.layout))
-        if not self.systematics.payloads:
-            return corrected
-        return varied_meta(corrected, self.systematics, chunk.layout, self.systematics.names(chunk.layout))
+        names = self.systematics.names(chunk.layout)
+        if self.systematics.payloads:
+            corrected = varied_meta(corrected, self.systematics, chunk.layout, names)
+        return with_mass_meta(corrected, self.systematics.mass_names(chunk.layout), without=names)
 
     def _in_dask(self, events: Any, collection: str, method: str) -> Any:
         # Errors that need no data come now, at the user's line, not later on a worker; and so does any choice.

@@ -16,7 +16,7 @@ from coffea_mljec.nano.jagged import traced_column, with_columns
 from coffea_mljec.systematics.shifted import Direction, Shifted
 from coffea_mljec.systematics.shifts import Systematics
 
-__all__ = ["stale_fields", "varied_columns", "varied_meta", "with_variations", "without_fields"]
+__all__ = ["pair_of", "stale_fields", "varied_columns", "varied_meta", "with_variations", "without_fields"]
 
 Columns = dict[str, npt.NDArray[Any]]
 
@@ -32,7 +32,7 @@ def stale_fields(jets: Any) -> tuple[str, ...]:
     """Return the fields that an earlier correction by this package has set and the next one must not leave behind."""
     if "mljec_status" not in jets.fields:
         return ()
-    known = {*_JEC_FIELDS, *_JER_FIELDS, _SCALE_FACTOR, "JER", "pt_resolution"}
+    known = {*_JEC_FIELDS, *_JER_FIELDS, _SCALE_FACTOR, "JER", "JMS", "JMR", "pt_resolution"}
     ours = (_UNCERTAINTY, "JES_", "JER_", "mljec_")
     return tuple(name for name in jets.fields if name != "mljec_status" and (name in known or name.startswith(ours)))
 
@@ -98,7 +98,7 @@ def with_variations(jets: ak.Array, columns: Columns, shifted: Shifted, names: t
         pair = _Pair(shifted, number, columns)
         if pair.source is not None:
             added[_UNCERTAINTY + pair.source] = _virtual(pair.table, len(record), np.float32, 2)
-        added[name] = _pair_of(pair.jets(record, "up"), pair.jets(record, "down"))
+        added[name] = pair_of(pair.jets(record, "up"), pair.jets(record, "down"))
     return with_columns(nominal, added)
 
 
@@ -124,7 +124,7 @@ def varied_meta(jets: ak.Array, systematics: Systematics, layout: Layout, names:
         if number >= first and systematics.uncertainties is not None:
             source = systematics.uncertainties.sources[number - first]
             added[_UNCERTAINTY + source] = traced_column(np.float32, 2)
-        added[name] = _pair_of(record, record)
+        added[name] = pair_of(record, record)
     return with_columns(nominal, added)
 
 
@@ -133,7 +133,7 @@ def without_fields(jets: ak.Array, names: tuple[str, ...]) -> ak.Array:
     return ak.without_field(jets, list(names)) if names else jets
 
 
-def _pair_of(up: Any, down: Any) -> Any:
+def pair_of(up: Any, down: Any) -> Any:
     """The record of a variation, of two records of jets."""
     parameters = {"__record__": "JetSystematic"}
     return ak.contents.RecordArray([up, down], list(_DIRECTIONS), parameters=parameters, backend=up.backend)

@@ -1,7 +1,8 @@
-"""Scale and smearing of a mass of large jets (JMS, JMR), with variations; its own correction before them."""
+"""Scale and smearing of a mass of jets (JMS, JMR), with variations; its own correction before them."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,17 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from coffea_mljec.errors import InputError, MissingBranchError
-from coffea_mljec.nano import JetChunk
+from coffea_mljec.nano import Branch, JetChunk, Layout
 from coffea_mljec.nano.algorithm import generator_jets, is_simulation, radius
 from coffea_mljec.nano.detection import is_dask
 from coffea_mljec.nano.jagged import flat_column, offsets_of, with_columns
+from coffea_mljec.nano.requirements import jet_branches
 from coffea_mljec.numerics.matching import match_flat
 from coffea_mljec.numerics.subjets import masses_of_subjets
 from coffea_mljec.payloads import Payload
 from coffea_mljec.systematics.randomness import standard_normal
 from coffea_mljec.systematics.smearing import smear_factor
 
-__all__ = ["JetMass"]
+__all__ = ["JetMass", "MassFactors", "stored_mass"]
 
 Floats = npt.NDArray[np.float64]
 Triple = tuple[float, float, float]
@@ -31,8 +33,25 @@ _FOUR = ("pt", "eta", "phi", "mass")
 
 
 @dataclass(frozen=True)
+class MassFactors:
+    """What a mass of each jet is multiplied by.
+
+    Attributes
+    ----------
+    nominal : ndarray of float64, shape (n_jets,)
+    varied : dict of str to (ndarray, ndarray)
+        ``JMS``, ``JMR`` -> the same up and down.
+    """
+
+    nominal: Floats
+    varied: dict[str, tuple[Floats, Floats]]
+
+
+@dataclass(frozen=True)
 class JetMass:
     """Corrects, scales and smears a mass of jets, as CMS's fatJetUncertainties does, and varies scale and resolution.
+
+    It is an option of every provider (`coffea_mljec.systematics.shifts.SystematicOptions`), or applied by itself.
 
     Scale and smearing are for simulation; on data the mass gets its correction only. The smearing is hybrid: a jet
     with a generator mass within three widths is scaled, others get a random number that belongs to the jet. The
@@ -111,43 +130,81 @@ class JetMass:
             raise InputError("JetMass needs eager or virtual events: map it over the partitions of dask's.")
         chunk = JetChunk.of(events, collection, "JetMass")
         jets = events[collection] if jets is None else jets
-        if self.field not in ak.fields(jets):
-            raise InputError(f"{collection} has no {self.field!r}: give the mass that it has, such as 'mass'.")
+        self._check_field(ak.fields(jets), collection)
         if not np.array_equal(offsets_of(jets, "the jets"), chunk.offsets):
             raise InputError(f"the jets are not those of {collection} of these events: set the mass before cutting.")
-        before = flat_column(jets[self.field], self.field).astype(np.float64)
-        mass = self._corrected(jets, before)
+        before, pt = (flat_column(jets[name], name).astype(np.float64) for name in (self.field, "pt"))
+        factors = self.factors(chunk, before, pt)
         columns: dict[str, Any] = {f"{self.field}_before": before.astype(np.float32)}
-        if not is_simulation(chunk.layout):
-            return with_columns(jets, columns | {self.field: _stored(mass, before)})
-        scales, smearings = self.scale or (1.0, 1.0, 1.0), self._smearings(chunk, mass)
-        nominal = mass * scales[0] * smearings[0]
-        result = with_columns(jets, columns | {self.field: _stored(nominal, before)})
-        varied: dict[str, list[Floats]] = {}
-        if self.scale is not None:
-            varied["JMS"] = [mass * scale * smearings[0] for scale in scales[1:]]
-        if self.resolution is not None:
-            varied["JMR"] = [mass * scales[0] * smearing for smearing in smearings[1:]]
+        result = with_columns(jets, columns | {self.field: stored_mass(before, factors.nominal)})
         records = {
-            name: _record(
-                result, {"up": {self.field: _stored(up, before)}, "down": {self.field: _stored(down, before)}}
-            )
-            for name, (up, down) in varied.items()
+            name: _record(result, self.field, [stored_mass(before, factor) for factor in pair])
+            for name, pair in factors.varied.items()
         }
         return with_columns(result, records)
 
-    def _corrected(self, jets: ak.Array, mass: Floats) -> Floats:
+    def check_field(self, layout: Layout) -> None:
+        """Raise InputError where the jets have no such mass."""
+        self._check_field(layout.fields[layout.collection], layout.collection)
+
+    def _check_field(self, fields: Collection[str], collection: str) -> None:
+        if self.field not in fields:
+            raise InputError(f"{collection} has no {self.field!r}: give the mass that it has, such as 'mass'.")
+
+    def names(self, layout: Layout) -> tuple[str, ...]:
+        """Names of the variations, ``JMS`` and ``JMR``; none for data."""
+        if not is_simulation(layout):
+            return ()
+        given = {"JMS": self.scale, "JMR": self.resolution}
+        return tuple(name for name, factors in given.items() if factors is not None)
+
+    def branches(self, layout: Layout, asker: str) -> Iterator[Branch]:
+        """What is read beyond the jets' pT; raises MissingBranchError, or InputError where there is no such mass."""
+        self.check_field(layout)
+        yield Branch(layout.collection, self.field)
+        if self.correction is not None:
+            yield from jet_branches(layout, ("eta",), asker)
+        if "JMR" in self.names(layout):
+            self._check_generator(layout)
+            yield from jet_branches(layout, ("run", "luminosity_block", "event", "eta", "phi"), asker)
+            yield from (Branch(*place) for place in self._generator_fields(layout))
+
+    def factors(self, chunk: JetChunk, mass: Floats, pt: Floats) -> MassFactors:
+        """Return what the masses of the jets of a chunk are multiplied by: 1 where a mass is not positive.
+
+        Parameters
+        ----------
+        chunk : JetChunk
+        mass : ndarray of float64, shape (n_jets,)
+            Before (GeV).
+        pt : ndarray of float64, shape (n_jets,)
+            Corrected (GeV).
+
+        Raises
+        ------
+        MissingBranchError
+            If the smearing needs something that the file lacks.
+        """
+        corrected = self._correction(chunk, pt)
+        names = self.names(chunk.layout)
+        scales = (self.scale or (1.0, 1.0, 1.0)) if names else (1.0, 1.0, 1.0)
+        smearings = self._smearings(chunk, mass * corrected) if "JMR" in names else [np.ones(len(mass))] * 3
+        varied: dict[str, tuple[Floats, Floats]] = {}
+        if "JMS" in names:
+            varied["JMS"] = (corrected * scales[1] * smearings[0], corrected * scales[2] * smearings[0])
+        if "JMR" in names:
+            varied["JMR"] = (corrected * scales[0] * smearings[1], corrected * scales[0] * smearings[2])
+        return MassFactors(corrected * scales[0] * smearings[0], varied)
+
+    def _correction(self, chunk: JetChunk, pt: Floats) -> Floats:
         if self.correction is None:
-            return mass
-        columns = {"pt_raw": "pt", "eta": "eta"}
-        given = {name: flat_column(jets[field], field).astype(np.float64) for name, field in columns.items()}
-        factor, valid = self.correction.evaluate(given)
-        return np.where(valid, mass * factor, mass)
+            return np.ones(len(pt))
+        factor, valid = self.correction.evaluate({"pt_raw": pt, "eta": chunk.jet("eta").astype(np.float64)})
+        return np.where(valid, factor, 1.0)
 
     def _smearings(self, chunk: JetChunk, mass: Floats) -> list[Floats]:
         """Smeared over unsmeared mass, nominal, up and down."""
-        if self.resolution is None:
-            return [np.ones(len(mass))] * 3
+        assert self.resolution is not None
         given = chunk.jets(("run", "luminosity_block", "event", "eta", "phi"))
         normal = standard_normal(
             given["run"], given["luminosity_block"], given["event"], given["eta"], given["phi"], self.seed
@@ -156,19 +213,26 @@ class JetMass:
         factors = (np.full(len(mass), factor) for factor in self.resolution)
         return [smear_factor(mass, zero, width, factor, normal, true) for factor in factors]
 
-    def _generator_mass(self, chunk: JetChunk) -> Floats:
-        """The mass of each jet's generator jet, nearest within half the radius; 0 for none."""
-        collection = chunk.layout.collection
-        size, table = radius(collection) or 0.4, generator_jets(collection)
-        wanted = [(table, name) for name in _FOUR]
-        wanted += [(_SUBJETS, name) for name in _FOUR] if self.field == _SOFT_DROP else []
-        lacking = [f"{one}_{name}" for one, name in wanted if name not in chunk.layout.fields.get(one, ())]
+    def _generator_fields(self, layout: Layout) -> list[tuple[str, str]]:
+        """Table and field of what the generator's mass is made from."""
+        wanted = [(generator_jets(layout.collection), name) for name in _FOUR]
+        return wanted + ([(_SUBJETS, name) for name in _FOUR] if self.field == _SOFT_DROP else [])
+
+    def _check_generator(self, layout: Layout) -> None:
+        places = self._generator_fields(layout)
+        lacking = [f"{one}_{name}" for one, name in places if name not in layout.fields.get(one, ())]
         if lacking:
             raise MissingBranchError(
                 f"the smearing of {self.field} needs {', '.join(lacking)} for the generator's mass, and the file lacks "
                 "it; without resolution= the mass is not smeared."
             )
-        gen = chunk.table(table)
+
+    def _generator_mass(self, chunk: JetChunk) -> Floats:
+        """The mass of each jet's generator jet, nearest within half the radius; 0 for none."""
+        self._check_generator(chunk.layout)
+        collection = chunk.layout.collection
+        size = radius(collection) or 0.4
+        gen = chunk.table(generator_jets(collection))
         mass = gen.flat("mass").astype(np.float64)
         if self.field == _SOFT_DROP:
             sub = chunk.table(_SUBJETS)
@@ -180,13 +244,13 @@ class JetMass:
         return np.nan_to_num(np.append(mass, 0.0)[partner], nan=0.0)
 
 
-def _stored(mass: Floats, before: Floats) -> npt.NDArray[np.float32]:
-    """Return the masses as they are kept; those that were not positive stay."""
-    with np.errstate(over="ignore"):
-        return np.where(before > 0.0, mass, before).astype(np.float32)
+def stored_mass(before: npt.NDArray[Any], factor: Floats) -> npt.NDArray[np.float32]:
+    """Return masses times a factor as they are kept; those that were not positive stay."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.where(before > 0.0, before * factor, before).astype(np.float32)
 
 
-def _record(jets: ak.Array, ways: dict[str, dict[str, Any]]) -> ak.contents.Content:
-    """Return a record of the jets with other columns, one a way."""
-    varied = {way: ak.to_layout(with_columns(jets, columns)).content for way, columns in ways.items()}
-    return ak.contents.RecordArray(list(varied.values()), list(varied))
+def _record(jets: ak.Array, field: str, columns: list[Any]) -> ak.contents.Content:
+    """Return a record of the jets with another column, up and down."""
+    varied = [ak.to_layout(with_columns(jets, {field: column})).content for column in columns]
+    return ak.contents.RecordArray(varied, ["up", "down"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypedDict, get_args
 
@@ -17,6 +17,7 @@ from coffea_mljec.nano.requirements import jet_branches
 from coffea_mljec.payloads import Resolution, ScaleFactor, Uncertainties
 from coffea_mljec.payloads.suitability import Made
 from coffea_mljec.systematics import JERSmear, generator_pt
+from coffea_mljec.systematics.jet_mass import JetMass
 from coffea_mljec.systematics.resolution_bins import RESOLUTION_BINS
 from coffea_mljec.systematics.shifted import Shifted
 
@@ -69,6 +70,9 @@ class SystematicOptions(TypedDict, total=False):
         Names of variations end with the jet algorithm, ``JES_Total_AK4PFPuppi``, so that AK4 and AK8 vary separately.
     standard_jets : bool
         Allow payloads measured on standard jets for a provider whose jets respond differently, as an approximation.
+    jet_mass : JetMass, or several
+        Correct, scale and smear masses after the pT: with ``JMS`` and ``JMR`` among the variations. One of each field;
+        all masses vary together.
     generator_pt_field : str
         Field of the jets with the pT of their generator jet (coffea's ``ptGenJet``). Without it, or where the jets lack
         it, generator jets are looked for: nearest first within half the radius.
@@ -84,6 +88,7 @@ class SystematicOptions(TypedDict, total=False):
     seed: int
     qualified: bool
     standard_jets: bool
+    jet_mass: JetMass | Sequence[JetMass] | None
     generator_pt_field: str | None
 
 
@@ -107,6 +112,7 @@ class Systematics:
     seed: int = 0
     qualified: bool = False
     standard_jets: bool = False
+    jet_mass: JetMass | Sequence[JetMass] | None = None
     generator_pt_field: str | None = None
 
     def __post_init__(self) -> None:
@@ -135,6 +141,29 @@ class Systematics:
                 )
         if not isinstance(self.smearing, JERSmear) and self.smearing not in get_args(Method):
             raise InputError(f"smearing must be 'hybrid', 'stochastic' or a JERSmear; got {self.smearing!r}.")
+        self._check_masses()
+
+    def _check_masses(self) -> None:
+        wrong = [one for one in self.masses if not isinstance(one, JetMass)]
+        fields = [one.field for one in self.masses if isinstance(one, JetMass)]
+        if wrong or len(set(fields)) < len(fields):
+            raise InputError(f"jet_mass must be a JetMass, or several of different fields; got {self.jet_mass!r}.")
+        if self.resolution is not None and any(one.resolution and one.seed == self.seed for one in self.masses):
+            raise InputError(
+                f"jet_mass and the smearing of pT have the seed {self.seed} both, so that they would go together: give "
+                "JetMass another one."
+            )
+
+    @property
+    def masses(self) -> tuple[JetMass, ...]:
+        """What is done to masses."""
+        if self.jet_mass is None:
+            return ()
+        return (self.jet_mass,) if isinstance(self.jet_mass, JetMass) else tuple(self.jet_mass)
+
+    def mass_names(self, layout: Layout) -> tuple[str, ...]:
+        """Names of the variations of masses."""
+        return tuple(dict.fromkeys(name for one in self.masses for name in one.names(layout)))
 
     @property
     def payloads(self) -> dict[str, Made]:
@@ -153,7 +182,7 @@ class Systematics:
         return tuple(f"JER_{one.name}" for one in RESOLUTION_BINS) if self.split_resolution else ("JER",)
 
     def names(self, layout: Layout) -> tuple[str, ...]:
-        """Names of the variations, in coffea's convention."""
+        """Names of the variations of pT, in coffea's convention."""
         names = list(self.resolution_names(layout))
         if self.uncertainties is not None:
             names += [f"JES_{source}" for source in self.uncertainties.sources]

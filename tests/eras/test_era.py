@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from coffea_mljec.eras.tags import newest
 from coffea_mljec.errors import InputError, PayloadError
 from coffea_mljec.payloads.run_periods import PERIODS
 from tests.eras.repository import era_2022ee, jerc
+from tests.factories import in_memory
 from tests.library import library_file
+from tests.validation.mass.toy import large_jets
 
 EE = "Summer22EE_22Sep2023"
 
@@ -60,6 +63,28 @@ def test_simulation(root: Path) -> None:
     assert era.standard(uncertainties="total").systematics.uncertainties.sources == ("Total",)  # type: ignore[union-attr]
     bare = era.standard(uncertainties=None, smearing=False, name="bare")
     assert (bare.name, bare.systematics.payloads) == ("bare", {})
+
+
+def test_masses_of_large_jets_are_an_option(tmp_path: Path) -> None:
+    tags = {f"{EE}_V3_MC": 1.1, f"{EE}_RunE_V3_DATA": 1.2}
+    jerc(tmp_path / "POG" / "JME" / "2022_Summer22EE" / "fatJet_jerc.json.gz", "AK8PFPuppi", tags, [f"{EE}_JRV2_MC"])
+    masses = mljec.JetMass(scale=(1.02, 1.03, 1.01), resolution=(1.1, 1.2, 1.0))
+    found = large_jets(20)
+    tables = replace(found, events=found.events | {"Rho_fixedGridRhoFastjetAll": np.full(20, 20.0, np.float32)})
+    jets = (
+        mljec.era("2022EE", directory=tmp_path).standard("FatJet", jet_mass=masses).apply(in_memory(tables), "FatJet")
+    )
+    assert {"JMS", "JMR", "JER", "JES_Regrouped_HF"} <= set(jets.fields)
+    ratio = ak.flatten(jets.JMS.up.msoftdrop / jets.JMS.down.msoftdrop).to_numpy()
+    np.testing.assert_allclose(ratio, 1.03 / 1.01, rtol=1e-5)
+    np.testing.assert_array_equal(ak.flatten(jets.JMS.up.pt), ak.flatten(jets.pt))
+    truth = ("GenJetAK8", "SubGenJetAK8", "GenPart", "genWeight")
+    data = tables.without(*truth)
+    data.events["run"][:] = 359022
+    of_data = mljec.era("2022EE", data=True, directory=tmp_path)
+    jets = of_data.standard("FatJet", jet_mass=masses).apply(in_memory(data), "FatJet")
+    assert not {"JMS", "JMR", "JER"} & set(jets.fields)
+    np.testing.assert_array_equal(ak.flatten(jets.msoftdrop), ak.flatten(jets.msoftdrop_orig))
 
 
 def test_data_take_the_tag_of_each_run(root: Path) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from coffea.processor import accumulate
 
-from coffea_mljec import JetMass, read_soft_drop_text
+from coffea_mljec import FactorizedJEC, JetMass, read_soft_drop_text
 from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
 from coffea_mljec.support.progress import progress as progress_bar
@@ -17,31 +16,12 @@ from coffea_mljec.validation.mass.summary import MassSummary
 from training.dataset.cache import open_shard
 from training.evaluate.providers import STANDARD
 
-__all__ = ["WithSoftDrop", "judge_masses", "with_soft_drop"]
+__all__ = ["judge_masses", "with_soft_drop"]
 
 COLLECTION = "FatJet"
 
 
-class WithSoftDrop:
-    """A provider whose jets also get the correction of the soft-drop mass.
-
-    Parameters
-    ----------
-    provider : Provider
-    correction : path
-        A text payload of the soft-drop mass (``python -m training derive --collection FatJet``).
-    """
-
-    def __init__(self, provider: Provider, correction: Path) -> None:
-        self.provider = provider
-        self.masses = JetMass(correction=read_soft_drop_text(correction))
-
-    def apply(self, events: Any, collection: str = COLLECTION) -> Any:
-        """Correct pT, then the soft-drop mass."""
-        return self.masses.apply(events, self.provider.apply(events, collection))
-
-
-def with_soft_drop(providers: Mapping[str, Provider], jec: Path) -> dict[str, Any]:
+def with_soft_drop(providers: Mapping[str, Provider], jec: Path) -> dict[str, Provider]:
     """Return the providers, the standard path with the soft-drop correction beside its levels.
 
     Raises
@@ -55,11 +35,14 @@ def with_soft_drop(providers: Mapping[str, Provider], jec: Path) -> dict[str, An
             f"{jec} has {len(found)} corrections of the soft-drop mass (*_SoftDropMass_*.jec.txt), and one is needed: "
             "derive it with python -m training derive --collection FatJet"
         )
-    return dict(providers) | {STANDARD: WithSoftDrop(providers[STANDARD], found[0])}
+    standard = providers[STANDARD]
+    assert isinstance(standard, FactorizedJEC)
+    masses = JetMass(correction=read_soft_drop_text(found[0]))
+    return dict(providers) | {STANDARD: FactorizedJEC(standard.payload, standard.name, jet_mass=masses)}
 
 
 def judge_masses(
-    files: Sequence[Path], providers: Mapping[str, Any], replicas: int, progress: bool = True
+    files: Sequence[Path], providers: Mapping[str, Provider], replicas: int, progress: bool = True
 ) -> MassSummary:
     """Return scale, resolution, peaks and spectra of all providers (`coffea_mljec.validation.MassProcessor`).
 
