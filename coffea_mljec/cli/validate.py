@@ -31,6 +31,13 @@ def validate(
     comparison: Comparison,
     standard: StandardPath,
     where: Where,
+    neutrinos: Annotated[
+        bool,
+        typer.Option(
+            "--neutrinos",
+            help="Judge the pT with neutrinos, of corrections that restore them; needs GenJet_ptWithNeutrinos.",
+        ),
+    ] = False,
     plots: Annotated[bool, typer.Option(help="Draw the figures (needs matplotlib and mplhep).")] = True,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a validation that was interrupted.")] = False,
     running: Running,
@@ -59,9 +66,14 @@ def validate(
     formats = figure_formats(plots)
     with running.executor("chunk", "Validating") as run:
         providers = comparison.providers(standard, where, First(run, inputs, running.tree))
+        # Masses of generator jets are without neutrinos.
+        measured = ("response",) if neutrinos else ("response", "mass")
+        options = {"response": {"neutrinos": neutrinos}}
         judges = {
-            name: MEASUREMENTS[name].processor(providers, **comparison.jets, **comparison.statistics())
-            for name in ("response", "mass")
+            name: MEASUREMENTS[name].processor(
+                providers, **comparison.jets, **comparison.statistics(), **options.get(name, {})
+            )
+            for name in measured
             if MEASUREMENTS[name].measures(comparison.collection, simulation=True, fields=())
         }
         # A bad file is refused here, before the work and before anything is written.

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from coffea_mljec.nano.layout import Layout
 
-__all__ = ["generator_jets", "is_simulation", "pileup_scheme", "radius", "scheme_of"]
+__all__ = ["PT_WITH_NEUTRINOS", "generator_jets", "is_simulation", "pileup_scheme", "radius", "scheme_of"]
+
+PT_WITH_NEUTRINOS = "ptWithNeutrinos"
+"""Field of generator jets: their pT with the neutrinos that belong to them, as ``python -m training simulate
+--neutrinos`` writes it. NanoAOD has no such field."""
 
 _RADIUS = {"Jet": 0.4, "JetCHS": 0.4, "JetPuppi": 0.4, "FatJet": 0.8}
 _GENERATOR_JETS = {0.4: "GenJet", 0.8: "GenJetAK8"}

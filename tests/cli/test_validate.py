@@ -116,3 +116,17 @@ def test_masses_of_large_jets(mljec, tmp_path):
     assert numbers["mass"]["counts"]["heavy"] > 250
     assert not [path for path in (tmp_path / "v").iterdir() if path.name.startswith("checkpoints")]
     assert "is for" in mljec(*command, "--model", "pfn-r-lite")[2]
+
+
+def test_neutrinos_in_the_generator_pt(mljec, sample, tmp_path):
+    nano = sample.with_name("mljec_large_jets.root")
+    command = ("validate", nano, "-o", tmp_path / "v", "--collection", "FatJet", "--no-plots", "--replicas", 2)
+    status, _, said = mljec(*command, "--neutrinos")
+    assert status == 0, said
+    numbers = json.loads((tmp_path / "v" / "numbers.json").read_text())
+    assert 0 < numbers["counts"]["with_neutrinos"] < numbers["counts"]["judged"]
+    assert "mass" not in numbers
+    assert "Generator pT includes neutrinos" in (tmp_path / "v" / "report.html").read_text()
+    status, _, said = mljec("validate", sample, "-o", tmp_path / "w", "--no-plots", "--neutrinos")
+    assert status != 0
+    assert "needs GenJet_ptWithNeutrinos" in said

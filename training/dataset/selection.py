@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from coffea_mljec.errors import InputError, MissingBranchError
 from coffea_mljec.features import FeatureSet, compute
 from coffea_mljec.nano import flatten
-from coffea_mljec.nano.algorithm import radius
+from coffea_mljec.nano.algorithm import PT_WITH_NEUTRINOS, radius
 from coffea_mljec.nano.jagged import content_and_offsets
 from coffea_mljec.numerics.matching import match_flat
 from coffea_mljec.numerics.subjets import masses_of_subjets
@@ -46,7 +46,6 @@ JET_COLUMNS: dict[str, str] = {
 #: The target of a jet without a mass, such as a soft-drop mass of 0: beyond any range of a loss.
 NO_MASS = 99.0
 
-_WITH_NEUTRINOS = "ptWithNeutrinos"
 _GENERATOR_SUBJETS = "SubGenJetAK8"
 _RAW_MASSES = {"mass": "mass_raw", "msoftdrop": "soft_drop_mass"}
 _UNUSABLE = Status.BAD_INPUT | Status.NO_CONSTITUENTS | Status.INCOMPLETE_CONSTITUENTS
@@ -153,7 +152,8 @@ def select_jets(events: Any, features: FeatureSet, selection: Selection, source:
     )
     event_of_jet = np.repeat(np.arange(len(events)), np.diff(flat.jet_offsets))
     gen = {name: _column(events, selection.generator, name, source) for name in ("pt", "eta", "phi")}
-    true_pt = _column(events, selection.generator, _WITH_NEUTRINOS, source)[0] if selection.neutrinos else gen["pt"][0]
+    of_target = PT_WITH_NEUTRINOS if selection.neutrinos else "pt"
+    true_pt = _column(events, selection.generator, of_target, source)[0]
     gen_offsets = gen["pt"][1]
     jet_eta, jet_phi = (np.asarray(flat.jet[name], np.float64) for name in ("eta", "phi"))
     partner = match_flat(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import awkward as ak
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from coffea_mljec import defaults
 from coffea_mljec.errors import InputError, MissingBranchError
+from coffea_mljec.nano.algorithm import PT_WITH_NEUTRINOS
 from coffea_mljec.nano.jagged import flat_column, offsets_of
 from coffea_mljec.validation.common.binning import (
     FLAVOURS,
@@ -41,6 +42,8 @@ class Judged:
     pt_gen, abs_eta_gen : float64 arrays [n]
     flavour : int64 array [n]
         Index into `coffea_mljec.validation.common.binning.FLAVOURS`.
+    has_neutrinos : bool array [n]
+        Whether `pt_gen` is more than the generator jet's own pT.
     """
 
     rows: npt.NDArray[np.int64]
@@ -48,9 +51,10 @@ class Judged:
     pt_gen: npt.NDArray[np.float64]
     abs_eta_gen: npt.NDArray[np.float64]
     flavour: npt.NDArray[np.int64]
+    has_neutrinos: npt.NDArray[np.bool_]
 
     def __getitem__(self, keep: npt.NDArray[np.bool_]) -> Judged:
-        return Judged(self.rows[keep], self.event[keep], self.pt_gen[keep], self.abs_eta_gen[keep], self.flavour[keep])
+        return Judged(*(getattr(self, one.name)[keep] for one in fields(self)))
 
 
 class ResponseProcessor(MeasurementProcessor):
@@ -75,6 +79,9 @@ class ResponseProcessor(MeasurementProcessor):
         Radius of the matching.
     pt_gen_min : float
         Generator pT (GeV) from which jets are judged; at least 20.
+    neutrinos : bool
+        Whether the generator pT includes the neutrinos of the jet, for corrections that restore them. The events must
+        have it (`coffea_mljec.nano.algorithm.PT_WITH_NEUTRINOS`).
 
     Notes
     -----
@@ -82,7 +89,8 @@ class ResponseProcessor(MeasurementProcessor):
     {variable: Hist}, "counts": {...}, "non_finite": {provider: n}, "status": {provider: {code: n}}}``. All of it adds
     up with coffea's ``accumulate``. ``counts`` holds ``events``,
     ``jets``, ``gen_jets``, ``matched``, ``unmatched``, ``judged`` (matched, generator pT above `pt_gen_min`, generator
-    eta within 5, finite) and ``unknown_flavour`` (among the judged). ``status`` counts ``mljec_status`` over the
+    eta within 5, finite) and ``unknown_flavour`` (among the judged), with `neutrinos` also ``with_neutrinos`` (the
+    judged whose generator jet has some). ``status`` counts ``mljec_status`` over the
     judged jets.
 
     The flavour is the reconstructed jet's ``hadronFlavour`` if that is not 0, else ``abs(partonFlavour)``. A field
@@ -100,6 +108,7 @@ class ResponseProcessor(MeasurementProcessor):
         replicas: int = defaults.REPLICAS,
         max_dr: float = 0.2,
         pt_gen_min: float = 20.0,
+        neutrinos: bool = False,
     ) -> None:
         super().__init__(providers, collection, gen_collection, weight, replicas, max_dr)
         if pt_gen_min < PT_EDGES[0]:
@@ -107,6 +116,7 @@ class ResponseProcessor(MeasurementProcessor):
                 f"pt_gen_min must be at least {PT_EDGES[0]:g} GeV, where the bins start; got {pt_gen_min:g}."
             )
         self.pt_gen_min = pt_gen_min
+        self.neutrinos = neutrinos
 
     def _measure(self, events: ak.Array, chunk: Chunk) -> dict[str, Any]:
         self._check(events)
@@ -127,6 +137,8 @@ class ResponseProcessor(MeasurementProcessor):
         trends, trend_counts = self._trends(events, judged, ratios, chunk)
 
         counts["judged"] = len(judged.rows)
+        if self.neutrinos:
+            counts["with_neutrinos"] = int(np.count_nonzero(judged.has_neutrinos))
         counts["unknown_flavour"] = int(np.count_nonzero(judged.flavour == FLAVOURS.index("unknown")))
         return {
             "response": response,
@@ -170,12 +182,17 @@ class ResponseProcessor(MeasurementProcessor):
         return histograms, counts
 
     def _check(self, events: ak.Array) -> None:
-        fields = ak.fields(events)
-        if self.gen_collection not in fields:
+        names = ak.fields(events)
+        if self.gen_collection not in names:
             raise InputError(
                 f"the response needs generator jets, and the events have no {self.gen_collection!r} (jet collections: "
-                f"{collections_like(fields)}): this is data, or another gen_collection is meant. Validate on "
+                f"{collections_like(names)}): this is data, or another gen_collection is meant. Validate on "
                 "simulation."
+            )
+        if self.neutrinos and PT_WITH_NEUTRINOS not in ak.fields(events[self.gen_collection]):
+            raise MissingBranchError(
+                f"the generator pT with neutrinos needs {self.gen_collection}_{PT_WITH_NEUTRINOS}, and the events have "
+                "none: simulate them (python -m training simulate --neutrinos), or judge without neutrinos."
             )
 
     def judge(self, events: ak.Array, jet_offsets: npt.NDArray[np.int64]) -> tuple[Judged, dict[str, int]]:
@@ -192,18 +209,23 @@ class ResponseProcessor(MeasurementProcessor):
         }
         event_of_jet = np.repeat(np.arange(len(events), dtype=np.int64), np.diff(jet_offsets))
         gen_rows = partner[rows]
+        pt_gen = self._pt_of(gen, PT_WITH_NEUTRINOS if self.neutrinos else "pt")[gen_rows]
         matched = Judged(
             rows=rows,
             event=event_of_jet[rows],
-            pt_gen=flat_column(gen["pt"], f"{self.gen_collection}.pt")[gen_rows].astype(np.float64),
+            pt_gen=pt_gen,
             abs_eta_gen=np.abs(flat_column(gen["eta"], f"{self.gen_collection}.eta")[gen_rows]).astype(np.float64),
             flavour=flavour_index(
                 self._flavour(jets, gen, "hadronFlavour", rows, gen_rows),
                 self._flavour(jets, gen, "partonFlavour", rows, gen_rows),
             ),
+            has_neutrinos=pt_gen > self._pt_of(gen, "pt")[gen_rows],
         )
         in_range = (matched.pt_gen >= self.pt_gen_min) & np.isfinite(matched.pt_gen)
         return matched[in_range & (matched.abs_eta_gen < REGION_EDGES[-1])], counts
+
+    def _pt_of(self, gen: ak.Array, name: str) -> npt.NDArray[np.float64]:
+        return flat_column(gen[name], f"{self.gen_collection}.{name}").astype(np.float64)
 
     def _flavour(
         self, jets: ak.Array, gen: ak.Array, name: str, rows: npt.NDArray[np.int64], gen_rows: npt.NDArray[np.int64]

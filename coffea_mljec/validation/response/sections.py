@@ -18,6 +18,8 @@ def about(summary: Summary) -> str:
         f"Response of {counts.get('judged', 0):,} jets matched to generator jets, of {counts.get('events', 0):,} "
         f"events; beta and alpha are relative to {summary.standard}."
     )
+    if "with_neutrinos" in counts:
+        words += f" Generator pT includes neutrinos: {counts['with_neutrinos']:,} of the jets have some."
     lost = {name: count for name, count in summary.non_finite.items() if count}
     return f"{words} Left out, because a correction was not finite: {lost}." if lost else words
 

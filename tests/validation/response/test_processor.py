@@ -245,6 +245,24 @@ def test_a_jet_that_one_provider_fails_on_is_left_out_for_all_and_counted(make_e
     assert per_provider.tolist() == [both["counts"]["judged"]] * 2
 
 
+def test_neutrinos_count_in_the_generator_pt(make_events: Any, scaled: Any) -> None:
+    events = make_events(100)
+    plain = ResponseProcessor({"p": scaled(1.0)}).process(events)["events"]
+    assert "with_neutrinos" not in plain["counts"]
+    with pytest.raises(MissingBranchError, match="needs GenJet_ptWithNeutrinos, and the events have none"):
+        ResponseProcessor({"p": scaled(1.0)}, neutrinos=True).process(events)
+    # Neutrinos of a tenth in every second jet.
+    gen, odd = events.GenJet, ak.local_index(events.GenJet.pt) % 2 == 1
+    changed = ak.with_field(events, ak.with_field(gen, gen.pt * ak.where(odd, 1.1, 1.0), "ptWithNeutrinos"), "GenJet")
+    out = ResponseProcessor({"p": scaled(1.0)}, neutrinos=True).process(changed)["events"]
+    assert 0 < out["counts"]["with_neutrinos"] < out["counts"]["judged"]
+    # The same as generator jets that are that hard.
+    harder = ak.with_field(events, ak.with_field(gen, changed.GenJet.ptWithNeutrinos, "pt"), "GenJet")
+    wanted = ResponseProcessor({"p": scaled(1.0)}).process(harder)["events"]
+    np.testing.assert_array_equal(out["response"].view(flow=True), wanted["response"].view(flow=True))
+    assert not np.array_equal(out["response"].view(flow=True), plain["response"].view(flow=True))
+
+
 def test_flavour_missing_from_the_jets_comes_from_the_generator_jets(make_events: Any, scaled: Any) -> None:
     events = make_events(50)
     gen = events.GenJet
