@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from coffea_mljec.errors import InputError
 from coffea_mljec.features import cmssw
-from coffea_mljec.features.feature import Feature
+from coffea_mljec.features.feature import NEAR_WIDTH, Feature
 from coffea_mljec.nano.quantities import CONSTITUENTS
 from coffea_mljec.support.suggestions import nearest
 
@@ -19,6 +19,8 @@ COLLECTIONS = ("jet", *CONSTITUENTS)
 
 _FORMULA_SOURCE = "Holmberg thesis, equations 6.2 to 6.5"
 _COMPOSITION_SOURCE = "NanoAOD: what every jet carries of its constituents (CMS, reco::PFJet)"
+_VERTEX_SOURCE = "Inputs of CMS's b-jet energy regression (arXiv:1912.06046), as trees can read them"
+_NEAR_SOURCE = "Annotation of |eta|, ATLAS, arXiv:2311.08885; regions of CMS"
 
 
 def _plain(collection: str, unit: str, name: str, formula: str) -> Feature:
@@ -56,6 +58,21 @@ def _composition(name: str, formula: str) -> Feature:
     return Feature(name, "jet", "1", formula, "jet", (name,), source=_COMPOSITION_SOURCE)
 
 
+def _leading_vertex(name: str, unit: str, formula: str, quantity: str, jet: tuple[str, ...] = ()) -> Feature:
+    return Feature(name, "jet", unit, formula, "leading_vertex", (quantity,), jet, source=_VERTEX_SOURCE)
+
+
+def _near(*centres: float) -> tuple[Feature, ...]:
+    return tuple(
+        Feature(
+            f"near_eta_{f'{centre:g}'.replace('.', 'p')}", "jet", "1",
+            f"exp(-(|eta| - {centre:g})^2 / (2 x {NEAR_WIDTH}^2))", "near", ("eta",), value=round(100 * centre),
+            source=_NEAR_SOURCE,
+        )
+        for centre in centres
+    )  # fmt: skip
+
+
 def _shape(name: str, formula: str, column: int) -> Feature:
     return Feature(name, "jet", "1", formula, "shape", ("pt", "eta", "phi"), ("eta", "phi"), column, _FORMULA_SOURCE)
 
@@ -80,6 +97,21 @@ _FEATURES: tuple[Feature, ...] = (
     _composition("neutral_em_fraction", "share of the raw energy in photons"),
     _composition("muon_fraction", "share of the raw energy in muons"),
     _composition("n_constituents", "number of constituents"),
+    _composition("muon_pt_fraction", "share of the raw pT in muons"),
+    _composition("n_muons", "number of muons"),
+    _composition("n_electrons", "number of electrons"),
+    Feature("n_sv", "jet", "1", "number of secondary vertices", "n_vertices", ("pt",), source=_VERTEX_SOURCE),
+    _leading_vertex("sv_pt_ratio", "1", "pt of the hardest vertex / raw pt; 0 without one", "pt", ("pt_raw",)),
+    _leading_vertex("sv_mass", "GeV", "mass of the hardest vertex; 0 without one", "mass"),
+    _leading_vertex(
+        "sv_flight_significance",
+        "1",
+        "decay length of the hardest vertex over its error; 0 without one",
+        "flight_significance",
+    ),
+    _leading_vertex("sv_n_tracks", "1", "tracks of the hardest vertex; 0 without one", "n_tracks"),
+    # Barrel, HCAL's crack, ECAL's crack, endcap, the tracker's edge, and the forward calorimeter's.
+    *_near(0.0, 0.4, 0.8, 1.1, 1.3, 1.5, 1.75, 2.0, 2.25, 2.5, 3.0),
     _plain("charged", "GeV", "pt", "pt"),
     _plain("charged", "1", "eta", "eta"),
     _plain("charged", "rad", "phi", "phi"),

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from coffea_mljec.features import kernels
 from coffea_mljec.features.catalogue import COLLECTIONS
+from coffea_mljec.features.feature import NEAR_WIDTH, VERTEX_KERNELS, Feature
 from coffea_mljec.features.functions import Function
 from coffea_mljec.features.registry import function_of
 from coffea_mljec.features.schema import FeatureSet
@@ -67,12 +68,13 @@ def compute(
     jets = np.empty((len(_COORDINATES), stop - start), np.float32)
     for row, name in enumerate(("pt_raw", "eta", "phi")):
         jets[row] = flat.jet[name][start:stop]
-    shapes = _shapes(features)
+    shapes, of_vertices = _shapes(features), _of_vertices(features)
     moments = np.zeros((stop - start, kernels.MOMENTS), np.float64)
     arrays: dict[str, npt.NDArray[Any]] = {"jet_features": _jet_features(flat, features, start, stop)}
     for collection in COLLECTIONS[1:]:
         of_shapes = bool(shapes) and collection in ("charged", "neutral")
-        if not of_shapes and collection not in features.constituents:
+        of_jets = of_shapes or (bool(of_vertices) and collection == "sv")
+        if not of_jets and collection not in features.constituents:
             continue
         constituents, plan = flat.collections[collection], _plan(features, collection)
         first, last = constituents.offsets[start], constituents.offsets[stop]
@@ -87,6 +89,9 @@ def compute(
                 bad[start:stop] |= np.add.reduceat(np.append(wrong, False), offsets[:-1]) * np.diff(offsets) > 0
         if of_shapes:
             kernels.add_moments(values, offsets, jets, moments)
+        elif of_jets:
+            for column, feature in of_vertices:
+                arrays["jet_features"][:, column] = _of_vertex(feature, plan, values, offsets, jets[0])
         if collection in features.constituents:
             out = np.empty((last - first, plan.width), np.float32)
             kernels.fill_rows(values, offsets, jets, plan.columns, plan.flags, out)
@@ -123,7 +128,7 @@ def _jet_features(flat: FlatJets, features: FeatureSet, start: int, stop: int) -
     rows = features.features("jet")
     out = np.empty((stop - start, len(rows)), np.float32)
     for column, feature in enumerate(rows):
-        if feature.kernel == "shape":
+        if feature.kernel == "shape" or feature.kernel in VERTEX_KERNELS:
             continue
         if feature.kernel == "function":
             own = (flat.jet[name][start:stop].astype(np.float32) for name in feature.quantities)
@@ -137,6 +142,8 @@ def _jet_features(flat: FlatJets, features: FeatureSet, start: int, stop: int) -
                 values = np.log(values)
         elif feature.kernel == "abs":
             values = np.abs(values)
+        elif feature.kernel == "near":
+            values = np.exp(-0.5 * ((np.abs(values) - feature.value / 100.0) / NEAR_WIDTH) ** 2)
         out[:, column] = values
     return out
 
@@ -146,6 +153,32 @@ def _shapes(features: FeatureSet) -> tuple[tuple[int, int], ...]:
     """(column, column of `kernels.jet_shapes`) of the jets' features that are made from constituents."""
     rows = features.features("jet")
     return tuple((column, feature.value) for column, feature in enumerate(rows) if feature.kernel == "shape")
+
+
+@lru_cache(maxsize=64)
+def _of_vertices(features: FeatureSet) -> tuple[tuple[int, Feature], ...]:
+    """(column, feature) of the jets' features that are made from secondary vertices."""
+    rows = features.features("jet")
+    return tuple((column, feature) for column, feature in enumerate(rows) if feature.kernel in VERTEX_KERNELS)
+
+
+def _of_vertex(
+    feature: Feature, plan: _Plan, values: npt.NDArray[np.float32], offsets: npt.NDArray[np.int64],
+    pt_raw: npt.NDArray[np.float32],
+) -> npt.NDArray[Any]:  # fmt: skip
+    """One of `VERTEX_KERNELS` of each jet; of vertices with the same pT the first counts."""
+    counts = np.diff(offsets)
+    if feature.kernel == "n_vertices":
+        return counts
+    pt = values[plan.quantities.index("pt")]
+    order = np.lexsort((-pt, np.repeat(np.arange(len(counts)), counts)))
+    found = np.zeros(len(counts), np.float32)
+    some = counts > 0
+    found[some] = values[plan.quantities.index(feature.quantities[0])][order[offsets[:-1][some]]]
+    if not feature.jet_quantities:
+        return found
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(some, found / pt_raw, 0.0)
 
 
 @lru_cache(maxsize=64)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from coffea_mljec.errors import InputError
 from coffea_mljec.features import cmssw
 from coffea_mljec.features.catalogue import CATALOGUE, COLLECTIONS, Feature
+from coffea_mljec.features.feature import VERTEX_KERNELS
 from coffea_mljec.support.suggestions import did_you_mean
 
 __all__ = ["FEATURE_SETS", "JETS", "KINEMATICS", "KINEMATICS_PV", "PFNANO", "THESIS", "FeatureSet"]
@@ -76,7 +77,8 @@ class FeatureSet:
     @property
     def jet_quantities(self) -> tuple[str, ...]:
         """Canonical quantities of the jet that the layout must supply."""
-        needed = [q for f in self.features("jet") if f.kernel != "shape" for q in f.quantities]
+        from_constituents = ("shape", *VERTEX_KERNELS)
+        needed = [q for f in self.features("jet") if f.kernel not in from_constituents for q in f.quantities]
         needed += [q for c in COLLECTIONS for f in self.features(c) for q in f.jet_quantities]
         return tuple(dict.fromkeys(needed))
 
@@ -87,6 +89,9 @@ class FeatureSet:
         if any(feature.kernel == "shape" for feature in self.features("jet")):
             for collection in ("charged", "neutral"):
                 needed.setdefault(collection, {}).update(dict.fromkeys(("pt", "eta", "phi")))
+        of_vertices = [q for f in self.features("jet") if f.kernel in VERTEX_KERNELS for q in ("pt", *f.quantities)]
+        if of_vertices:
+            needed.setdefault("sv", {}).update(dict.fromkeys(of_vertices))
         return {collection: tuple(quantities) for collection, quantities in needed.items()}
 
     def feature_of(self, kind: str, quantity: str) -> str | None:
@@ -94,7 +99,11 @@ class FeatureSet:
         for collection in COLLECTIONS:
             for feature in self.features(collection):
                 of_jet = kind in ("jet", "event")
-                if (quantity in feature.quantities and (collection == kind or (collection == "jet" and of_jet))) or (
+                made_from = "sv" if feature.kernel in VERTEX_KERNELS else collection
+                own = made_from == kind or (made_from == "jet" and of_jet)
+                # The hardest vertex is looked for by pT, whatever is read of it.
+                sought = ("pt",) if made_from != collection else ()
+                if (own and quantity in (*feature.quantities, *sought)) or (
                     of_jet and quantity in feature.jet_quantities
                 ):
                     return f"{collection}.{feature.name}"

@@ -150,6 +150,8 @@ _JET: Mapping[str, Quantity] = {
     # Of the raw pT, and how far muons turn the jet.
     "muon_pt_fraction": _stored("muonSubtrFactor", bounds=_FRACTION),
     "muon_delta_phi": _stored("muonSubtrDeltaPhi", bounds=_PHI),
+    "n_muons": _stored("nMuons", bounds=_NUMBER),
+    "n_electrons": _stored("nElectrons", bounds=_NUMBER),
     "em_fraction": _stored("EmEF", bounds=_FRACTION),
     "n_constituents": _stored("nConstituents", bounds=_NUMBER),
     # Weighted by PUPPI; since NanoAODv13.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from coffea_mljec.errors import MissingBranchError
-from coffea_mljec.features import JETS, PFNANO, FeatureSet, compute
+from coffea_mljec.features import CATALOGUE, JETS, PFNANO, FeatureSet, compute
 from coffea_mljec.nano import flatten
 from tests.factories import in_memory
 from tests.features import twins
@@ -155,3 +155,43 @@ def test_a_file_without_the_jets_composition_is_refused(open_events: Any) -> Non
     events["Jet"] = ak.without_field(events.Jet, ["chHEF"])
     with pytest.raises(MissingBranchError, match=r"needs charged_hadron_fraction: looked for Jet_chHEF"):
         flatten(events, jet=JETS.jet_quantities)
+
+
+VERTICES = ("n_sv", "sv_pt_ratio", "sv_mass", "sv_flight_significance", "sv_n_tracks")
+
+
+def test_the_hardest_vertex_equals_a_loop_over_the_jets(open_events: Any) -> None:
+    events = open_events()
+    features = FeatureSet(jet=("pt", *VERTICES))
+    assert features.constituent_quantities == {"sv": ("pt", "mass", "flight_significance", "n_tracks")}
+    flat = flatten(events, jet=features.jet_quantities, constituents=features.constituent_quantities)
+    got = compute(flat, features)
+    assert list(got) == ["jet_features"]
+    expected = []
+    for jet in twins.jets_of(events):
+        vertices = sorted(jet["sv"], key=lambda one: -one.pt)
+        own = [len(vertices), 0.0, 0.0, 0.0, 0.0]
+        if vertices:
+            first = vertices[0]
+            raw = jet["jet"].pt * (1.0 - jet["jet"].rawFactor)
+            own[1:] = [first.pt / raw, first.mass, first.dlenSig, first.ntracks]
+        expected.append(own)
+    np.testing.assert_allclose(got["jet_features"][:, 1:], expected, rtol=1e-5)
+    assert (got["jet_features"][:, 1] > 1).any()
+    assert compute(flat, features, 3, 9)["jet_features"].tolist() == got["jet_features"][3:9].tolist()
+    assert [features.feature_of("sv", name) for name in ("pt", "mass", "eta")] == ["jet.n_sv", "jet.sv_mass", None]
+    lacking = ak.with_field(events, ak.without_field(events.SV, ["dlenSig"]), "SV")
+    with pytest.raises(MissingBranchError, match="SV_dlenSig"):
+        flatten(lacking, constituents=features.constituent_quantities)
+
+
+def test_a_place_of_the_detector_is_a_bell_in_eta(open_events: Any) -> None:
+    events = open_events()
+    features = FeatureSet(jet=tuple(name for name in CATALOGUE["jet"] if name.startswith("near_eta_")))
+    got = compute(flatten(events, jet=features.jet_quantities), features)["jet_features"]
+    eta = np.abs(ak.flatten(events.Jet.eta).to_numpy()).astype(np.float64)
+    for name, column in zip(features.jet, got.T, strict=True):
+        centre = float(name.removeprefix("near_eta_").replace("p", "."))
+        np.testing.assert_allclose(column, np.exp(-((eta - centre) ** 2) / 0.08), atol=1e-6)
+    # Every jet of the tracker's region is near to one of them.
+    assert got[eta < 2.5].max(axis=1).min() > 0.5

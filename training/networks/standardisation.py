@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from coffea_mljec.errors import InputError
+from coffea_mljec.features import CATALOGUE
 
 __all__ = ["DEFAULT_TRANSFORMS", "Standardisation", "Transform", "default_transform", "fit_standardisation"]
 
@@ -123,7 +124,8 @@ def fit_standardisation(
     """Fit shift and scale on rows of the training set: median and interquartile range, so that tails do not matter.
 
     Where more than half of the rows share one value the range is 0; then mean and standard deviation serve, and a
-    feature with a single value gets scale 1. Flags (only 0 and 1) stay as they are.
+    feature with a single value gets scale 1. Flags (only 0 and 1) stay as they are, and so do smooth ones
+    (``near_...``): most jets are far from any one place, and a range taken from those would blow up the near ones.
 
     Parameters
     ----------
@@ -152,7 +154,8 @@ def fit_standardisation(
         values = transform(sample[:, i])
         if not np.isfinite(values).all():
             raise InputError(f"{collection} feature {name!r} has NaN or infinite values: mend the sample")
-        centre, width = _centre_and_width(values)
+        smooth = name in CATALOGUE[collection] and CATALOGUE[collection][name].kernel == "near"
+        centre, width = (0.0, 1.0) if smooth else _centre_and_width(values)
         shift.append(centre)
         scale.append(width)
         used.append(transform)

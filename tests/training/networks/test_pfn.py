@@ -185,6 +185,14 @@ def test_fit_is_robust_and_leaves_flags_alone() -> None:
     assert (fitted.shift[3], fitted.scale[3]) == (7.0, 1.0)
 
 
+def test_smooth_flags_stay_as_they_are() -> None:
+    """Most jets are far from the place: their range is next to nothing."""
+    near = np.exp(-(np.linspace(0.0, 12.0, 200) ** 2))
+    fitted = fit_standardisation("jet", ("near_eta_2p5", "eta"), np.stack([near, 3.0 * near], axis=1))
+    assert (fitted.shift[0], fitted.scale[0]) == (0.0, 1.0)
+    assert fitted.scale[1] < 0.1
+
+
 def test_fit_without_rows_is_neutral() -> None:
     fitted = fit_standardisation("sv", ("pt", "eta"), np.zeros((0, 2)))
     assert (fitted.shift, fitted.scale) == ((0.0, 0.0), (1.0, 1.0))
