@@ -1,7 +1,7 @@
 """The losses, by the names that a recipe gives them (``learning.loss``), and what each makes a network give.
 
-Where a recipe asks for masses beside pT (``selection.masses``), each adds |y - y_hat| of its own y, the logarithm of
-generator over raw mass (soft-drop mass over soft-drop mass).
+Where a recipe asks for masses beside pT (``selection.masses``), each adds a term of its own y, the logarithm of
+generator over raw mass (soft-drop mass over soft-drop mass): |y - y_hat|, or the loss of the mode.
 
 A loss is a weighted mean over the jets of a batch: losses of batches, weighted by the sums of their jets' weights, add
 up to the loss of all jets. Targets beyond the range contribute 0 and stay in the denominator, the sum of the weights
@@ -33,6 +33,14 @@ QUANTILES = (0.16, 0.5, 0.84)
 
 MASS_RANGE = 3.0
 """Masses whose target is beyond this size contribute 0. Groomed, a jet of one parton may lose almost all its mass."""
+
+MODE_KERNEL = 0.03
+"""Width in ln(pT) within which jets count towards the mode. A wider one moves the mode of a skewed response towards its
+mean, by its square; of a narrower one fewer jets have a say."""
+
+MODE_LEAK = 0.01
+"""Slope of the loss of the mode far from it: a network that begins far off finds its way, and the mode moves by a few
+hundredths of its distance to the median."""
 
 _USUAL_WIDTH = -2.0
 """ln of the width that a network starts from: 0.14."""
@@ -77,6 +85,8 @@ class Loss:
         Norm to which the gradient of a batch is shortened: a Gaussian's grows with the square of how far jets are off.
     masses : tuple of str
         Masses that are learnt beside pT; their outputs are the last ones.
+    of_mass : callable
+        y - y_hat of a mass -> what each jet contributes, [n].
     """
 
     each: Callable[[Tensor, Tensor], Tensor]
@@ -84,6 +94,7 @@ class Loss:
     of_classes: bool = False
     clip: float | None = None
     masses: tuple[str, ...] = ()
+    of_mass: Callable[[Tensor], Tensor] = abs
 
     def __call__(self, predicted: Tensor, target: Tensor, weight: Tensor, loss_range: float = 1.0) -> Tensor:
         """Return the mean of w times what each jet contributes, over the jets with |y| < range.
@@ -105,7 +116,7 @@ class Loss:
         )
         for number in range(len(self.masses)):
             mass = target[:, 1 + number]
-            each = each + _within(mass, MASS_RANGE) * (mass - predicted[:, own + number]).abs()
+            each = each + _within(mass, MASS_RANGE) * self.of_mass(mass - predicted[:, own + number])
         return (weight * each).sum() / weight.sum()
 
     def targets(self, batch: Mapping[str, Tensor]) -> Tensor:
@@ -150,13 +161,33 @@ def _pinball(predicted: Tensor, target: Tensor) -> Tensor:
 
     The outer ones are the median minus and plus exponentials: they cannot cross it.
     """
+    return _pinball_about(predicted[:, 0], predicted, target, QUANTILES)
+
+
+def _pinball_about(middle: Tensor, predicted: Tensor, target: Tensor, levels: tuple[float, ...]) -> Tensor:
+    """Pinball losses of the middle minus and plus exponentials; of the middle itself where there are three levels."""
     import torch
 
-    median = predicted[:, 0]
-    quantiles = torch.stack([median - predicted[:, 1].exp(), median, median + predicted[:, 2].exp()], dim=1)
-    levels = torch.tensor(QUANTILES, dtype=predicted.dtype, device=predicted.device)
+    inner = [middle] if len(levels) == len(QUANTILES) else []
+    quantiles = torch.stack([middle - predicted[:, 1].exp(), *inner, middle + predicted[:, 2].exp()], dim=1)
+    level = torch.tensor(levels, dtype=predicted.dtype, device=predicted.device)
     off = target[:, None] - quantiles
-    return 2.0 * torch.maximum(levels * off, (levels - 1.0) * off).sum(dim=1)
+    return 2.0 * torch.maximum(level * off, (level - 1.0) * off).sum(dim=1)
+
+
+def _leaky_kernel(off: Tensor) -> Tensor:
+    """A Gaussian kernel upside down, with a slope far from it: its least mean is where most jets are, the mode.
+
+    ATLAS's leaky Gaussian kernel (ATL-PHYS-PUB-2018-013), times its width.
+    """
+    return MODE_KERNEL * (1.0 - (-0.5 * (off / MODE_KERNEL) ** 2).exp()) + MODE_LEAK * off.abs()
+
+
+def _mode(predicted: Tensor, target: Tensor) -> Tensor:
+    """The mode, and `QUANTILES` about it: what they learn does not move it."""
+    mode = predicted[:, 0]
+    outer = _pinball_about(mode.detach(), predicted, target, (QUANTILES[0], QUANTILES[-1]))
+    return _leaky_kernel(target - mode) + outer
 
 
 def _gaussian(predicted: Tensor, target: Tensor) -> Tensor:
@@ -172,16 +203,15 @@ def _cross_entropy(predicted: Tensor, target: Tensor) -> Tensor:
     return torch.nn.functional.cross_entropy(predicted, target.long(), reduction="none")
 
 
+_OUTER = (
+    Taught("q16", f"quantile:{QUANTILES[0]}", "below", _USUAL_WIDTH),
+    Taught("q84", f"quantile:{QUANTILES[2]}", "above", _USUAL_WIDTH),
+)
+
 LOSSES: Mapping[str, Loss] = {
     "mae": Loss(_absolute_error, (Taught("log_correction", "pt", "exp"),)),
-    "quantiles": Loss(
-        _pinball,
-        (
-            Taught("q50", "pt", "exp"),
-            Taught("q16", f"quantile:{QUANTILES[0]}", "below", _USUAL_WIDTH),
-            Taught("q84", f"quantile:{QUANTILES[2]}", "above", _USUAL_WIDTH),
-        ),
-    ),
+    "quantiles": Loss(_pinball, (Taught("q50", "pt", "exp"), *_OUTER)),
+    "mode": Loss(_mode, (Taught("mode", "pt", "exp"), *_OUTER), of_mass=_leaky_kernel),
     "gaussian": Loss(
         _gaussian, (Taught("mu", "pt", "exp"), Taught("sigma", "resolution", "exp", _USUAL_WIDTH)), clip=1.0
     ),
@@ -222,8 +252,8 @@ def class_term(predicted: Tensor, number: Tensor, weight: Tensor, classes: int) 
 
 
 def loss_named(name: str, classes: Iterable[str] = (), classes_weight: float = 1.0, masses: Iterable[str] = ()) -> Loss:
-    """The loss of a name, with one output more for each mass, its median, and for each class, whose softmax is the
-    class's probability.
+    """The loss of a name, with one output more for each mass, its median or mode, and for each class, whose softmax is
+    the class's probability.
 
     The cross entropy teaches nothing else. Of a regression the classes stand last, and `class_term` teaches them; with
     the weight 0 there are none.

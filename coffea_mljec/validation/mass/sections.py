@@ -33,10 +33,18 @@ def scale_table(summary: MassSummary) -> Table:
     quantities = list(dict.fromkeys(s.quantity for s in summary.scales))
     known.sort(key=lambda s: (quantities.index(s.quantity), s.limits[0] or 0.0, summary.providers.index(s.provider)))
     rows = [
-        (s.quantity, _range(s.limits), s.provider, f"{s.jets}", text_of(s.median, 3), percent(s.resolution, 1))
+        (
+            s.quantity,
+            _range(s.limits),
+            s.provider,
+            f"{s.jets}",
+            text_of(s.median, 3),
+            text_of(s.mode, 3),
+            percent(s.resolution, 1),
+        )
         for s in known
     ]
-    columns = ("of", "pT gen/GeV", "provider", "jets", "median", "resolution/%")
+    columns = ("of", "pT gen/GeV", "provider", "jets", "median", "mode", "resolution/%")
     return Table("Scale and resolution", columns, without_repeats(rows))
 
 

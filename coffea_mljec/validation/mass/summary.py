@@ -1,6 +1,7 @@
 """From the histograms of `MassProcessor` to numbers: scale and resolution of energy and mass, peaks, spectra.
 
-- scale and resolution: median and (Q75 - Q25) / Q50 of corrected over generator energy or mass. Masses are those above
+- scale and resolution: median, mode and (Q75 - Q25) / Q50 of corrected over generator energy or mass. The mode is the
+  mean of the Gaussian core within one width, for corrections whose target it is. Masses are those above
   40 GeV of the generator jet: below, the mass of a jet of one parton is a matter of its softest particles.
 - peak: mean and relative width of the Gaussian core (`coffea_mljec.validation.common.widths.gaussian_core`) of a mass
   over that of the particle that decayed, so that neither a natural width nor a sample of several masses counts.
@@ -43,6 +44,7 @@ class Scale:
     limits: list[float | None]
     jets: int
     median: Measured
+    mode: Measured
     resolution: Measured
 
 
@@ -134,11 +136,12 @@ def _scales(ratio: hist.Hist[Any], provider: str) -> Iterator[Scale]:
             summed = part.sum(axis=others)
             for number in range(summed.shape[-1]):
                 quartile = quantiles(summed[:, :, number], edges, [0.25, 0.5, 0.75])
+                mode, _ = gaussian_core(summed[:, :, number], edges, window=1.0)
                 jets = round(float(summed[0, :, number].sum()))
                 enough = jets >= MIN_JETS
                 yield Scale(
                     provider, quantity, against, open_limits(ratio.axes[axis].edges, number), jets,
-                    measured(quartile[:, 1], enough), measured(resolution(quartile), enough),
+                    measured(quartile[:, 1], enough), measured(mode, enough), measured(resolution(quartile), enough),
                 )  # fmt: skip
 
 

@@ -66,6 +66,11 @@ def test_scales_and_resolutions_are_those_of_the_toy(summary: MassSummary) -> No
         median *= 1.1 if one.provider == "up" and one.quantity != "energy" else 1.0
         assert one.median.error is not None
         assert one.median.value == pytest.approx(median, abs=max(5 * one.median.error, 0.015)), one
+        # The toy's responses are logarithms of Gaussians: their mode is lower by the square of the width.
+        assert one.mode.value is not None
+        assert one.mode.error is not None
+        wanted = median * np.exp(-(width**2))
+        assert one.mode.value == pytest.approx(wanted, abs=max(5 * one.mode.error, 0.015)), one
         assert one.resolution.value == pytest.approx(1.349 * width, rel=0.25), one
         seen.add((one.provider, one.quantity, one.against))
     assert len(seen) == 2 * 3 * 3
