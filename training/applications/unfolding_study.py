@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +24,39 @@ from training.dataset.files import shards_of
 from training.simulate.plan import Plan
 from training.simulate.production import produce
 
-__all__ = ["simulate_samples", "study", "unfolding"]
+__all__ = ["Unfolding", "simulate_samples", "study", "unfolding"]
 
 _SCALE = 1.02  # of the energy of the jets in data, as an uncertainty
 
 Floats = NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class Unfolding:
+    """How samples are unfolded.
+
+    Attributes
+    ----------
+    bins : int
+        Of each variable, with equal numbers of simulated events.
+    number : int
+        Bootstrap replicas.
+    iterations, seed : int
+    workers : int or ClusterExecutor
+        Processes.
+    progress : bool
+    """
+
+    bins: int = 8
+    number: int = 10
+    iterations: int = 3
+    seed: int = 1
+    workers: Workers = 1
+    progress: bool = True
+
+
 def unfolding(
-    output: Path,
-    events: int = 10_000,
-    model: str | None = None,
-    bins: int = 8,
-    number: int = 10,
-    iterations: int = 3,
-    seed: int = 1,
-    workers: Workers = 1,
-    progress: bool = True,
+    output: Path, events: int = 10_000, model: str | None = None, how: Unfolding | None = None
 ) -> dict[str, Any]:
     """Simulate two samples, unfold one with the other; write ``report.md``, ``results.json``, a figure and weights.
 
@@ -51,21 +68,16 @@ def unfolding(
         Of the simulation; the data have half as many.
     model : str, optional
         Bundled model or model folder of the learnt correction; the default model.
-    bins : int
-        Of each variable.
-    number : int
-        Bootstrap replicas.
-    iterations : int
-    seed : int
-    workers : int or ClusterExecutor
-    progress : bool
+    how : Unfolding, optional
+        Its seed and workers are those of the simulation too.
     """
-    files = simulate_samples(output, events, seed, workers)
+    how = how or Unfolding()
+    files = simulate_samples(output, events, how.seed, how.workers)
     standard = FactorizedJEC.from_txt(sorted(defaults.JEC.glob("*.jec.txt")))
     learnt = MLJEC(fallback=standard) if model is None else MLJEC(model, fallback=standard)
     corrections = {"standard": standard, "learnt": learnt}
     simulation, data = (leading_jets(files[name], corrections) for name in ("simulation", "data"))
-    found, factors = study(simulation, data, bins, number, iterations, seed, workers, progress)
+    found, factors = study(simulation, data, how)
     write_text(output / "results.json", json.dumps(found, indent=1))
     write_text(output / "report.md", report(found))
     draw(found, output / "unfolding.png")
@@ -90,29 +102,13 @@ def simulate_samples(output: Path, events: int, seed: int = 1, workers: Workers 
     return files
 
 
-def study(
-    simulation: JetEvents,
-    data: JetEvents,
-    bins: int = 8,
-    number: int = 10,
-    iterations: int = 3,
-    seed: int = 1,
-    workers: Workers = 1,
-    progress: bool = True,
-) -> tuple[dict[str, Any], Floats]:
+def study(simulation: JetEvents, data: JetEvents, how: Unfolding) -> tuple[dict[str, Any], Floats]:
     """Unfold the data with every correction and compare with their truth.
 
     Parameters
     ----------
     simulation, data : JetEvents
-    bins : int
-        Of each variable, with equal numbers of simulated events.
-    number : int
-        Bootstrap replicas.
-    iterations, seed : int
-    workers : int or ClusterExecutor
-        Processes.
-    progress : bool
+    how : Unfolding
 
     Returns
     -------
@@ -130,25 +126,27 @@ def study(
         If a bin is empty, or there are too few events.
     """
     found: dict[str, Any] = {
-        "events": {"simulation": len(simulation.true), "data": len(data.true)}, "replicas": number, "bins": bins,
-        "variables": {},
+        "events": {"simulation": len(simulation.true), "data": len(data.true)}, "replicas": how.number,
+        "bins": how.bins, "variables": {},
     }  # fmt: skip
     for v, name in enumerate(VARIABLES):
         ours, theirs = simulation.true[:, v], data.true[:, v]
-        edges = _edges(ours, bins)
-        compared = migrations(ours, {c: values[:, v] for c, values in simulation.measured.items()}, edges, seed=seed)
+        edges = _edges(ours, how.bins)
+        compared = migrations(
+            ours, {c: values[:, v] for c, values in simulation.measured.items()}, edges, seed=how.seed
+        )
         truth, before = (spectra(values, edges, np.ones((1, len(values))))[0].tolist() for values in (theirs, ours))
         found["variables"][name] = {
             "edges": edges.tolist(), "truth": truth, "simulation": before, "before": _apart(ours, theirs),
             "corrections": {c: one._asdict() | {"diagonal": one.diagonal.tolist()} for c, one in compared.items()},
         }  # fmt: skip
-    half = np.random.default_rng(seed).random(len(simulation.true)) < 0.5
+    half = np.random.default_rng(how.seed).random(len(simulation.true)) < 0.5
     factors = np.ones((1, len(simulation.true)))
-    with progress_bar("unfolding", 3 * len(simulation.measured), "samples", shown=progress) as bar:
+    with progress_bar("unfolding", 3 * len(simulation.measured), "samples", shown=how.progress) as bar:
 
         def repeated(measured: Floats, sample: Paired) -> Replicas:
             bar.advance()
-            return replicas(measured, sample, number, iterations, seed, workers)
+            return replicas(measured, sample, how.number, how.iterations, how.seed, how.workers)
 
         for correction, measured in simulation.measured.items():
             own = Paired(measured, simulation.true, np.ones(len(measured)))

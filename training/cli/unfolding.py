@@ -27,9 +27,9 @@ def command(
     quiet: Annotated[bool, typer.Option(help="No progress bars.")] = False,
 ) -> None:
     """Unfold the leading jet's pT, mass and multiplicity event by event, with the standard and a learnt correction."""
-    from training.applications.unfolding_study import unfolding
+    from training.applications.unfolding_study import Unfolding, unfolding
 
     with workplace(workers, scheduler) as place:
-        unfolding(output, events, model, bins, replicas, iterations, seed, place, not quiet)
+        unfolding(output, events, model, Unfolding(bins, replicas, iterations, seed, place, not quiet))
     typer.echo((output / "report.md").read_text())
     typer.echo(f"written: {output / 'report.md'}, results.json, unfolding.png and *_weights.root")

@@ -166,7 +166,7 @@ def test_a_study_of_two_corrections(tmp_path: Path) -> None:
     """The sharper one keeps more events in their bin; every number of the report is finite."""
     from training.applications.unfolding import JetEvents
     from training.applications.unfolding_report import draw, report
-    from training.applications.unfolding_study import study
+    from training.applications.unfolding_study import Unfolding, study
 
     def events(n: int, seed: int, scale: float) -> JetEvents:
         rng = np.random.default_rng(seed)
@@ -179,7 +179,7 @@ def test_a_study_of_two_corrections(tmp_path: Path) -> None:
         return JetEvents(np.column_stack([np.ones(n), np.ones(n), np.arange(n)]).astype(np.int64), true, measured)
 
     simulation = events(900, 1, 1.0)
-    found, factors = study(simulation, events(600, 2, 1.1), bins=5, number=3, iterations=1, progress=False)
+    found, factors = study(simulation, events(600, 2, 1.1), Unfolding(bins=5, number=3, iterations=1, progress=False))
     assert factors.shape == (5, 900)
     of_pt = found["variables"]["pt"]
     learnt = of_pt["corrections"]["learnt"]

@@ -17,16 +17,30 @@ from coffea_mljec import MLJEC, Network, Status
 from coffea_mljec.errors import InputError
 from coffea_mljec.models import open_folder
 from tests.training.learning.tiny import SMALL, tiny
+from training.dataset import PreparedJets
 from training.learning.classes import class_numbers
 from training.learning.export import export
 
 pytest.importorskip("onnx")
 torch = pytest.importorskip("torch")
 
+import training.learning.training_data as training_data  # noqa: E402
 from training.learning.losses import LOSSES, class_term, loss_named  # noqa: E402
 
 CLASSES = {"quark": (1, 2, 3), "gluon": (21,)}
 SHARES = {"shares": {"b": 0.0, "c": 0.0, "uds": 1.0, "g": 1.0}}
+
+
+@pytest.fixture
+def told_jets(toy_jets: Callable[..., PreparedJets], monkeypatch: pytest.MonkeyPatch) -> PreparedJets:
+    """Jets whose response tells their class, a tenth of them of none; all trainings get them."""
+    jets = toy_jets(900, feature_set=SMALL)
+    target = jets.columns["target"]
+    flavour = np.where(target > np.median(target), 21, 2).astype("i4")
+    flavour[:90] = 5
+    told = replace(jets, columns=jets.columns | {"flavour": flavour})
+    monkeypatch.setattr(training_data, "prepare", lambda *a, **k: told)
+    return told
 
 
 def test_the_loss_is_the_logarithm_of_the_probability() -> None:
@@ -42,19 +56,11 @@ def test_the_loss_is_the_logarithm_of_the_probability() -> None:
     assert [output.quantity for output in loss.outputs] == ["probability:b", "probability:c", "probability:light"]
 
 
+@pytest.mark.usefixtures("told_jets")
 def test_from_training_to_probabilities_of_jets(
-    tmp_path: Path, toy_training: Callable[..., Path], toy_jets: Callable[..., Any], sample: Path,
-    open_nano: Callable[..., Any], monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    tmp_path: Path, toy_training: Callable[..., Path], sample: Path, open_nano: Callable[..., Any]
+) -> None:
     """Jets whose response tells their class; a few of other flavours are left out."""
-    import training.learning.training_data as training_data
-
-    jets = toy_jets(900, feature_set=SMALL)
-    target = jets.columns["target"]
-    flavour = np.where(target > np.median(target), 21, 2).astype("i4")
-    flavour[:90] = 5
-    told = replace(jets, columns=jets.columns | {"flavour": flavour})
-    monkeypatch.setattr(training_data, "prepare", lambda *a, **k: told)
     learning = {"max_epochs": 12, "loss": "cross-entropy", "classes": CLASSES, "learning_rate": 1e-2}
     run = toy_training(tiny(tmp_path, sampling=SHARES, learning=learning))
     record = json.loads((run / "run.json").read_text())
@@ -88,18 +94,10 @@ def test_classes_beside_a_regression_by_hand() -> None:
 
 
 def test_one_network_corrects_and_tags(
-    tmp_path: Path, toy_training: Callable[..., Path], toy_jets: Callable[..., Any], sample: Path,
+    tmp_path: Path, toy_training: Callable[..., Path], told_jets: PreparedJets, sample: Path,
     open_nano: Callable[..., Any], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """All jets teach the correction, those of a class the probabilities too; applied, jets have both."""
-    import training.learning.training_data as training_data
-
-    jets = toy_jets(900, feature_set=SMALL)
-    target = jets.columns["target"]
-    flavour = np.where(target > np.median(target), 21, 2).astype("i4")
-    flavour[:90] = 5
-    told = replace(jets, columns=jets.columns | {"flavour": flavour})
-    monkeypatch.setattr(training_data, "prepare", lambda *a, **k: told)
     learning = {"max_epochs": 12, "classes": CLASSES, "learning_rate": 1e-2}
     shares = {"shares": {"b": 1.0, "c": 0.0, "uds": 2.0, "g": 2.0}}
     record = json.loads((toy_training(tiny(tmp_path, sampling=shares, learning=learning)) / "run.json").read_text())
@@ -114,7 +112,7 @@ def test_one_network_corrects_and_tags(
     assert ak.sum(applied) > 25
     total = ak.to_numpy(ak.flatten(corrected.mljec_quark + corrected.mljec_gluon)[applied])
     np.testing.assert_allclose(total, 1.0, rtol=1e-6)
-    none = replace(told, columns=told.columns | {"flavour": np.full(900, 5, "i4")})
+    none = replace(told_jets, columns=told_jets.columns | {"flavour": np.full(900, 5, "i4")})
     monkeypatch.setattr(training_data, "prepare", lambda *a, **k: none)
     with pytest.raises(InputError, match="no jet of class quark, gluon"):
         toy_training(
