@@ -147,7 +147,7 @@ class Settings(BaseModel):
     hadron_response_scale : float
         Factor on the calorimeter's response to hadrons, for variants.
     hadron_resolution_scale : float
-        Factor on the calorimeters' resolution for hadrons, for variants.
+        Factor on the calorimeters' resolution for hadrons, for variants; 0.01 takes chance out of it.
     puppi : "run2" or "run3"
         How PUPPI weighs hard neutral candidates and forward ones (`training.simulate.puppi.TUNES`).
     """
@@ -166,7 +166,7 @@ class Settings(BaseModel):
     shower: str = "simple"
     passes: Annotated[int, Field(ge=1, le=20)] = 1
     hadron_response_scale: Annotated[float, Field(ge=0.5, le=1.5)] = 1.0
-    hadron_resolution_scale: Annotated[float, Field(ge=0.5, le=2.0)] = 1.0
+    hadron_resolution_scale: Annotated[float, Field(ge=0.01, le=2.0)] = 1.0
     puppi: Literal["run2", "run3"] = "run2"
 
     @field_validator("process")
