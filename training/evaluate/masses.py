@@ -18,8 +18,6 @@ from training.evaluate.providers import STANDARD
 
 __all__ = ["judge_masses", "with_soft_drop"]
 
-COLLECTION = "FatJet"
-
 
 def with_soft_drop(providers: Mapping[str, Provider], jec: Path) -> dict[str, Provider]:
     """Return the providers, the standard path with the soft-drop correction beside its levels.
@@ -42,21 +40,27 @@ def with_soft_drop(providers: Mapping[str, Provider], jec: Path) -> dict[str, Pr
 
 
 def judge_masses(
-    files: Sequence[Path], providers: Mapping[str, Provider], replicas: int, progress: bool = True
+    files: Sequence[Path],
+    providers: Mapping[str, Provider],
+    replicas: int,
+    progress: bool = True,
+    collection: str = "FatJet",
 ) -> MassSummary:
     """Return scale, resolution, peaks and spectra of all providers (`coffea_mljec.validation.MassProcessor`).
 
     Parameters
     ----------
     files : sequence of Path
-        Simulated events with ``FatJet``.
+        Simulated events with the jets.
     providers : mapping of str to provider
     replicas : int
         Bootstrap replicas behind the errors.
     progress : bool
         Whether to show a progress bar.
+    collection : str
+        ``FatJet``, or ``Jet``: of those the energy, and the mass of pairs.
     """
-    judge = MassProcessor(providers, COLLECTION, replicas=replicas)
+    judge = MassProcessor(providers, collection, replicas=replicas)
     outputs = []
     with progress_bar("energy and mass", len(files), "files", shown=progress) as bar:
         for file in files:

@@ -45,6 +45,18 @@ def test_the_command(tmp_path: Path) -> None:
     assert (tmp_path / "report" / "plots" / "mass_soft_drop.png").is_file()
 
 
+def test_jets_of_the_usual_radius(tmp_path: Path) -> None:
+    sample, folder = SAMPLE.with_name("mljec_sample.root"), tmp_path / "report"
+    given = ["--collection", "Jet", "--models", "jet-bdt", "--replicas", "3", "--quiet"]
+    ran = CliRunner().invoke(app, ["evaluate-masses", str(sample), "-o", str(folder), *given])
+    assert ran.exit_code == 0, ran.output
+    assert "|  | 50-100 | standard |" in (folder / "table.md").read_text()
+    scales = json.loads((folder / "numbers.json").read_text())["mass"]["scales"]
+    energies = [one for one in scales if one["quantity"] == "energy" and one["median"]["value"] is not None]
+    assert {one["provider"] for one in energies} == {STANDARD, "jet-bdt"}
+    assert all(0.8 < one[where]["value"] < 1.2 for one in energies for where in ("median", "mode"))
+
+
 def test_a_folder_without_the_correction(tmp_path: Path) -> None:
     for path in defaults.JEC_AK8.glob("*L2Relative*"):
         shutil.copy(path, tmp_path)

@@ -32,8 +32,10 @@ SHARES = {"shares": {"b": 0.0, "c": 0.0, "uds": 1.0, "g": 1.0}}
 
 
 @pytest.fixture
-def told_jets(toy_jets: Callable[..., PreparedJets], monkeypatch: pytest.MonkeyPatch) -> PreparedJets:
-    """Jets whose response tells their class, a tenth of them of none; all trainings get them."""
+def told_jets(
+    toy_training: Callable[..., Path], toy_jets: Callable[..., PreparedJets], monkeypatch: pytest.MonkeyPatch
+) -> PreparedJets:
+    """Jets whose response tells their class, a tenth of them of none; `toy_training` gets them in place of its own."""
     jets = toy_jets(900, feature_set=SMALL)
     target = jets.columns["target"]
     flavour = np.where(target > np.median(target), 21, 2).astype("i4")
