@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,15 +13,19 @@ from coffea_mljec import MLJEC, FactorizedJEC
 from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
 from coffea_mljec.payloads import Payload, level_files, read_text
+from coffea_mljec.support.atomic import write_text
 from coffea_mljec.workers.pool import Workers
 from training.derive.level import CLOSURE
-from training.derive.provider import describe, slug, tag_of
+from training.derive.provider import describe, digest_of, slug, tag_of
 from training.evaluate.jets import EvaluatedJets
 
 __all__ = ["STANDARD", "closed", "closures", "open_providers"]
 
 #: The standard path's name in tables.
 STANDARD = "standard"
+
+#: Which model each derived closure of a folder is of: names alone do not tell.
+_OWNERS = "closures.json"
 
 
 def open_providers(models: Sequence[str], jec: Path, algorithm: str | None = None) -> dict[str, Provider]:
@@ -83,7 +88,8 @@ def closures(
     Raises
     ------
     InputError
-        If one is missing and there is nothing to derive it from, or two are there.
+        If one is missing and there is nothing to derive it from, two are there, or the one that is there was derived
+        for another model of this name.
     """
     found: dict[str, Payload] = {}
     for name, provider in providers.items():
@@ -100,6 +106,7 @@ def closures(
                 )
             _derive(provider, folder, training, cache, progress, workers, train_share)
             paths = _there(folder, provider)
+        _check_owner(paths[0], provider)
         found[name] = read_text([paths[0]])
     return found
 
@@ -117,6 +124,22 @@ def _there(folder: Path, provider: Provider) -> list[Path]:
     return sorted(folder.glob(f"*-{slug(provider)}_*_{CLOSURE}_*.jec.txt")) if folder.is_dir() else []
 
 
+def _owners(folder: Path) -> dict[str, str]:
+    """Return payload -> digest of what it was derived for, as far as this folder's closures were derived here."""
+    path = folder / _OWNERS
+    owners: dict[str, str] = json.loads(path.read_text()) if path.is_file() else {}
+    return owners
+
+
+def _check_owner(path: Path, provider: Provider) -> None:
+    owner = _owners(path.parent).get(path.name)
+    if owner is not None and owner != digest_of(provider):
+        raise InputError(
+            f"{path} was derived for another model that is called {provider.name!r} too: remove it, or give another "
+            "folder for the closures"
+        )
+
+
 def _derive(
     provider: Provider, folder: Path, training: Sequence[Path], cache: Path | None, progress: bool, workers: Workers,
     train_share: float,
@@ -128,3 +151,5 @@ def _derive(
     alone = MLJEC(provider.model) if isinstance(provider, MLJEC) else provider
     jets = read_jets(training, alone, cache, progress, workers, train_share)
     derive_closure(jets, folder, tag_of(provider), jets.algorithm, describe(provider.name, len(jets)))
+    owners = _owners(folder) | {path.name: digest_of(provider) for path in _there(folder, provider)}
+    write_text(folder / _OWNERS, json.dumps(owners, indent=1) + "\n")

@@ -72,6 +72,7 @@ def train(recipe: AnyRecipe, resume: bool = False, progress: bool = True) -> Pat
     from training.learning.batches import JetBatches
     from training.learning.in_situ_setup import set_up_in_situ
     from training.learning.loop import JetRegression, final_losses, fit
+    from training.learning.widths import settle_widths
     from training.networks.layers import parameter_count
     from training.networks.precision import calculating
 
@@ -108,10 +109,11 @@ def train(recipe: AnyRecipe, resume: bool = False, progress: bool = True) -> Pat
     network.load_state_dict(weights)
     # Lightning brought the network back to the CPU.
     network.to(device).eval()
+    widths = settle_widths(network, batches, rows["val"], recipe.loss_function) if in_situ is None else {}
     metrics = final_losses(network, batches, rows, recipe.loss_function)
     network.cpu()
     record = run_record(recipe, data, parameter_count(network), metrics, ("torch", "lightning"))
-    record |= {"speed": speed(folder / "metrics.csv"), "device": _device(module)}
+    record |= {"speed": speed(folder / "metrics.csv"), "device": _device(module), "widths_stretched": widths}
     if in_situ is not None:
         record["in_situ"] = in_situ.record()
     write_run(folder, network, record | ({} if start is None else {"started_from": str(start)}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from training.evaluate.weights import closure_weights, effective_entries, replic
 from training.evaluate.workflow import evaluate
 from training.learning.sampling import SamplingSettings
 from training.learning.target_density import target_density
+
+BUNDLED = Path(str(resources.files("coffea_mljec.models") / "bundled"))
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +129,19 @@ def test_a_closure_multiplies_the_providers_pt(tmp_path: Path, jec: Path) -> Non
     (tmp_path / "X-standard_V2_MC_MLClosure_AK4PFchs.jec.txt").write_text("{}")
     with pytest.raises(InputError, match="2 closure payloads of standard"):
         closures(providers, tmp_path)
+
+
+def test_a_closure_of_another_model_of_the_same_name_is_refused(tmp_path: Path, jec: Path) -> None:
+    providers = open_providers(["pfn-r-lite"], jec)
+    model = {"pfn-r-lite": providers["pfn-r-lite"]}
+    write_closure(tmp_path, "pfn-r-lite", 1.02)
+    (payload,) = tmp_path.glob("*.jec.txt")
+    owner = tmp_path / "closures.json"
+    owner.write_text(json.dumps({payload.name: open_folder(BUNDLED / "pfn-r-lite").card.sha256}))
+    assert list(closures(model, tmp_path)) == ["pfn-r-lite"]
+    owner.write_text(json.dumps({payload.name: "0" * 64}))
+    with pytest.raises(InputError, match="derived for another model that is called 'pfn-r-lite' too: remove it, or"):
+        closures(model, tmp_path)
 
 
 def test_the_loss_is_the_formula_in_the_sampling_density() -> None:
@@ -259,9 +275,7 @@ def test_jets_of_leptons_are_left_out() -> None:
 
 
 def test_seeds_are_judged_for_their_loss_alone(tmp_path: Path, jec: Path) -> None:
-    from importlib import resources
-
-    bundled = Path(str(resources.files("coffea_mljec.models") / "bundled" / "pfn-r-lite"))
+    bundled = BUNDLED / "pfn-r-lite"
     again = tmp_path / "again"
     shutil.copytree(bundled, again)
     card = json.loads((again / "card.json").read_text())

@@ -194,4 +194,4 @@ def test_shipped_studies_are_valid(path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(STUDIES.parents[2])
     study = read_study(path)
     assert study.name == path.stem
-    assert len(study.recipes()) > 2
+    assert len(study.recipes()) + len(study.models) > 2
