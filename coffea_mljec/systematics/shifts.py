@@ -186,7 +186,7 @@ class Systematics:
         names = list(self.resolution_names(layout))
         if self.uncertainties is not None:
             names += [f"JES_{source}" for source in self.uncertainties.sources]
-        if self.qualified:
+        if self.qualified and names:
             (algorithm, *_) = [made.algorithm for made in self.payloads.values()]
             names = [f"{name}_{algorithm}" for name in names]
         return tuple(names)

@@ -88,7 +88,7 @@ def test_the_numbers_are_kept_for_the_figures(tmp_path: Path) -> None:
 
 
 def test_models_without_a_width_have_no_coverage(sample_jec: list[Path]) -> None:
-    assert not gives_interval(MLJEC("pfn-c-lite"))
+    assert not gives_interval(MLJEC("jet-bdt"))
     assert not gives_interval(FactorizedJEC.from_txt([str(path) for path in sample_jec], name="standard"))
     jets = toy(100)
     assert widths_of(jets, replicas_of(jets, 2)) is None
