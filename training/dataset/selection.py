@@ -122,6 +122,12 @@ class JetTable:
         return len(self.columns["target"])
 
 
+def _flavour(events: Any, selection: Selection, source: str) -> NDArray[np.int64]:
+    """Return the flavour of every jet."""
+    names = ("hadronFlavour", "partonFlavour")
+    return flavour_code(*(_column(events, selection.collection, name, source)[0] for name in names))
+
+
 def select_jets(events: Any, features: FeatureSet, selection: Selection, source: str = "training") -> JetTable:
     """Match, select and compute the features of one chunk of simulated events.
 
@@ -163,10 +169,7 @@ def select_jets(events: Any, features: FeatureSet, selection: Selection, source:
     matched = partner >= 0
     pt_gen = _taken(true_pt, partner)
     eta_gen = _taken(gen["eta"][0], partner)
-    hadron, parton = (
-        _column(events, selection.collection, name, source)[0] for name in ("hadronFlavour", "partonFlavour")
-    )
-    flavour = flavour_code(hadron, parton)
+    flavour = _flavour(events, selection, source)
     pt_raw = flat.jet["pt_raw"].astype(np.float64)
     steps = {
         "all": np.ones(len(flat), np.bool_),

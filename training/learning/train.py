@@ -97,9 +97,8 @@ def train(recipe: AnyRecipe, resume: bool = False, progress: bool = True) -> Pat
     weights = {name: values.clone() for name, values in network.state_dict().items()}
     module = JetRegression(network, recipe.learning, recipe.loss_function, in_situ)
     batches = JetBatches(
-        data.jets, rows["train"], rows["val"], data.weights, recipe.learning, recipe.seed, device,
-        further,
-    )  # fmt: skip
+        data.jets, rows["train"], rows["val"], data.weights, recipe.learning, recipe.seed, device, further
+    )
     _check_batches(recipe, batches.epoch_jets)
     with calculating(network, recipe.learning.precision):
         best = fit(module, batches, folder, recipe.learning, checkpoint, progress)
