@@ -14,8 +14,8 @@ from coffea_mljec.errors import InputError
 from coffea_mljec.features import FeatureSet
 from training.dataset import PreparedJets
 from training.dataset.gather import gather_jagged
-from training.learning.recipe import Learning
 from training.learning.sampling import JetWeights
+from training.learning.settings import Learning
 from training.networks.architecture import AnyArchitecture
 from training.networks.standardisation import fit_standardisation
 

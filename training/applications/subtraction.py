@@ -21,7 +21,7 @@ from training.applications.background_jets import EmbeddedJets
 from training.applications.boosting import boost
 from training.applications.fitting import evaluate_network, fit_network, jets_in_memory
 from training.dataset import PreparedJets
-from training.learning.recipe import Learning
+from training.learning.settings import Learning
 from training.networks.architecture import Architecture
 
 __all__ = ["METHODS", "area_subtracted", "jet_inputs", "subtract"]

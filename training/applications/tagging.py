@@ -24,8 +24,9 @@ from training.applications.tagging_report import draw, report
 from training.applications.top_jets import joined, top_jets
 from training.learning.classes import class_numbers
 from training.learning.further import log_correction
-from training.learning.recipe import Learning, Recipe, read_recipe
+from training.learning.recipe import Recipe, read_recipe
 from training.learning.run_folder import read_network
+from training.learning.settings import Learning
 from training.learning.train import train
 from training.learning.training_data import prepare_data
 from training.networks.architecture import Architecture

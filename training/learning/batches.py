@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from training.dataset.cache import PreparedJets
 from training.dataset.resident import ResidentJets, ResidentStream
 from training.dataset.stream import Stream
-from training.learning.recipe import Learning
 from training.learning.sampling import JetWeights, accept
+from training.learning.settings import Learning
 from training.random_streams import PassStream, pass_seed
 
 __all__ = ["AnyStream", "JetBatches"]

@@ -45,7 +45,7 @@ def fine_tuning_recipe(
     folder : Path
         For the run and prepared jets.
     learning : mapping
-        Settings of `training.learning.recipe.Learning` in place of a fine-tuning's, ``in_situ`` among them.
+        Settings of `training.learning.settings.Learning` in place of a fine-tuning's, ``in_situ`` among them.
     **changes
         Further settings of the recipe in place of the network's.
 

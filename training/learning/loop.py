@@ -22,8 +22,8 @@ from training.learning.further import CLASS, GROUP, TAUGHT
 from training.learning.history import begin_history, write_epoch
 from training.learning.in_situ import InSitu
 from training.learning.losses import Loss, class_term, correction_of, teachers_term
-from training.learning.recipe import Learning
 from training.learning.schedule import plateau, schedule_callbacks
+from training.learning.settings import Learning
 from training.networks.layers import hold_norms
 from training.networks.network import Network
 

@@ -16,7 +16,7 @@ from typing import Any
 import lightning
 import torch
 
-from training.learning.recipe import Learning
+from training.learning.settings import Learning
 
 __all__ = ["CosineSchedule", "plateau", "rate_share", "schedule_callbacks"]
 

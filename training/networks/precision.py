@@ -15,7 +15,7 @@ __all__ = ["calculating"]
 
 @contextmanager
 def calculating(network: nn.Module, precision: str) -> Iterator[None]:
-    """Let a network's products be as exact as ``single``, ``tf32`` or ``bf16`` says (`learning.recipe.Learning`).
+    """Let a network's products be as exact as ``single``, ``tf32`` or ``bf16`` says (`learning.settings.Learning`).
 
     Batch norms are kept from cuDNN meanwhile: made for images, it takes one thread a column for a flat batch of
     constituents.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.training.learning.tiny import SMALL
-from training.learning.recipe import Learning
+from training.learning.settings import Learning
 
 
 def test_parts_of_a_pass_hold_every_accepted_jet_once(toy_jets: Callable[..., Any]) -> None:

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from training.learning.flavour_term import FLAVOURS, N_GROUPS, flavour_groups, flavour_term  # noqa: E402
-from training.learning.recipe import Learning  # noqa: E402
+from training.learning.settings import Learning  # noqa: E402
 
 
 def test_groups_by_hand() -> None:

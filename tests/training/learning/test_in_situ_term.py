@@ -21,7 +21,7 @@ from training.learning.in_situ_term import (  # noqa: E402
     scale_penalty,
     softened,
 )
-from training.learning.recipe import Learning  # noqa: E402
+from training.learning.settings import Learning  # noqa: E402
 
 NO_TAIL = float("inf")
 

@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea
 pytest.importorskip("lightning", reason="lightning is not installed: pip install 'coffea-mljec[train]'")
 
 from tests.training.learning.tiny import tiny
-from training.learning.recipe import Learning
+from training.learning.settings import Learning
 
 
 @pytest.mark.parametrize(("layers", "moved"), [("head", ("head.", "output.")), ("output", ("output.",))])

@@ -19,7 +19,7 @@ from training.learning.losses import (  # noqa: E402
     correction_of,
     loss_named,
 )
-from training.learning.recipe import Learning  # noqa: E402
+from training.learning.settings import Learning  # noqa: E402
 
 
 def test_the_absolute_error_is_the_formula() -> None:

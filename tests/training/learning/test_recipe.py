@@ -11,7 +11,8 @@ import yaml
 from coffea_mljec.errors import InputError
 from coffea_mljec.features import FEATURE_SETS
 from tests.training.learning.tiny import tiny
-from training.learning.recipe import Learning, Recipe, read_recipe
+from training.learning.recipe import Recipe, read_recipe
+from training.learning.settings import Learning
 
 CONFIGS = Path(__file__).resolve().parents[3] / "training" / "configs"
 SHIPPED = sorted([*CONFIGS.glob("*.yaml"), *CONFIGS.glob("resonances/*.yaml"), CONFIGS / "tagging" / "joint.yaml"])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.training.learning.tiny import tiny
-from training.learning.recipe import Learning
+from training.learning.settings import Learning
 
 
 def rates_of(folder: Path) -> list[float]:
