@@ -23,9 +23,12 @@ def command(
     replicas: Annotated[int, typer.Option(min=2, help="Resamplings of the pairs behind the errors.")] = 100,
     quiet: Annotated[bool, typer.Option(help="No progress bars.")] = False,
 ) -> None:
-    """Compare networks with the standard path by the mass of the two jets of H to bb or cc."""
+    """Compare networks with the standard path by the mass of the two jets of H to bb or cc.
+
+    Generator jets stand beside them: what no correction of single jets can beat.
+    """
     from training.dataset.files import sources_of
-    from training.evaluate.pairs import judge_pairs, read_pairs
+    from training.evaluate.pairs import PERFECT, judge_pairs, read_pairs
     from training.evaluate.pairs_report import write_pairs
     from training.evaluate.providers import open_providers
     from training.simulate.nanoaod import algorithm_of
@@ -34,7 +37,8 @@ def command(
     files = {name: [Path(path) for path in sources_of([place])] for name, place in places.items()}
     algorithm = algorithm_of(next(iter(files.values()))[0])
     providers = open_providers([name for name in models.split(",") if name], jec, algorithm)
-    pairs = {name: read_pairs(paths, providers, not quiet) for name, paths in files.items()}
+    judged = {**providers, **PERFECT}
+    pairs = {name: read_pairs(paths, judged, not quiet) for name, paths in files.items()}
     write_pairs(output, pairs, {name: judge_pairs(one, replicas) for name, one in pairs.items()})
     typer.echo((output / "pairs.md").read_text())
     typer.echo(f"written: {output}/pairs.md, pairs.json, pairs.png")

@@ -7,29 +7,65 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
-from coffea_mljec.nano.jagged import flat_column, offsets_of
+from coffea_mljec.nano.algorithm import PT_WITH_NEUTRINOS
+from coffea_mljec.nano.jagged import flat_column, jagged_of, offsets_of
 from coffea_mljec.support.progress import progress as progress_bar
+from coffea_mljec.validation.common.events import JetCorrector, generator_rows
 from coffea_mljec.validation.common.widths import gaussian_core
 from coffea_mljec.validation.mass.decays import ORIGINS, find_decays, jets_of_quarks
 from training.dataset.cache import open_shard
 
-__all__ = ["GROUPS", "Pairs", "PeakOfPairs", "judge_pairs", "pairs_of", "read_pairs"]
+__all__ = ["GROUPS", "PERFECT", "GeneratorJets", "Pairs", "PeakOfPairs", "judge_pairs", "pairs_of", "read_pairs"]
 
 GROUPS = 3
 """Groups of pairs by predicted resolution that are fitted side by side."""
 
 _RADIUS = 0.4
+_MATCHED = 0.2
 _LEAST_PT, _LARGEST_ETA = 30.0, 2.5
 _EDGES = np.linspace(0.0, 300.0, 301)
 _LEAST_PAIRS = 100
 _SEED = 20261130
 
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class GeneratorJets:
+    """Jets with pT and mass of their generator jet, as a perfect measurement would give them; NaN without one.
+
+    Attributes
+    ----------
+    neutrinos : bool
+        Whether the pT includes the neutrinos' (files of ``simulate --neutrinos``), as a perfect regression would.
+    """
+
+    neutrinos: bool = False
+
+    def apply(self, events: Any, collection: str = "Jet") -> Any:
+        """Return pt and mass of the jets' generator jets (GeV), of the shape of the collection."""
+        rows, _ = generator_rows(events, collection, "GenJet", _MATCHED)
+        truth = events["GenJet"]
+        names = {"pt": PT_WITH_NEUTRINOS if self.neutrinos else "pt", "mass": "mass"}
+        if missing := [name for name in names.values() if name not in ak.fields(truth)]:
+            raise InputError(f"GenJet has no {', '.join(missing)}: simulate with --neutrinos")
+        columns = {}
+        for field, name in names.items():
+            values = np.append(flat_column(truth[name], f"GenJet.{name}").astype(np.float64), np.nan)
+            columns[field] = values[rows]
+        return jagged_of(columns, offsets_of(events[collection], collection))
+
+
+PERFECT: dict[str, JetCorrector] = {
+    "generator jets, visible": GeneratorJets(),
+    "generator jets with neutrinos": GeneratorJets(neutrinos=True),
+}
+"""What no correction of single jets can beat: without knowing the neutrinos, and with them."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +110,7 @@ class PeakOfPairs:
     gain: tuple[float, float]
 
 
-def read_pairs(files: Sequence[Path], providers: Mapping[str, Provider], progress: bool = True) -> Pairs:
+def read_pairs(files: Sequence[Path], providers: Mapping[str, JetCorrector], progress: bool = True) -> Pairs:
     """Return the pairs of H of all files: both jets above 30 GeV with the first provider, |eta| below 2.5.
 
     A jet that a network does not correct has its fallback's pT, and no resolution: such pairs are left out of all.
@@ -102,7 +138,7 @@ def read_pairs(files: Sequence[Path], providers: Mapping[str, Provider], progres
     return Pairs({n: v[whole] for n, v in mass.items()}, {n: v[whole] for n, v in known.items()})
 
 
-def pairs_of(events: Any, providers: Mapping[str, Provider]) -> dict[str, tuple[Floats, Floats]]:
+def pairs_of(events: Any, providers: Mapping[str, JetCorrector]) -> dict[str, tuple[Floats, Floats]]:
     """Provider -> mass and resolution of the pairs of one file."""
     decays = find_decays(events)
     if decays is None:

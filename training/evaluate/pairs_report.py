@@ -11,7 +11,7 @@ import numpy as np
 
 from coffea_mljec.support.atomic import make_folder, whole_file, write_text
 from coffea_mljec.validation.common.style import colour
-from training.evaluate.pairs import GROUPS, Pairs, PeakOfPairs
+from training.evaluate.pairs import GROUPS, PERFECT, Pairs, PeakOfPairs
 
 __all__ = ["write_pairs"]
 
@@ -60,7 +60,7 @@ def _percent(value: tuple[float, float]) -> str:
 
 
 def _draw(path: Path, pairs: Mapping[str, Pairs], peaks: Mapping[str, Mapping[str, PeakOfPairs]]) -> None:
-    """Draw the mass of the pairs, a panel a sample."""
+    """Draw the mass of the pairs as measured, a panel a sample."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -68,7 +68,7 @@ def _draw(path: Path, pairs: Mapping[str, Pairs], peaks: Mapping[str, Mapping[st
     FigureCanvasAgg(figure)
     grid = figure.subplots(1, len(pairs), squeeze=False)[0]
     for axis, (sample, one) in zip(grid, pairs.items(), strict=True):
-        for number, (name, mass) in enumerate(one.mass.items()):
+        for number, (name, mass) in enumerate((n, m) for n, m in one.mass.items() if n not in PERFECT):
             peak = peaks[sample][name]
             label = f"{name}: {peak.peak[0]:.0f} GeV, {100.0 * peak.width[0]:.1f} %"
             axis.hist(mass, _BINS, histtype="step", linewidth=1.6, color=colour(number), label=label)

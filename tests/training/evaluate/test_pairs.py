@@ -11,7 +11,7 @@ import pytest
 
 from coffea_mljec.errors import InputError
 from tests.validation.mass.toy import pairs_of_higgs
-from training.evaluate.pairs import Pairs, judge_pairs, pairs_of, read_pairs
+from training.evaluate.pairs import GeneratorJets, Pairs, judge_pairs, pairs_of, read_pairs
 from training.evaluate.pairs_report import write_pairs
 
 
@@ -40,6 +40,31 @@ def test_masses_and_resolutions_of_events() -> None:
 
 def test_jets_that_are_too_soft_are_no_pair() -> None:
     assert len(pairs_of(pairs_of_higgs(300), {"low": Scaled(0.2)})["low"][0]) == 0
+
+
+def test_a_perfect_measurement_has_the_mass_of_the_boson() -> None:
+    events = pairs_of_higgs(300)
+    found = pairs_of(events, {"raw": Scaled(1.0), "perfect": GeneratorJets()})
+    boson = events.GenPart.mass[:, 0].to_numpy()
+    np.testing.assert_allclose(found["perfect"][0], boson, rtol=1e-6)
+    assert not np.allclose(found["raw"][0], boson, rtol=1e-2)
+
+
+def test_neutrinos_of_generator_jets_count_where_they_are_asked_for() -> None:
+    events = pairs_of_higgs(50)
+    with pytest.raises(InputError, match="GenJet has no ptWithNeutrinos: simulate with --neutrinos"):
+        GeneratorJets(neutrinos=True).apply(events, "Jet")
+    events["GenJet"] = ak.with_field(events.GenJet, 1.25 * events.GenJet.pt, "ptWithNeutrinos")
+    pt = GeneratorJets(neutrinos=True).apply(events, "Jet").pt
+    np.testing.assert_allclose(ak.flatten(pt), 1.25 * ak.flatten(events.GenJet.pt), rtol=1e-6)
+
+
+def test_a_jet_without_a_generator_jet_has_no_perfect_pt() -> None:
+    events = pairs_of_higgs(2)
+    events["GenJet"] = events.GenJet[:, :1]
+    pt = ak.to_numpy(GeneratorJets().apply(events, "Jet").pt)
+    assert np.isfinite(pt[:, 0]).all()
+    assert np.isnan(pt[:, 1]).all()
 
 
 def toy(n: int = 20_000) -> Pairs:
