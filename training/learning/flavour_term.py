@@ -41,6 +41,8 @@ class FlavourSettings(BaseModel):
     ----------
     weight : float
         Lambda: the loss is that of the jets plus this times the term. 0: no term.
+    forward : float
+        Factor on forward cells, whose jets have no tracks to tell flavours by: there neutrality costs most.
     tau : float
         Width of the smooth sign, in ln(pT).
     """
@@ -48,6 +50,7 @@ class FlavourSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     weight: Annotated[float, Field(ge=0.0)] = 0.0
+    forward: Annotated[float, Field(ge=0.0)] = 1.0
     tau: Annotated[float, Field(gt=0.0)] = 0.05
 
 
@@ -72,7 +75,9 @@ def flavour_groups(
     return np.where(known, cell * len(FLAVOURS) + np.minimum(which, len(FLAVOURS) - 1), -1).astype(np.int64)
 
 
-def flavour_term(predicted: Tensor, target: Tensor, weight: Tensor, group: Tensor, tau: float) -> Tensor:
+def flavour_term(
+    predicted: Tensor, target: Tensor, weight: Tensor, group: Tensor, tau: float, forward: float = 1.0
+) -> Tensor:
     """Return the sum over cells of share x mean over flavours of (m_f - mean of m_f) in one half times the other's.
 
     Parameters
@@ -82,6 +87,8 @@ def flavour_term(predicted: Tensor, target: Tensor, weight: Tensor, group: Tenso
     group : Tensor, int64 [n]
         Of `flavour_groups`.
     tau : float
+    forward : float
+        Factor on the share of forward cells.
 
     Returns
     -------
@@ -107,4 +114,5 @@ def flavour_term(predicted: Tensor, target: Tensor, weight: Tensor, group: Tenso
     spread = (off[0] * off[1]).sum(dim=1) / count.clamp_min(1)
     cells = weights.sum(dim=(0, 2))
     share = cells / cells.sum().clamp_min(torch.finfo(cells.dtype).tiny)
+    share[len(PT_EDGES) :] *= forward
     return (share * torch.where(count > 1, spread, torch.zeros_like(spread))).sum()

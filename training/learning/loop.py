@@ -52,8 +52,9 @@ class JetRegression(lightning.LightningModule):
             taught = teachers_term(predicted, batch[TAUGHT], weight)
             total = (1.0 - learning.teachers_share) * total + learning.teachers_share * taught
         if GROUP in batch:
-            term = flavour_term(correction_of(predicted), target, weight, batch[GROUP], learning.flavour.tau)
-            total = total + learning.flavour.weight * term
+            asked = learning.flavour
+            term = flavour_term(correction_of(predicted), target, weight, batch[GROUP], asked.tau, asked.forward)
+            total = total + asked.weight * term
         if CLASS in batch:
             term = class_term(predicted, batch[CLASS], weight, len(learning.classes))
             total = total + learning.classes_weight * term

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from training.learning.flavour_term import FLAVOURS, N_GROUPS, flavour_groups, flavour_term  # noqa: E402
+from training.learning.flavour_term import FLAVOURS, N_GROUPS, PT_EDGES, flavour_groups, flavour_term  # noqa: E402
 from training.learning.settings import Learning  # noqa: E402
 
 
@@ -50,6 +50,16 @@ def test_cells_count_by_their_share() -> None:
     got = flavour_term(error, torch.zeros(12), weight, group, 0.05)
     assert float(got) == pytest.approx(0.25 * 4 / 12)
     assert float(flavour_term(error, torch.zeros(12), weight, torch.full((12,), -1), 0.05)) == 0.0
+
+
+def test_forward_cells_have_a_factor_of_their_own() -> None:
+    forward = len(PT_EDGES) * len(FLAVOURS)
+    group = torch.tensor([0, 0, 5, 5, forward, forward, forward + 5, forward + 5])
+    error = torch.tensor([10.0, 10.0, 0.0, 0.0] * 2)
+    parts = [
+        float(flavour_term(error, torch.zeros(8), torch.ones(8), group, 0.05, forward=factor)) for factor in (1, 0.5, 0)
+    ]
+    assert parts == pytest.approx([0.25, 0.25 * 0.75, 0.25 / 2])
 
 
 def test_noise_alone_has_no_term_on_average() -> None:
