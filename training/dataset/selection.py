@@ -27,6 +27,7 @@ __all__ = [
     "JetTable",
     "Selection",
     "mass_column",
+    "mass_weight_column",
     "rows_of_features",
     "scatter_numbers",
     "select_jets",
@@ -97,6 +98,11 @@ class Selection(BaseModel):
 def mass_column(name: str) -> str:
     """The column of a mass's target, and what batches call it."""
     return f"target_{name}"
+
+
+def mass_weight_column(name: str) -> str:
+    """What batches call the weight of a mass's target."""
+    return f"weight_{name}"
 
 
 @dataclass(frozen=True)

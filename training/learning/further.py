@@ -12,7 +12,7 @@ from coffea_mljec import models
 from coffea_mljec.errors import InputError
 from coffea_mljec.support.progress import progress as progress_bar
 from training.dataset import PreparedJets
-from training.dataset.selection import mass_column
+from training.dataset.selection import mass_column, mass_weight_column
 from training.learning.classes import class_numbers
 from training.learning.flavour_term import flavour_groups
 from training.learning.recipe import Recipe
@@ -28,6 +28,9 @@ GROUP = "flavour_group"
 TAUGHT = "taught"
 """The teachers' logarithm of the correction, float32."""
 
+RAW_MASSES = {"mass": "mass", "msoftdrop": "soft_drop_mass"}
+"""Mass -> the jet feature that is its raw value."""
+
 _BATCH = 4096
 
 
@@ -37,9 +40,11 @@ def further_columns(jets: PreparedJets, recipe: Recipe, shown: bool) -> dict[str
     Raises
     ------
     InputError
-        If a teacher reads other features than the recipe, or gives no correction of pT; if a class has no jet.
+        If a teacher reads other features than the recipe, or gives no correction of pT; if a class has no jet; if
+        masses count by the raw mass and the features lack it.
     """
     columns = {mass_column(name): jets.columns[mass_column(name)] for name in recipe.selection.masses}
+    columns |= {mass_weight_column(name): _mass_weight(jets, recipe, name) for name in recipe.selection.masses}
     learning = recipe.learning
     if learning.classes and learning.classes_weight > 0 and not learning.loss_function.of_classes:
         columns[CLASS] = class_numbers(jets.columns["flavour"], learning.classes)
@@ -48,6 +53,21 @@ def further_columns(jets: PreparedJets, recipe: Recipe, shown: bool) -> dict[str
     if recipe.learning.teachers:
         columns[TAUGHT] = _taught(jets, recipe, shown)
     return columns
+
+
+def _mass_weight(jets: PreparedJets, recipe: Recipe, name: str) -> NDArray[np.float32]:
+    """What each jet counts where a mass is learnt, 0 to 1: a function of the input alone, so medians stay medians."""
+    full = recipe.learning.mass_from
+    if full is None:
+        return np.ones(len(jets), np.float32)
+    feature, names = RAW_MASSES[name], recipe.feature_set.jet
+    if feature not in names:
+        raise InputError(
+            f"learning.mass_from {full:g}: jets count by their raw mass, and the features have no jet.{feature}. Add "
+            "it, or set mass_from to null."
+        )
+    raw = jets.features["jet_features"][:, names.index(feature)]
+    return np.clip(raw / full, 0.0, 1.0).astype(np.float32)
 
 
 def _taught(jets: PreparedJets, recipe: Recipe, shown: bool) -> NDArray[np.float32]:

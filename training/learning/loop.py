@@ -245,7 +245,6 @@ def final_losses(
 
     Keys: ``val_loss``, ``val_loss_uncorrected``, ``test_loss``, ``test_loss_uncorrected`` (test where it has jets).
     """
-    n_targets = 1 + len(loss.masses)
     metrics = {}
     for name in ("val", "test"):
         if not len(rows[name]):
@@ -256,7 +255,7 @@ def final_losses(
                 predicted = network(batch).reshape(len(batch["target"]), -1)
                 parts.append(torch.column_stack([loss.targets(batch), batch["weight"], predicted]).cpu())
         together = torch.cat(parts)
-        target, weight, predicted = together[:, :n_targets], together[:, n_targets], together[:, n_targets + 1 :]
+        target, weight, predicted = torch.tensor_split(together, [loss.width, loss.width + 1], dim=1)
         for label, values in (("loss", predicted), ("loss_uncorrected", torch.zeros_like(predicted))):
-            metrics[f"{name}_{label}"] = float(loss(values, target, weight, batches.learning.loss_range))
+            metrics[f"{name}_{label}"] = float(loss(values, target, weight[:, 0], batches.learning.loss_range))
     return metrics

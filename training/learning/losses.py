@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from training.dataset.selection import mass_column
+from training.dataset.selection import mass_column, mass_weight_column
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -102,8 +102,9 @@ class Loss:
         Parameters
         ----------
         predicted : Tensor [n, outputs], or [n] of one output
-        target : Tensor [n], or [n, 1 + masses]
-            y = ln(pt_gen / pt_raw), the logarithm of the correction; or the number of a class. Then those of masses.
+        target : Tensor [n], or [n, 1 + 2 masses]
+            y = ln(pt_gen / pt_raw), the logarithm of the correction; or the number of a class. Then those of masses,
+            then what each of these counts, 0 to 1.
         weight : Tensor [n]
             Of the jets; all 1 for the plain mean.
         loss_range : float
@@ -115,17 +116,23 @@ class Loss:
             predicted[:, :own], target[:, 0]
         )
         for number in range(len(self.masses)):
-            mass = target[:, 1 + number]
-            each = each + _within(mass, MASS_RANGE) * self.of_mass(mass - predicted[:, own + number])
+            mass, counts = target[:, 1 + number], target[:, 1 + len(self.masses) + number]
+            each = each + counts * _within(mass, MASS_RANGE) * self.of_mass(mass - predicted[:, own + number])
         return (weight * each).sum() / weight.sum()
 
     def targets(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """What a batch has for this loss: [n], or [n, 1 + masses]."""
+        """What a batch has for this loss: [n], or [n, `width`]."""
         if not self.masses:
             return batch["target"]
         import torch
 
-        return torch.stack([batch["target"], *(batch[mass_column(name)] for name in self.masses)], dim=1)
+        of_masses = [batch[column(name)] for column in (mass_column, mass_weight_column) for name in self.masses]
+        return torch.stack([batch["target"], *of_masses], dim=1)
+
+    @property
+    def width(self) -> int:
+        """Columns of the targets."""
+        return 1 + 2 * len(self.masses)
 
     @property
     def starts(self) -> tuple[float, ...]:

@@ -30,6 +30,9 @@ class Learning(BaseModel):
         the probabilities of the classes beside its correction, and jets of other flavours teach it the correction only.
     classes_weight : float
         Of a regression with classes: weight of their cross entropy beside the loss. 0: it has no such outputs.
+    mass_from : float or None
+        Raw mass in GeV from which a jet teaches its mass in full, and below in proportion: the lightest jets are the
+        farthest off and would otherwise have most of the say. None: all alike.
     loss_range : float
         Targets beyond this size contribute 0 to the loss but stay in its denominator.
     flavour : FlavourSettings
@@ -95,6 +98,7 @@ class Learning(BaseModel):
     loss: str = "mae"
     classes: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")], tuple[int, ...]] = {}
     classes_weight: Annotated[float, Field(ge=0.0)] = 0.1
+    mass_from: Rate | None = None
     loss_range: Rate = 1.0
     flavour: FlavourSettings = FlavourSettings()
     in_situ: InSituSettings = InSituSettings()

@@ -21,6 +21,7 @@ from tests.training.learning.tiny import SMALL, tiny
 from training.dataset.selection import NO_MASS
 from training.evaluate.jets import read_evaluated_jets
 from training.learning.export import export
+from training.learning.further import further_columns
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
@@ -107,6 +108,24 @@ def test_a_mass_from_training_to_jets(
     massive = raw > 0.1
     assert massive.sum() > 50
     assert np.median(mass[massive] / raw[massive]) == pytest.approx(1.3, rel=0.1)
+
+
+def test_what_a_jet_counts_where_masses_are_learnt(tmp_path: Path, toy_jets: Callable[..., Any]) -> None:
+    jets = with_masses(toy_jets(500, feature_set=SMALL))
+    recipe = tiny(tmp_path, selection={"masses": ["mass"]})
+    assert (further_columns(jets, recipe, False)["weight_mass"] == 1.0).all()
+    recipe = tiny(tmp_path, selection={"masses": ["mass"]}, learning={"mass_from": 40.0})
+    with pytest.raises(InputError, match=r"mass_from 40: .* the features have no jet.mass. Add it"):
+        further_columns(jets, recipe, False)
+    names = {"jet": ("pt", "mass")}
+    recipe = tiny(tmp_path, selection={"masses": ["mass"]}, learning={"mass_from": 40.0}, features=names)
+    raw = np.array([0.0, 10.0, 40.0, 300.0], np.float32)
+    few = replace(
+        jets,
+        features={"jet_features": np.stack([np.ones(4), raw], axis=1)},
+        columns={name: values[:4] for name, values in jets.columns.items()},
+    )
+    assert further_columns(few, recipe, False)["weight_mass"].tolist() == [0.0, 0.25, 1.0, 1.0]
 
 
 def test_masses_stand_alone_beside_a_correction(tmp_path: Path) -> None:

@@ -83,9 +83,18 @@ def test_the_mode_of_a_skewed_response_is_found_and_not_its_median(sign: float) 
     assert np.median(drawn) / scale == pytest.approx(3.67, abs=0.1)
     sample = torch.tensor(sign * drawn - 0.1, dtype=torch.float32)
     # A mass learns its mode by the same kernel.
-    found = least(loss_named("mode", masses=["mass"]), torch.stack([sample, sample], dim=1))
+    found = least(loss_named("mode", masses=["mass"]), torch.stack([sample, sample, torch.ones_like(sample)], dim=1))
     for mode in (found[0], found[3]):
         assert (sign * (mode + 0.1)) / scale == pytest.approx(3.0, abs=0.3)
+
+
+def test_a_mass_learns_from_jets_as_far_as_they_count() -> None:
+    """Three quarters of the jets say 0.1 and count 0.1; a quarter says 0.3 and counts 1."""
+    said = torch.tensor([0.1, 0.1, 0.1, 0.3]).repeat(100)
+    counts = torch.tensor([0.1, 0.1, 0.1, 1.0]).repeat(100)
+    loss = loss_named("mae", masses=["mass"])
+    assert loss.width == 3
+    assert least(loss, torch.stack([said, said, counts], dim=1)) == pytest.approx([0.1, 0.3], abs=0.01)
 
 
 def test_what_quantiles_learn_does_not_move_the_mode() -> None:
