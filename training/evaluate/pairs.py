@@ -22,7 +22,7 @@ from training.dataset.cache import open_shard
 
 __all__ = ["GROUPS", "PERFECT", "GeneratorJets", "Pairs", "PeakOfPairs", "judge_pairs", "pairs_of", "read_pairs"]
 
-GROUPS = 3
+GROUPS = 5
 """Groups of pairs by predicted resolution that are fitted side by side."""
 
 _RADIUS = 0.4
@@ -102,12 +102,15 @@ class PeakOfPairs:
         resolution do, fitted side by side.
     gain : (float, float)
         1 - width over that of the first provider, on the same resampled pairs.
+    grouped_gain : (float, float) or None
+        The same of `grouped`.
     """
 
     peak: tuple[float, float]
     width: tuple[float, float]
     grouped: tuple[float, float] | None
     gain: tuple[float, float]
+    grouped_gain: tuple[float, float] | None
 
 
 def read_pairs(files: Sequence[Path], providers: Mapping[str, JetCorrector], progress: bool = True) -> Pairs:
@@ -181,9 +184,9 @@ def judge_pairs(pairs: Pairs, replicas: int = 100) -> dict[str, PeakOfPairs]:
     results = {}
     for name, values in found.items():
         peak, width, grouped = ((float(v[0]), float(np.std(v[1:], ddof=1))) for v in values.T)
-        gain = 1.0 - values[:, 1] / first
-        of_gain = (float(gain[0]), float(np.std(gain[1:], ddof=1)))
-        results[name] = PeakOfPairs(peak, width, grouped if name in groups else None, of_gain)
+        gain, more = ((float(v[0]), float(np.std(v[1:], ddof=1))) for v in (1.0 - values[:, 1:] / first[:, None]).T)
+        known = name in groups
+        results[name] = PeakOfPairs(peak, width, grouped if known else None, gain, more if known else None)
     return results
 
 

@@ -39,8 +39,17 @@ def write_pairs(folder: Path, pairs: Mapping[str, Pairs], peaks: Mapping[str, Ma
 
 
 def _table(counts: Mapping[str, int], peaks: Mapping[str, Mapping[str, PeakOfPairs]]) -> str:
-    heads = ["sample", "pairs", "provider", "peak/GeV", "width/%", "narrower by/%", f"width in {GROUPS} groups/%"]
-    lines = ["| " + " | ".join(heads) + " |", "|---|---:|---|---:|---:|---:|---:|"]
+    heads = [
+        "sample",
+        "pairs",
+        "provider",
+        "peak/GeV",
+        "width/%",
+        "narrower by/%",
+        f"width in {GROUPS} groups/%",
+        "narrower by/%",
+    ]
+    lines = ["| " + " | ".join(heads) + " |", "|---|---:|---|---:|---:|---:|---:|---:|"]
     for sample, found in peaks.items():
         for number, (name, peak) in enumerate(found.items()):
             cells = [
@@ -50,6 +59,7 @@ def _table(counts: Mapping[str, int], peaks: Mapping[str, Mapping[str, PeakOfPai
                 _percent(peak.width),
                 "" if number == 0 else _percent(peak.gain),
                 "" if peak.grouped is None else _percent(peak.grouped),
+                "" if peak.grouped_gain is None else _percent(peak.grouped_gain),
             ]
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

@@ -85,9 +85,19 @@ def test_peak_width_and_what_groups_gain() -> None:
     assert b.gain[1] < 0.5 * b.width[1] / b.width[0]
     assert a.grouped is None
     assert b.grouped is not None
-    # Three groups: 6 %, a mixture, 18 %; better than one width, not better than both widths known.
+    assert b.grouped_gain is not None
+    assert b.grouped_gain[0] == pytest.approx(1 - b.grouped[0] / a.width[0])
+    # Groups of 6 %, a mixture, 18 %; better than one width, not better than both widths known.
     both = np.sqrt(2.0 / (1 / 0.048**2 + 1 / 0.144**2))
     assert both < b.grouped[0] < 0.85 * b.width[0]
+
+
+def test_groups_that_know_nothing_gain_nothing() -> None:
+    known = toy()
+    blind = Pairs(known.mass, {"b": np.random.default_rng(5).uniform(0.05, 0.2, len(known))})
+    b = judge_pairs(blind, replicas=5)["b"]
+    assert b.grouped is not None
+    assert b.grouped[0] == pytest.approx(b.width[0], rel=0.03)
 
 
 def test_the_report(tmp_path: Path) -> None:
@@ -95,7 +105,7 @@ def test_the_report(tmp_path: Path) -> None:
     write_pairs(tmp_path / "report", pairs, {name: judge_pairs(one, 5) for name, one in pairs.items()})
     table = (tmp_path / "report" / "pairs.md").read_text().splitlines()
     assert table[2].startswith("| H to bb | 2,000 | a | 12")
-    assert table[3].count("±") == 4
+    assert table[3].count("±") == 5
     assert (tmp_path / "report" / "pairs.png").stat().st_size > 10_000
 
 
