@@ -161,15 +161,16 @@ def pooled(constants: Constants, prefix: str = "") -> tuple[str, ...]:
 
 
 def add_jet_sums(
-    x: Array, offsets: npt.NDArray[np.int64], columns: Columns, layers: Layers, floor: np.float32, out: Array, at: int
-) -> None:
+    x: Array, offsets: npt.NDArray[np.int64], columns: Columns, layers: Layers, floor: np.float32, out: Array, at: int,
+    share: int = -1,
+) -> None:  # fmt: skip
     """`coffea_mljec.models.kernels.rows.through` with offsets."""
     widest = max([x.shape[1], *(padded_width(int(width)) for width in layers.widths[1:])])
     here, there, value = np.empty((3, min(TILE, len(x)) * widest), np.float32)
     # One-dimensional: reshaping takes numba a while to compile.
     through(
         np.ascontiguousarray(x).reshape(-1), x.shape[1], offsets, columns.index, columns.scale, layers.widths,
-        layers.weights, layers.biases, floor, here, there, value, out.reshape(-1), out.shape[1], at,
+        layers.weights, layers.biases, floor, here, there, value, out.reshape(-1), out.shape[1], at, share,
     )  # fmt: skip
 
 

@@ -35,7 +35,7 @@ __all__ = ["PFNEngine", "PFNNetwork"]
 
 
 class PFNEngine(Engine):
-    """Particle flow networks that sum their constituents, and means of several."""
+    """Particle flow networks that sum their constituents, also weighted by their share of pT; means of several."""
 
     by_rows = True
 
@@ -43,10 +43,10 @@ class PFNEngine(Engine):
         return clouds_problem(card) or head_problem(card) or tensors_problem(card)
 
     def settings(self, graph: Constants, features: FeatureSet) -> dict[str, Any] | None:
-        sums = _sums(features.constituents)
+        names = features.names()
         for prefix in node_names.members(graph.values):
             ours = prefix + node_names.weight(node_names.LAST) in graph.values
-            if not ours or pooled(graph, prefix) != sums:
+            if not ours or _shares(pooled(graph, prefix), features.constituents, names) is None:
                 return None
         return {}
 
@@ -54,9 +54,21 @@ class PFNEngine(Engine):
         return PFNNetwork(model)
 
 
-def _sums(constituents: tuple[str, ...]) -> tuple[str, ...]:
-    """What the head of such a network reads."""
-    return tuple(node_names.pooled(node_names.way(c, "sum")) for c in constituents)
+_SHARE = "rel_pt"
+"""The feature that sums by share of pT are weighted with."""
+
+
+def _shares(
+    found: tuple[str, ...], constituents: tuple[str, ...], names: Mapping[str, tuple[str, ...]]
+) -> dict[str, int] | None:
+    """Of each collection the column that weighs further sums, -1 without; None if the head reads anything else."""
+    for ways in (("sum",), ("sum", "pt")):
+        if found == tuple(node_names.pooled(node_names.way(c, way)) for c in constituents for way in ways):
+            if len(ways) == 1:
+                return dict.fromkeys(constituents, -1)
+            if all(_SHARE in names[c] for c in constituents):
+                return {c: names[c].index(_SHARE) for c in constituents}
+    return None
 
 
 class PFNNetwork:
@@ -81,12 +93,16 @@ class PFNNetwork:
         self._members = []
         for prefix in node_names.members(constants.values):
             weights = Weights(card.name, "a PFN", constants, prefix)
-            self._members.append(_Member(weights, names, constituents, len(card.outputs)))
-            if (found := pooled(constants, prefix)) != _sums(constituents):
+            found = pooled(constants, prefix)
+            shares = _shares(found, constituents, names)
+            if shares is None:
+                for c in constituents:
+                    weights.inputs(c, len(names[c]), None)  # another kind of graph lacks them, which says more
                 raise ModelError(
                     f"engine 'pfn' runs networks that sum the {', '.join(constituents)} constituents of a jet; the "
                     f"graph of model {card.name!r} has {', '.join(found)}. Say engine 'onnx'."
                 )
+            self._members.append(_Member(weights, names, shares, len(card.outputs)))
 
     def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Outputs:
         """Return the outputs of one batch.
@@ -113,15 +129,17 @@ class _Member:
         self,
         weights: Weights,
         names: Mapping[str, tuple[str, ...]],
-        constituents: tuple[str, ...],
+        shares: Mapping[str, int],
         n_outputs: int,
     ) -> None:
         self._n_outputs = n_outputs
-        self._sums: dict[str, tuple[Columns, Layers]] = {}
-        for c in constituents:
+        self._sums: dict[str, tuple[Columns, Layers, int]] = {}
+        sizes = []
+        for c, share in shares.items():
             columns, first = weights.inputs(c, len(names[c]), None)
-            self._sums[c] = columns, Layers.of([first, *weights.chain(c, len(first.bias), 1)])
-        sizes = [int(layers.widths[-1]) for _, layers in self._sums.values()]
+            own = Layers.of([first, *weights.chain(c, len(first.bias), 1)])
+            self._sums[c] = columns, own, share
+            sizes += [int(own.widths[-1])] * (1 if share < 0 else 2)
         columns, (first, *others) = weights.head(sum(sizes), len(names["jet"]), n_outputs)
         # A collection's sums fill whole vectors: rows of zeros for what is beyond their number.
         ends = np.cumsum(sizes)
@@ -139,16 +157,17 @@ class _Member:
         sums = np.zeros((n, at + jets.shape[1]), np.float32)
         sums[:, at:] = jets
         at = 0
-        for (c, own), width in zip(self._sums.items(), self._widths, strict=True):
-            add_jet_sums(arrays[f"{c}_features"], arrays[f"{c}_offsets"], *own, np.float32(0), sums, at)
-            at += width
+        for c, (columns, layers, share) in self._sums.items():
+            x, offsets = arrays[f"{c}_features"], arrays[f"{c}_offsets"]
+            add_jet_sums(x, offsets, columns, layers, np.float32(0), sums, at, share)
+            at += padded_width(int(layers.widths[-1])) * (1 if share < 0 else 2)
         return on_rows(sums, *self._head, NO_FLOOR)[:, : self._n_outputs]
 
     def _check(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Refuse what the kernels would read beyond."""
         n = len(arrays["jet_features"])
         wanted = {"jet": int(self._head[1].widths[0]) - sum(self._widths)}
-        wanted |= {c: int(layers.widths[0]) for c, (_, layers) in self._sums.items()}
+        wanted |= {c: int(layers.widths[0]) for c, (_, layers, _) in self._sums.items()}
         for c, width in wanted.items():
             x = arrays[f"{c}_features"]
             if x.dtype != np.float32 or x.shape[1:] != (width,):

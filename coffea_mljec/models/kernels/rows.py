@@ -94,10 +94,12 @@ def layers(
 @njit()
 def through(
     rows: Any, n_features: int, offsets: Any, index: Any, scale: Any, widths: Any, weights: Any, biases: Any,
-    floor: float, here: Any, there: Any, value: Any, total: Any, stride: int, at: int,
+    floor: float, here: Any, there: Any, value: Any, total: Any, stride: int, at: int, share: int,
 ) -> None:  # fmt: skip
     """Add the sum over each jet's rows of what the layers make of a row to the columns from ``at`` on of ``total``; or,
     without offsets, set the rows of ``total`` to what the layers make of each.
+
+    With a ``share`` the columns behind these get the sums weighted with that feature.
 
     Parameters
     ----------
@@ -117,6 +119,8 @@ def through(
     total : one-dimensional float32 array
         Jet j is ``total[j * stride:][:stride]``; without offsets, row r with a stride of `width_of` the last layer.
     stride, at : int
+    share : int
+        Number of the feature that weighs the further sums; -1 for none.
     """
     n_rows = len(rows) // n_features
     width = width_of(widths[-1])
@@ -142,4 +146,11 @@ def through(
             end = end if end < first + n else first + n
             for c in range(0, width, LANES):
                 add_rows(here, (row - first) * width + c, width, end - row, total, jet * stride + at + c)
+            if share >= 0:
+                for r in range(row - first, end - first):
+                    weight = tile[r * n_features + share]
+                    for c in range(width):
+                        here[np.uintp(r * width + c)] *= weight
+                for c in range(0, width, LANES):
+                    add_rows(here, (row - first) * width + c, width, end - row, total, jet * stride + at + width + c)
             row = end

@@ -21,7 +21,7 @@ from coffea_mljec.models.engines import engine_fields
 from tests.models import toy
 from tests.models.running import log_correction
 
-NAMES = ("pfn-r-lite", "pfn-r-lite-flavour", "mean")
+NAMES = ("pfn-r-lite", "pfn-r-lite-flavour", "mean", "weighted")
 
 
 def edited(source: models.ModelFolder, to: Path, **changes: Any) -> models.ModelFolder:
@@ -34,10 +34,26 @@ def edited(source: models.ModelFolder, to: Path, **changes: Any) -> models.Model
 
 @pytest.fixture(scope="module", params=NAMES)
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, mean_model: Path) -> tuple[Any, Any]:
-    """A bundled model, or a mean of two, as it is, and run by onnxruntime."""
-    folder = tmp_path_factory.mktemp("models") / "onnx"
-    model = models.open_model(mean_model if request.param == "mean" else request.param)
-    return model, edited(model, folder, engine="onnx")
+    """A bundled model, a mean of two, or one that also sums by share of pT; as it is, and run by onnxruntime."""
+    folder = tmp_path_factory.mktemp("models")
+    if request.param == "weighted":
+        model = weighted(folder / "weighted")
+    else:
+        model = models.open_model(mean_model if request.param == "mean" else request.param)
+    return model, edited(model, folder / "onnx", engine="onnx")
+
+
+def weighted(folder: Path) -> models.ModelFolder:
+    """A network of chance that sums its constituents plainly and weighted with their share of the jet's pT."""
+    pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
+    from tests.training.networks.jets import COUNTS, batch_of, settled
+    from training.networks.architecture import Architecture
+    from training.onnx.graph import network_graph
+
+    shape = Architecture(phi_candidate=(20, 37), phi_vertex=(5,), head=(16, 8), pooling=("sum", "pt"))
+    graph = network_graph(settled(shape, PFNANO, batch_of(PFNANO, COUNTS)))
+    fields = toy.card(features=PFNANO.names()) | engine_fields(graph, PFNANO)
+    return models.write_folder(folder, graph, fields)
 
 
 def batch(counts: Sequence[int], features: FeatureSet = PFNANO, seed: int = 1) -> dict[str, np.ndarray]:

@@ -111,3 +111,11 @@ def test_sums_of_jets_across_tiles(counts: tuple[int, ...]) -> None:
     wanted = np.array([y[a:b].sum(axis=0) for a, b in pairwise(offsets)]).reshape(-1, 5)
     np.testing.assert_allclose(out[:, 3:8], wanted, rtol=2e-5, atol=1e-4)
     assert (out[:, :3] == 1.0).all()
+    # The same, and behind it the sums weighted with a feature.
+    both = np.zeros((len(counts), 3 + 2 * padded_width(5)), np.float32)
+    add_jet_sums(x, offsets, columns, Layers.of(dense_layers), RELU, both, 3, share=1)
+    np.testing.assert_array_equal(both[:, 3 : 3 + padded_width(5)], out[:, 3:])
+    y *= x[:, 1:2]
+    wanted = np.array([y[a:b].sum(axis=0) for a, b in pairwise(offsets)]).reshape(-1, 5)
+    at = 3 + padded_width(5)
+    np.testing.assert_allclose(both[:, at : at + 5], wanted, rtol=2e-5, atol=1e-4)

@@ -32,7 +32,7 @@ pytest.importorskip("onnx")
     [
         ("quantiles", ("q50", "q16", "q84"), {}, "pfn"),
         ("gaussian", ("mu", "sigma"), {}, "pfn"),
-        ("quantiles", ("q50", "q16", "q84"), {"pooling": ("sum", "pt")}, "onnx"),
+        ("quantiles", ("q50", "q16", "q84"), {"pooling": ("sum", "pt")}, "pfn"),
     ],
 )
 def test_several_outputs_from_training_to_jets(
