@@ -60,7 +60,7 @@ def measure(study: Study, rows: Sequence[tuple[Row, str]], folder: Path, progres
     payloads: dict[str, Any] = {}
     for name, provider in providers.items():
         of = folder / "closures" / digest_of(provider)[:16]
-        payloads |= closures({name: provider}, of, files, cache, progress, study.workers, base.split[0])
+        payloads |= closures({name: provider}, of, files, cache, progress, study.workers, study.train_share)
     jets = read_evaluated_jets(study.test, providers, cache, study.files, progress, study.workers)
     weights = replicas_of(jets, study.replicas)
     losses = replica_losses(jets, jets.pt, weights, base.sampling)

@@ -44,7 +44,7 @@ class Study(BaseModel):
     test : tuple of Path
         Test productions.
     closure_from : tuple of Path
-        Productions whose scatters outside the training split give the closures; the recipe's own if absent.
+        Productions that give the closures; the recipe's own if absent, without the scatters of the training split.
     jec : Path
         Folder with the standard path's text payloads.
     files, closure_files : int or None
@@ -79,6 +79,14 @@ class Study(BaseModel):
         if not (self.vary or self.variants or self.runs or self.models):
             raise ValueError("a study compares something: give vary, variants, runs or models")
         return self
+
+    @property
+    def train_share(self) -> float:
+        """Share of the training split in the productions of the closures: 0 where no training has them."""
+        base = self.base()
+        trained = {str(place) for place in base.productions}
+        apart = bool(self.closure_from) and not trained & {str(place) for place in self.closure_from}
+        return 0.0 if apart else base.split[0]
 
     def base(self) -> AnyRecipe:
         """The recipe with the settings that all variants share."""

@@ -45,6 +45,14 @@ def test_every_combination_is_a_variant(tmp_path: Path) -> None:
     assert last.folder == tmp_path / "runs" / "toy-study" / "runs" / last.name
 
 
+def test_closures_leave_out_what_trainings_have(tmp_path: Path) -> None:
+    vary = {"seed": [1]}
+    split = study_of(tmp_path, vary=vary).base().split[0]
+    assert study_of(tmp_path, vary=vary).train_share == split
+    assert study_of(tmp_path, vary=vary, closure_from=["unused", "more"]).train_share == split
+    assert study_of(tmp_path, vary=vary, closure_from=["apart"]).train_share == 0.0
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
