@@ -28,16 +28,17 @@ def command(
     Generator jets stand beside them: what no correction of single jets can beat.
     """
     from training.dataset.files import sources_of
-    from training.evaluate.pairs import PERFECT, judge_pairs, read_pairs
+    from training.evaluate.pairs import judge_pairs, perfect, read_pairs
     from training.evaluate.pairs_report import write_pairs
     from training.evaluate.providers import open_providers
     from training.simulate.nanoaod import algorithm_of
 
     places = named(samples, "SAMPLES", "a name and files, 'H to bb=productions/bottom-test/*hbb.root'")
     files = {name: [Path(path) for path in sources_of([place])] for name, place in places.items()}
-    algorithm = algorithm_of(next(iter(files.values()))[0])
+    first = next(iter(files.values()))[0]
+    algorithm = algorithm_of(first)
     providers = open_providers([name for name in models.split(",") if name], jec, algorithm)
-    judged = {**providers, **PERFECT}
+    judged = {**providers, **perfect(first)}
     pairs = {name: read_pairs(paths, judged, not quiet) for name, paths in files.items()}
     write_pairs(output, pairs, {name: judge_pairs(one, replicas) for name, one in pairs.items()})
     typer.echo((output / "pairs.md").read_text())

@@ -20,7 +20,17 @@ from coffea_mljec.validation.common.widths import gaussian_core
 from coffea_mljec.validation.mass.decays import ORIGINS, find_decays, jets_of_quarks
 from training.dataset.cache import open_shard
 
-__all__ = ["GROUPS", "PERFECT", "GeneratorJets", "Pairs", "PeakOfPairs", "judge_pairs", "pairs_of", "read_pairs"]
+__all__ = [
+    "GROUPS",
+    "PERFECT",
+    "GeneratorJets",
+    "Pairs",
+    "PeakOfPairs",
+    "judge_pairs",
+    "pairs_of",
+    "perfect",
+    "read_pairs",
+]
 
 GROUPS = 5
 """Groups of pairs by predicted resolution that are fitted side by side."""
@@ -61,11 +71,16 @@ class GeneratorJets:
         return jagged_of(columns, offsets_of(events[collection], collection))
 
 
-PERFECT: dict[str, JetCorrector] = {
-    "generator jets, visible": GeneratorJets(),
-    "generator jets with neutrinos": GeneratorJets(neutrinos=True),
-}
+PERFECT = ("generator jets, visible", "generator jets with neutrinos")
 """What no correction of single jets can beat: without knowing the neutrinos, and with them."""
+
+
+def perfect(file: Path) -> dict[str, JetCorrector]:
+    """Name -> generator jets in place of a correction: those of `PERFECT` that a file has."""
+    known = ak.fields(open_shard(file)["GenJet"])
+    visible, whole = PERFECT
+    found: dict[str, JetCorrector] = {visible: GeneratorJets()}
+    return found | {whole: GeneratorJets(neutrinos=True)} if PT_WITH_NEUTRINOS in known else found
 
 
 @dataclass(frozen=True)

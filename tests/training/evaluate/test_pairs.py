@@ -11,7 +11,7 @@ import pytest
 
 from coffea_mljec.errors import InputError
 from tests.validation.mass.toy import pairs_of_higgs
-from training.evaluate.pairs import GeneratorJets, Pairs, judge_pairs, pairs_of, read_pairs
+from training.evaluate.pairs import PERFECT, GeneratorJets, Pairs, judge_pairs, pairs_of, perfect, read_pairs
 from training.evaluate.pairs_report import write_pairs
 
 
@@ -57,6 +57,10 @@ def test_neutrinos_of_generator_jets_count_where_they_are_asked_for() -> None:
     events["GenJet"] = ak.with_field(events.GenJet, 1.25 * events.GenJet.pt, "ptWithNeutrinos")
     pt = GeneratorJets(neutrinos=True).apply(events, "Jet").pt
     np.testing.assert_allclose(ak.flatten(pt), 1.25 * ak.flatten(events.GenJet.pt), rtol=1e-6)
+
+
+def test_a_file_without_neutrinos_has_visible_generator_jets_only(sample: Path) -> None:
+    assert list(perfect(sample)) == [PERFECT[0]]
 
 
 def test_a_jet_without_a_generator_jet_has_no_perfect_pt() -> None:
