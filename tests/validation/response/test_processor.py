@@ -163,7 +163,7 @@ def executor(request: pytest.FixtureRequest) -> Any:
     else:
         distributed = pytest.importorskip("distributed")
         with distributed.Client(
-            processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None, protocol="tcp"
+            processes=False, n_workers=2, threads_per_worker=1, dashboard_address=":0", protocol="tcp"
         ) as client:
             yield DaskExecutor(client=client, status=False)
 
