@@ -34,6 +34,7 @@ LINKS = (
     ("../../tests/benchmarks/", "../reports/benchmarks/"),
     ("../training/reports/", "reports/"),
     ("../../ARCHITECTURE.md", "../project/ARCHITECTURE.md"),
+    ("../../examples/notebooks/", "../tutorials/"),
 )
 ROOT_LINKS = (("(docs/", "(../"), ("(tests/README.md", "(tests.md"))
 

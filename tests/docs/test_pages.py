@@ -103,3 +103,15 @@ def test_modules_that_a_page_names_exist(page: Path) -> None:
         module = package.with_suffix(".py") if package.with_suffix(".py").exists() else package / "__init__.py"
         assert module.exists(), f"{name_of(page)} names {name}"
         assert parts[-1] in module.read_text(), f"{name_of(page)} names {name}"
+
+
+def test_every_report_is_in_the_contents() -> None:
+    """Sphinx takes a page that no contents name for an error, and nobody would find it."""
+    contents = (ROOT / "docs" / "index.md").read_text().splitlines()
+    reports = ROOT / "training" / "reports"
+    missing = [
+        name
+        for path in sorted(reports.rglob("*.md"))
+        if (name := f"reports/{path.relative_to(reports).with_suffix('')}") not in contents
+    ]
+    assert not missing
