@@ -24,6 +24,7 @@ __all__ = [
     "FLAVOURS",
     "JET_COLUMNS",
     "NO_MASS",
+    "RAW_MASS_FEATURES",
     "JetTable",
     "Selection",
     "mass_column",
@@ -48,6 +49,8 @@ JET_COLUMNS: dict[str, str] = {
 NO_MASS = 99.0
 
 _GENERATOR_SUBJETS = "SubGenJetAK8"
+#: Mass -> the jet feature that is its raw value, and the quantity behind it.
+RAW_MASS_FEATURES = {"mass": "mass", "msoftdrop": "soft_drop_mass"}
 _RAW_MASSES = {"mass": "mass_raw", "msoftdrop": "soft_drop_mass"}
 _UNUSABLE = Status.BAD_INPUT | Status.NO_CONSTITUENTS | Status.INCOMPLETE_CONSTITUENTS
 

@@ -12,7 +12,7 @@ from coffea_mljec import models
 from coffea_mljec.errors import InputError
 from coffea_mljec.support.progress import progress as progress_bar
 from training.dataset import PreparedJets
-from training.dataset.selection import mass_column, mass_weight_column
+from training.dataset.selection import RAW_MASS_FEATURES, mass_column, mass_weight_column
 from training.learning.classes import class_numbers
 from training.learning.flavour_term import flavour_groups
 from training.learning.recipe import Recipe
@@ -27,9 +27,6 @@ GROUP = "flavour_group"
 
 TAUGHT = "taught"
 """The teachers' logarithm of the correction, float32."""
-
-RAW_MASSES = {"mass": "mass", "msoftdrop": "soft_drop_mass"}
-"""Mass -> the jet feature that is its raw value."""
 
 _BATCH = 4096
 
@@ -60,7 +57,7 @@ def _mass_weight(jets: PreparedJets, recipe: Recipe, name: str) -> NDArray[np.fl
     full = recipe.learning.mass_from
     if full is None:
         return np.ones(len(jets), np.float32)
-    feature, names = RAW_MASSES[name], recipe.feature_set.jet
+    feature, names = RAW_MASS_FEATURES[name], recipe.feature_set.jet
     if feature not in names:
         raise InputError(
             f"learning.mass_from {full:g}: jets count by their raw mass, and the features have no jet.{feature}. Add "
