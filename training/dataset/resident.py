@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.dataset.cache import PreparedJets
-from training.dataset.symmetry import MIRRORED, draw
+from training.dataset.symmetry import Drawn, columns_of, draw
 
 __all__ = ["ResidentJets", "ResidentStream", "gather_on_device"]
 
@@ -80,9 +80,7 @@ class ResidentJets:
         free, _ = torch.cuda.mem_get_info(device)
         return sum(values.nbytes for values in jets.features.values()) < _LARGEST_SHARE * free
 
-    def batch(
-        self, rows: Tensor, totals: dict[str, int], weight: Tensor, turned: tuple[Tensor, Tensor] | None
-    ) -> dict[str, Tensor]:
+    def batch(self, rows: Tensor, totals: dict[str, int], weight: Tensor, turned: Drawn | None) -> dict[str, Tensor]:
         """Return the batch of some jets, as `training.dataset.stream.gather_batch` does.
 
         Parameters
@@ -93,8 +91,8 @@ class ResidentJets:
             Their constituents by collection.
         weight : Tensor [m]
             Their weights in the loss.
-        turned : tuple of Tensor [m] or None
-            Angles and sides by which they are turned and mirrored.
+        turned : Drawn or None
+            How each is turned and mirrored, Tensors [m].
         """
         batch = {
             "jet_features": self.features["jet_features"].index_select(0, rows),
@@ -102,24 +100,29 @@ class ResidentJets:
             "weight": weight,
         }
         if turned is not None:
-            self._turn(batch["jet_features"], "jet", *turned)
+            self._turn(batch["jet_features"], "jet", turned)
         for c, total in totals.items():
             content, offsets, jet = gather_on_device(
                 self.features[f"{c}_features"], self.features[f"{c}_offsets"], rows, total
             )
             if turned is not None:
-                self._turn(content, c, *(values[jet] for values in turned))
+                self._turn(content, c, Drawn(*(values[jet] for values in turned)))
             batch |= {f"{c}_features": content, f"{c}_offsets": offsets}
         return batch
 
-    def _turn(self, rows: Tensor, collection: str, angle: Tensor, sign: Tensor) -> None:
-        """Turn and mirror rows, in place, by one angle and sign each (see `training.dataset.symmetry`)."""
-        for column, name in enumerate(self.feature_set.names()[collection]):
-            if name == "phi":
-                phi = rows[:, column] + angle
-                rows[:, column] = torch.where(phi >= np.pi, phi - 2.0 * np.pi, phi)
-            elif name in MIRRORED:
-                rows[:, column] *= sign
+    def _turn(self, rows: Tensor, collection: str, drawn: Drawn) -> None:
+        """Turn and mirror rows, in place, each as drawn for it (see `training.dataset.symmetry`)."""
+        columns = columns_of(self.feature_set.names()[collection])
+        for column in columns.phi:
+            phi = drawn.azimuth * rows[:, column] + drawn.angle
+            rows[:, column] = torch.where(phi >= np.pi, phi - 2.0 * np.pi, phi)
+        for group, sign in ((columns.side, drawn.side), (columns.azimuth, drawn.azimuth)):
+            for column, kept in group.items():
+                values = rows[:, column]
+                rows[:, column] = torch.where(values == kept, values, values * sign)
+        for pair in columns.charges:
+            both = rows[:, list(pair)]
+            rows[:, list(pair)] = torch.where(drawn.azimuth[:, None] < 0, both.flip(1), both)
 
 
 class ResidentStream:
@@ -178,14 +181,14 @@ class ResidentStream:
             batch = self.jets.batch(rows, {c: int(total[i]) for c, total in totals.items()}, weights[i], turned[i])
             yield batch | {name: parts[i] for name, parts in further.items()}
 
-    def _drawn(self, sizes: list[int]) -> list[tuple[Tensor, Tensor] | None]:
-        """Return angles and sides of every batch, drawn batch by batch as `Stream` does, sent at once."""
+    def _drawn(self, sizes: list[int]) -> list[Drawn | None]:
+        """Return how the jets of every batch are turned, drawn batch by batch as `Stream` does, sent at once."""
         if self.turned is None or not sizes:
             return [None] * len(sizes)
         rng = np.random.default_rng(self.turned)
         drawn = [draw(size, rng) for size in sizes]
-        angles, signs = (self._sent(np.concatenate(part)).split(sizes) for part in zip(*drawn, strict=True))
-        return list(zip(angles, signs, strict=True))
+        sent = [self._sent(np.concatenate(part)).split(sizes) for part in zip(*drawn, strict=True)]
+        return [Drawn(*batch) for batch in zip(*sent, strict=True)]
 
     def _sent(self, values: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(values).to(self.jets.device)

@@ -381,12 +381,23 @@ def test_turned_jets_keep_what_is_relative(toy_jets: Callable[..., Any]) -> None
         (batch,) = Stream(jets, np.arange(200), weight, 200, turned=turned)
         return {name: values.numpy() for name, values in batch.items()}
 
-    plain, turned = of(None), of((3, 1))
+    # Some tracks without details, whose impact parameters are -1 whichever way a jet is turned.
     names = jets.feature_set.names()
+    impact = [i for i, name in enumerate(names["charged"]) if name in ("dz", "dxy", "dxy_sig")]
+    jets.features["charged_features"] = np.array(jets.features["charged_features"])
+    jets.features["charged_features"][::7, impact] = -1.0
+    plain, turned = of(None), of((3, 1))
     phi, eta = names["jet"].index("phi"), names["jet"].index("eta")
-    angle = turned["jet_features"][:, phi] - plain["jet_features"][:, phi]
-    sign = turned["jet_features"][:, eta] / plain["jet_features"][:, eta]
-    assert 60 < (sign < 0).sum() < 140
+    side = turned["jet_features"][:, eta] / plain["jet_features"][:, eta]
+    azimuth = np.ones(200)
+    for c in jets.feature_set.constituents:
+        at = names[c].index("rel_phi")
+        jet = np.repeat(np.arange(200), np.diff(plain[f"{c}_offsets"]))
+        azimuth[jet] = turned[f"{c}_features"][:, at] / plain[f"{c}_features"][:, at]
+    angle = turned["jet_features"][:, phi] - azimuth * plain["jet_features"][:, phi]
+    assert 60 < (side < 0).sum() < 140
+    assert 60 < (azimuth < 0).sum() < 140
+    assert abs(np.corrcoef(side, azimuth)[0, 1]) < 0.3
     for collection, columns in names.items():
         row = np.arange(200)
         if collection != "jet":
@@ -394,11 +405,18 @@ def test_turned_jets_keep_what_is_relative(toy_jets: Callable[..., Any]) -> None
         for i, name in enumerate(columns):
             before, after = plain[f"{collection}_features"][:, i], turned[f"{collection}_features"][:, i]
             if name == "phi":
-                step = (after - before - angle[row] + np.pi) % (2 * np.pi) - np.pi
+                step = (after - azimuth[row] * before - angle[row] + np.pi) % (2 * np.pi) - np.pi
                 np.testing.assert_allclose(step, 0.0, atol=2e-5)
                 assert np.abs(after).max() <= np.float32(np.pi)
-            elif name in ("eta", "dz"):
-                np.testing.assert_array_equal(after, before * sign[row])
+            elif name in ("eta", "dz", "dxy", "dxy_sig", "rel_phi"):
+                sign = side[row] if name in ("eta", "dz") else azimuth[row]
+                stays = (before == -1.0) & (name not in ("eta", "rel_phi"))
+                assert stays.any() == (name in ("dz", "dxy", "dxy_sig"))
+                np.testing.assert_array_equal(after, np.where(stays, before, before * sign))
+            elif name.startswith("id_") and collection == "charged":
+                other = columns.index(name.replace("id_-", "id_") if "-" in name else name.replace("id_", "id_-"))
+                swapped = plain[f"{collection}_features"][:, other]
+                np.testing.assert_array_equal(after, np.where(azimuth[row] < 0, swapped, before))
             else:
                 np.testing.assert_array_equal(after, before)
     np.testing.assert_array_equal(turned["target"], plain["target"])
