@@ -1,8 +1,9 @@
 """Widths that hold what they say: the outer quantiles, settled on jets that the training did not see.
 
-A network learns the widths of its training jets, which it also fits: elsewhere its intervals are a little narrow.
-Before a run is written, both are therefore stretched until the validation jets lie below and above them as often as
-they should.
+A network learns the widths of its training jets, which it also fits: elsewhere its intervals are a little narrow, and
+more so for rare kinds of jets. Before a run is written, the part of its last layer that makes the widths is therefore
+fitted to the validation jets, every bin of generator pT and abs(eta) alike. At last both widths are stretched until the
+validation jets lie below and above them as often as they should.
 """
 
 from __future__ import annotations
@@ -12,12 +13,87 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from coffea_mljec.validation.width.processor import ETA_EDGES, PT_EDGES
 from training.learning.batches import JetBatches
 from training.learning.losses import QUANTILES, Loss
 from training.networks.network import Network
 
-__all__ = ["settle_widths", "stretch"]
+__all__ = ["alike", "refit", "settle_widths", "stretch"]
+
+#: Jets, in effect, from which on a bin counts in full; fewer count in proportion.
+_ENOUGH = 1000.0
+
+#: How strongly the fit is held to what the training found, per squared change of ln(width).
+_HELD = 1.0e-3
+
+
+def alike(
+    pt_gen: NDArray[np.floating], abs_eta_gen: NDArray[np.floating], weight: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return weights with which all bins of generator pT (GeV) and abs(eta) count the same, float64 array [n].
+
+    Parameters
+    ----------
+    pt_gen, abs_eta_gen : array [n]
+    weight : float64 array [n]
+        Of each jet within its bin. Bins of few jets, in effect, count less.
+    """
+    row, column = np.digitize(pt_gen, PT_EDGES), np.digitize(abs_eta_gen, ETA_EDGES)
+    cell = row * (len(ETA_EDGES) + 1) + column
+    total, squares = np.bincount(cell, weight), np.bincount(cell, weight**2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        factor = np.minimum(total**2 / squares / _ENOUGH, 1.0) / total
+    share = weight * np.nan_to_num(factor, posinf=0.0)[cell]
+    whole: NDArray[np.float64] = share / share.sum()
+    return whole
+
+
+def refit(
+    hidden: NDArray[np.float32],
+    off: NDArray[np.float64],
+    log_width: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    level: float,
+) -> NDArray[np.float64]:
+    """Return the change of a last layer's row and bias, [h + 1], that makes the width of one side right everywhere.
+
+    The pinball loss of the width, in units of the width as it was, is made least.
+
+    Parameters
+    ----------
+    hidden : float32 array [n, h]
+        What the last layer reads.
+    off : float64 array [n]
+        How far the target is off the median, on this side positive.
+    log_width : float64 array [n]
+        As the network has it.
+    weight : float64 array [n]
+        Their sum is 1.
+    level : float
+        Share of jets whose ``off`` is below the width.
+    """
+    centre, scale = hidden.mean(axis=0, dtype=np.float64), hidden.std(axis=0, dtype=np.float64)
+    scale[scale < 1.0e-6] = np.inf
+    inputs = torch.from_numpy(((hidden - centre) / scale).astype(np.float32))
+    relative, share = (torch.from_numpy(each.astype(np.float32)) for each in (off / np.exp(log_width), weight))
+    change = torch.zeros(hidden.shape[1] + 1, requires_grad=True)
+    optimiser = torch.optim.LBFGS([change], max_iter=60, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        step = inputs @ change[:-1] + change[-1]
+        beyond = relative - step.clamp(-2.0, 2.0).exp()
+        value = (share * torch.where(beyond > 0, level * beyond, (level - 1.0) * beyond)).sum()
+        value = value + _HELD * (share * step**2).sum()
+        value.backward()
+        return value
+
+    optimiser.step(loss)
+    found = change.detach().numpy().astype(np.float64)
+    row = found[:-1] / scale
+    return np.append(row, found[-1] - row @ centre)
 
 
 def stretch(
@@ -45,12 +121,12 @@ def _quantile(values: NDArray[np.float64], weight: NDArray[np.float64], level: f
 
 
 def settle_widths(network: Network, batches: JetBatches, rows: NDArray[np.int64], loss: Loss) -> dict[str, float]:
-    """Stretch a network's outer quantiles so that some jets' shares are right; return the factors by output.
+    """Fit a network's outer quantiles to some jets; return by which factors they grew as a whole, by output.
 
     Parameters
     ----------
     network : Network
-        In evaluation mode, where the batches are; its biases change.
+        In evaluation mode, where the batches are; the rows of its last layer that make the widths change.
     batches : JetBatches
     rows : int64 array
         Of the validation jets.
@@ -60,15 +136,44 @@ def settle_widths(network: Network, batches: JetBatches, rows: NDArray[np.int64]
     names = [output.name for output in loss.outputs[1:3] if output.quantity.startswith("quantile:")]
     if len(names) < 2 or not len(rows):
         return {}
-    parts: list[Any] = []
+    hidden, together = _said(network, batches, rows)
+    outputs, target, weight = together[:, :3], together[:, 3], together[:, 4]
+    if min(before := stretch(outputs, target, weight)) <= 0.0:
+        return {}
+    columns = batches.jets.columns
+    share = alike(columns["pt_gen"][rows], np.abs(columns["eta_gen"][rows]), weight)
+    level = 1.0 - QUANTILES[0], QUANTILES[2]
+    for column, (side, factor) in enumerate(zip((-1.0, 1.0), before, strict=True), start=1):
+        outputs[:, column] += np.log(factor)
+        off = side * (target - outputs[:, 0])
+        change = refit(hidden, off, outputs[:, column], share, level[column - 1])
+        outputs[:, column] += hidden @ change[:-1] + change[-1]
+        change[-1] += np.log(factor)
+        _change(network, column, change)
+    after = stretch(outputs, target, weight)
+    for column, factor in enumerate(after, start=1):
+        _change(network, column, np.append(np.zeros(hidden.shape[1]), np.log(factor)))
+    return {name: first * last for name, first, last in zip(names, before, after, strict=True)}
+
+
+def _said(network: Network, batches: JetBatches, rows: NDArray[np.int64]) -> tuple[Any, NDArray[np.float64]]:
+    """Return what the last layer reads of some jets, [n, h], and three outputs, target and weight, [n, 5]."""
+    read: list[Tensor] = []
+    parts = []
+    handle = network.output.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0].cpu()))
+    try:
+        with torch.no_grad():
+            for batch in batches.in_order(rows):
+                predicted = network(batch)[:, :3]
+                parts.append(torch.column_stack([predicted, batch["target"], batch["weight"]]).cpu().double())
+    finally:
+        handle.remove()
+    return torch.cat(read).numpy(), torch.cat(parts).numpy()
+
+
+def _change(network: Network, column: int, change: NDArray[np.float64]) -> None:
+    """Add to a row of the last layer and its bias."""
     with torch.no_grad():
-        for batch in batches.in_order(rows):
-            predicted = network(batch)[:, :3]
-            parts.append(torch.column_stack([predicted, batch["target"], batch["weight"]]).cpu().double())
-        together = torch.cat(parts).numpy()
-        factors = stretch(together[:, :3], together[:, 3], together[:, 4])
-        if min(factors) <= 0.0:
-            return {}
-        for column, factor in enumerate(factors, start=1):
-            network.output.bias[column] += float(np.log(factor))
-    return dict(zip(names, factors, strict=True))
+        layer = network.output
+        layer.weight[column] += torch.from_numpy(change[:-1]).to(layer.weight)
+        layer.bias[column] += float(change[-1])
