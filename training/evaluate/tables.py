@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -194,7 +195,10 @@ def _medians(after: Summary, before: Summary) -> str:
 
 
 def closure_rows(summary: Summary) -> list[dict[str, Any]]:
-    """Return, per provider and region, the largest |median - 1| above 30 GeV and how many bins are beyond 1 %."""
+    """Return, per provider and region, the largest |median - 1| above 30 GeV and how many bins are beyond 1 %.
+
+    ``by_chance`` is how large the largest would be were every median exactly 1: the bins' errors alone.
+    """
     rows = []
     for name in summary.providers:
         for region in REGIONS:
@@ -212,11 +216,22 @@ def closure_rows(summary: Summary) -> list[dict[str, Any]]:
                     "bins": len(known),
                     "largest": None if worst is None else worst[0],
                     "error": None if worst is None else worst[1],
+                    "by_chance": None if worst is None else _largest_by_chance([error for _, error in known]),
                     "beyond_1_percent": sum(value > 0.01 for value, _ in known),
                     "beyond_1_percent_by_two_errors": sum(value > 0.01 + 2 * error for value, error in known),
                 }
             )
     return rows
+
+
+def _largest_by_chance(errors: Sequence[float]) -> float:
+    """Return the median of the largest of some Gaussian deviations about 0, of these standard deviations."""
+    low, high = 0.0, 10.0 * max(errors)
+    for _ in range(50):
+        middle = 0.5 * (low + high)
+        below = math.prod(math.erf(middle / (error * math.sqrt(2.0))) if error else 1.0 for error in errors)
+        low, high = (middle, high) if below < 0.5 else (low, middle)
+    return high
 
 
 def _closure(after: Summary, before: Summary) -> str:
@@ -227,10 +242,20 @@ def _closure(after: Summary, before: Summary) -> str:
         rows.append(
             (
                 one["provider"], one["region"], str(one["bins"]), _number(worst, 100.0, 2),
+                "" if one["by_chance"] is None else f"{100.0 * one['by_chance']:.2f}",
                 str(one["beyond_1_percent"]), str(one["beyond_1_percent_by_two_errors"]), _number(then, 100.0, 2),
             )
         )  # fmt: skip
-    columns = ("provider", "region", "bins", "largest/%", "beyond 1 %", "by two errors", "largest before/%")
+    columns = (
+        "provider",
+        "region",
+        "bins",
+        "largest/%",
+        "by chance/%",
+        "beyond 1 %",
+        "by two errors",
+        "largest before/%",
+    )
     return _table(columns, rows)
 
 
