@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from coffea_mljec.errors import InputError
@@ -30,6 +31,7 @@ __all__ = [
     "FORMAT",
     "check_resumable",
     "describe_run",
+    "domain_of",
     "read_network",
     "read_run",
     "run_record",
@@ -38,6 +40,10 @@ __all__ = [
 ]
 
 FORMAT = 1
+
+#: Quantity of an event -> its least value, and how near to it a sample must come to hold for it too: a jet in a rarer
+#: event, of one interaction less, is no stranger. |eta| has an edge above only.
+_LEAST = {"abs_eta": (0.0, np.inf), "rho": (0.0, 1.0), "n_pv": (1.0, 2.0)}
 
 #: Settings that a resumed run may change.
 _LIMITS = {"max_epochs", "max_minutes", "threads", "accelerator"}
@@ -112,23 +118,23 @@ def read_network(folder: Path) -> Network:
     return network.eval()
 
 
+def domain_of(columns: Mapping[str, NDArray[np.floating]]) -> dict[str, list[float]]:
+    """Return the ranges of pt_raw (GeV), abs_eta, rho (GeV) and n_pv that jets are from: name -> least, largest."""
+    values = {"pt_raw": columns["pt_raw"], "abs_eta": np.abs(columns["eta"])}
+    values |= {name: columns[name] for name in ("rho", "n_pv")}
+    domain = {name: [float(each.min()), float(each.max())] for name, each in values.items()}
+    for name, (least, near) in _LEAST.items():
+        if domain[name][0] <= near:
+            domain[name][0] = least
+    return domain
+
+
 def run_record(
     recipe: AnyRecipe, data: TrainingData, parameters: int, metrics: dict[str, float], packages: tuple[str, ...]
 ) -> dict[str, Any]:
     """Return what a run keeps: recipe, sample, sizes, metrics, domain of the training jets, versions of packages."""
     columns, rows, expected = data.jets.columns, data.rows, data.weights.expected
     used = rows["train"][data.weights.acceptance[rows["train"]] > 0]
-    domain = {
-        name: [float(values.min()), float(values.max())]
-        for name, values in (
-            ("pt_raw", columns["pt_raw"][used]),
-            ("abs_eta", np.abs(columns["eta"][used])),
-            ("rho", columns["rho"][used]),
-            ("n_pv", columns["n_pv"][used]),
-        )
-    }
-    # |eta| has an edge above only: a jet at exactly 0 is no stranger.
-    domain["abs_eta"][0] = 0.0
     return {
         "recipe": recipe.model_dump(mode="json"),
         "prepared": data.jets.description,
@@ -138,7 +144,7 @@ def run_record(
         "sampling": data.weights.report,
         "parameters": parameters,
         "metrics": metrics,
-        "domain": domain,
+        "domain": domain_of({name: columns[name][used] for name in ("pt_raw", "eta", "rho", "n_pv")}),
         "versions": {name: metadata.version(name) for name in (*packages, "numpy", "coffea")},
     }
 
