@@ -48,6 +48,10 @@ def command(
             help="Leave out of --closure-from what a training split of this share holds (0.8 in training/configs).",
         ),
     ] = 0.0,
+    neutrinos: Annotated[
+        bool,
+        typer.Option("--neutrinos", help="Judge the pT with neutrinos, of networks that restore them; closures too."),
+    ] = False,
     replicas: Annotated[int, typer.Option(min=2, help="Bootstrap resamples behind the errors.")] = REPLICAS,
     workers: Workers = 1,
     scheduler: Scheduler = None,
@@ -75,5 +79,6 @@ def command(
             seeds={name: [folder for folder in folders.split(",") if folder] for name, folders in again.items()},
             workers=place,
             train_share=train_share,
+            neutrinos=neutrinos,
         )
     typer.echo(f"written: {output / 'report.md'}, evaluation.json, card.json and figures")

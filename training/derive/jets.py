@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from coffea_mljec.corrections.provider import Provider
 from coffea_mljec.errors import InputError
+from coffea_mljec.nano.algorithm import PT_WITH_NEUTRINOS
 from coffea_mljec.numerics.matching import match_flat
 from coffea_mljec.numerics.subjets import masses_of_subjets
 from coffea_mljec.status import Status, carries
@@ -122,6 +123,7 @@ def read_jets(
     workers: Workers = 1,
     train_share: float = 0.0,
     collection: str = "Jet",
+    neutrinos: bool = False,
 ) -> MatchedJets:
     """Read all jets that have a generator jet within half their radius (one to one, on raw jets).
 
@@ -142,6 +144,8 @@ def read_jets(
         is narrower than to anything else, so its closure is derived from the others.
     collection : str
         One of `COLLECTIONS`.
+    neutrinos : bool
+        Whether the generator pT includes the jet's neutrinos: for corrections that restore them.
 
     Raises
     ------
@@ -156,7 +160,7 @@ def read_jets(
     files = files_of(inputs)
     # Workers of a cluster have a working directory of their own.
     whole = [path.resolve() for path in files]
-    options: dict[str, Any] = {"train_share": train_share, "collection": collection}
+    options: dict[str, Any] = {"train_share": train_share, "collection": collection, "neutrinos": neutrinos}
     read = in_order(partial(_kept, provider=provider, cache=cache and cache.resolve(), **options), whole, workers)
     doing = "reading jets" if provider is None else f"applying {provider.name}"
     with progress_bar(doing, len(files), "files", shown=progress) as bar:
@@ -189,11 +193,11 @@ def read_jets(
 
 
 def _kept(
-    path: Path, provider: Provider | None, cache: Path | None, train_share: float, collection: str
+    path: Path, provider: Provider | None, cache: Path | None, train_share: float, collection: str, neutrinos: bool
 ) -> tuple[Columns, Columns]:
     """Return jets and events of a file, from the cache where it has them."""
     if cache is None:
-        return _read(path, provider, train_share, collection)
+        return _read(path, provider, train_share, collection, neutrinos)
     try:
         stat = path.stat()
     except OSError as error:
@@ -207,13 +211,14 @@ def _kept(
         train_share,
         # Caches of before, of AK4 jets, do not say it.
         *([] if collection == "Jet" else [collection]),
+        *([PT_WITH_NEUTRINOS] if neutrinos else []),
     ]
     entry = cache / f"{digest(json.dumps(identity).encode())[:24]}.npz"
     try:
         with entry.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             both = {name: stored[name] for name in stored.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):  # absent, or cut by an interruption: read again
-        jets, events = _read(path, provider, train_share, collection)
+        jets, events = _read(path, provider, train_share, collection, neutrinos)
         both = {f"jet_{name}": column for name, column in jets.items()}
         both |= {f"event_{name}": column for name, column in events.items()}
         make_folder(cache)
@@ -225,20 +230,23 @@ def _of_kind(both: Columns, kind: str) -> Columns:
     return {name.removeprefix(kind): column for name, column in both.items() if name.startswith(kind)}
 
 
-def _needed(collection: str) -> list[str]:
+def _needed(collection: str, neutrinos: bool) -> list[str]:
     generated, _ = COLLECTIONS[collection]
     jets = [f"{collection}_{name}" for name in _JET]
-    return [*jets, *(f"{generated}_{name}" for name in ("pt", "eta", "phi")), *_EVENT]
+    names = ("pt", "eta", "phi", *((PT_WITH_NEUTRINOS,) if neutrinos else ()))
+    return [*jets, *(f"{generated}_{name}" for name in names), *_EVENT]
 
 
-def _read(path: Path, provider: Provider | None, train_share: float, collection: str) -> tuple[Columns, Columns]:
+def _read(
+    path: Path, provider: Provider | None, train_share: float, collection: str, neutrinos: bool
+) -> tuple[Columns, Columns]:
     import uproot
 
     try:
         with uproot.open(path) as file:
             tree = file["Events"]
             rho_branch, kind = rho_name(tree), kind_of_jets(tree)
-            needed = [*_needed(collection), rho_branch]
+            needed = [*_needed(collection, neutrinos), rho_branch]
             lacking = [name for name in needed if name not in tree]
             scatter = [_SCATTER] if _SCATTER in tree else []  # productions of one pass may lack it
             groomed = collection == "FatJet" and all(name in tree for name in _SOFT_DROP)
@@ -248,11 +256,11 @@ def _read(path: Path, provider: Provider | None, train_share: float, collection:
     if arrays is None:
         raise InputError(
             f"{path} cannot be used to derive a correction: it has no branch {', '.join(lacking)}; give files of "
-            "'python -m training simulate'"
+            f"'python -m training simulate{' --neutrinos' * neutrinos}'"
         )
     rho, n_pu = (ak.to_numpy(arrays[name]).astype(np.float64) for name in (rho_branch, "Pileup_nPU"))
     events = {"rho": rho, "n_pu": n_pu, "puppi": np.full(len(rho), float(kind == "puppi"))}
-    jets, rows = _matched(arrays, collection)
+    jets, rows = _matched(arrays, collection, PT_WITH_NEUTRINOS if neutrinos else "pt")
     if train_share > 0.0:
         kept = held_out(jets["event"].astype(np.int64), train_share)
         jets, rows = {name: column[kept] for name, column in jets.items()}, rows[kept]
@@ -262,8 +270,8 @@ def _read(path: Path, provider: Provider | None, train_share: float, collection:
     return jets, events
 
 
-def _matched(arrays: Any, collection: str) -> tuple[Columns, NDArray[np.int64]]:
-    """Return the columns of the matched jets, and which jets of the flat collection they are."""
+def _matched(arrays: Any, collection: str, true: str) -> tuple[Columns, NDArray[np.int64]]:
+    """Return the columns of the matched jets, ``pt_gen`` of this column, and their places in the flat collection."""
     generated, distance = COLLECTIONS[collection]
 
     def flat(name: str) -> NDArray[np.float64]:
@@ -282,7 +290,7 @@ def _matched(arrays: Any, collection: str) -> tuple[Columns, NDArray[np.int64]]:
         "pt_raw": (jet["pt"] * (1.0 - flat(f"{collection}_rawFactor")))[kept],
         "eta": jet["eta"][kept],
         "area": flat(f"{collection}_area")[kept],
-        "pt_gen": gen["pt"][partner[kept]],
+        "pt_gen": flat(f"{generated}_{true}")[partner[kept]],
         "eta_gen": gen["eta"][partner[kept]],
         "flavour": flavour_code(hadron, parton).astype(np.float64),
     }

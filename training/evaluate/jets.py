@@ -99,6 +99,7 @@ def read_evaluated_jets(
     max_files: int | None = None,
     progress: bool = True,
     workers: Workers = 1,
+    neutrinos: bool = False,
 ) -> EvaluatedJets:
     """Read a test production through the providers.
 
@@ -118,11 +119,15 @@ def read_evaluated_jets(
         Whether to show a progress bar.
     workers : int or ClusterExecutor
         Processes; the result does not depend on them.
+    neutrinos : bool
+        Whether the generator pT includes the jet's neutrinos.
 
     Raises
     ------
     InputError
         If there is no file, or no jet.
+    MissingBranchError
+        Without generator jets that know their neutrinos, where those are asked for.
     """
     files = files_evenly(productions, max_files)
     digests = {name: _digest(provider) for name, provider in providers.items()}
@@ -131,7 +136,9 @@ def read_evaluated_jets(
     # Workers of a cluster have a working directory of their own.
     whole = [path.resolve() for path in files]
     cache = cache and cache.resolve()
-    of_files = in_order(partial(_of_file, providers=providers, digests=digests, cache=cache), whole, workers)
+    of_files = in_order(
+        partial(_of_file, providers=providers, digests=digests, cache=cache, neutrinos=neutrinos), whole, workers
+    )
     with progress_bar("evaluating jets", len(files), "files", "{jets:,} jets", progress, jets=0) as bar:
         for table in of_files:
             found = {name.removeprefix("n_"): int(table.pop(name)) for name in list(table) if name.startswith("n_")}
@@ -142,17 +149,19 @@ def read_evaluated_jets(
 
 
 def _of_file(
-    path: Path, providers: Mapping[str, Provider], digests: Mapping[str, str], cache: Path | None
+    path: Path, providers: Mapping[str, Provider], digests: Mapping[str, str], cache: Path | None, neutrinos: bool
 ) -> dict[str, NDArray[Any]]:
     """Return the evaluated jets of a file with every provider's pT and status, and its counts as ``n_...``."""
     kept = _Kept(cache, path)
-    base = kept.table("judged, stored", lambda: _base(path))
+    # Of which jets are judged, and so of everything that is kept of them.
+    of = ", with neutrinos" if neutrinos else ""
+    base = kept.table(f"judged, stored{of}", lambda: _base(path, neutrinos))
     for name, provider in providers.items():
         # Kept by itself, so that a file's table of jets is the same whatever providers are evaluated.
-        of = kept.table(digests[name], partial(_provided, path, provider, base["row"]))
-        base |= {f"pt {name}": of["pt"], f"status {name}": of["status"]}
+        said = kept.table(f"{digests[name]}{of}", partial(_provided, path, provider, base["row"]))
+        base |= {f"pt {name}": said["pt"], f"status {name}": said["status"]}
         if widths.gives_interval(provider):
-            key = f"interval {digests[name]}"
+            key = f"interval {digests[name]}{of}"
             interval = partial(widths.intervals_of_file, path, provider, base["row"])
             base[f"interval {name}"] = kept.table(key, interval)["interval"]
     return base
@@ -194,13 +203,15 @@ class _Kept:
             return {name: content[name] for name in content.files}
 
 
-def _base(path: Path) -> dict[str, Any]:
+def _base(path: Path, neutrinos: bool) -> dict[str, Any]:
     """Return the evaluated jets of a file, their rows among all jets, and the counts as ``n_...``."""
     with warnings.catch_warnings(), open_nano(path) as file:
         quiet_coffea()
         events = file.events()
         offsets = offsets_of(events["Jet"], "Jet")
-        judged, counts = _MATCHER.judge(events, offsets)
+        matcher = ResponseProcessor({"none": _Nobody()}, replicas=0, neutrinos=neutrinos)
+        matcher.check(events)
+        judged, counts = matcher.judge(events, offsets)
         raw = JetChunk.of(events, "Jet", "the evaluation").jets(("pt_raw", "pt_stored", "eta"))
 
         known = {"run", "event", "genWeight", "MLJEC_process", "MLJEC_scatter"} & set(file.branches)
@@ -256,6 +267,3 @@ class _Nobody:
     def apply(self, events: Any, collection: str = "Jet") -> Any:
         """Return the jets as they are."""
         return events[collection]
-
-
-_MATCHER = ResponseProcessor({"none": _Nobody()}, replicas=0)

@@ -26,6 +26,7 @@ STANDARD = "standard"
 
 #: Which model each derived closure of a folder is of: names alone do not tell.
 _OWNERS = "closures.json"
+_WITH_NEUTRINOS = " with neutrinos"
 
 
 def open_providers(models: Sequence[str], jec: Path, algorithm: str | None = None) -> dict[str, Provider]:
@@ -66,6 +67,7 @@ def closures(
     progress: bool = True,
     workers: Workers = 1,
     train_share: float = 0.0,
+    neutrinos: bool = False,
 ) -> dict[str, Payload]:
     """Return each provider's closure payload, derived where it is not there.
 
@@ -84,12 +86,14 @@ def closures(
         Processes.
     train_share : float
         Share of the training split that is left out of ``training``: see `training.derive.jets.read_jets`.
+    neutrinos : bool
+        Whether they close the generator pT with the jet's neutrinos.
 
     Raises
     ------
     InputError
         If one is missing and there is nothing to derive it from, two are there, or the one that is there was derived
-        for another model of this name.
+        for another model of this name, or with another generator pT.
     """
     found: dict[str, Payload] = {}
     for name, provider in providers.items():
@@ -104,9 +108,9 @@ def closures(
                     f"{folder} has no closure payload of {name} (*-{slug(provider)}_*_{CLOSURE}_*.jec.txt): derive it "
                     "with python -m training derive --provider, or give --closure-from a training production"
                 )
-            _derive(provider, folder, training, cache, progress, workers, train_share)
+            _derive(provider, folder, training, cache, progress, workers, train_share, neutrinos)
             paths = _there(folder, provider)
-        _check_owner(paths[0], provider)
+        _check_owner(paths[0], provider, neutrinos)
         found[name] = read_text([paths[0]])
     return found
 
@@ -131,25 +135,35 @@ def _owners(folder: Path) -> dict[str, str]:
     return owners
 
 
-def _check_owner(path: Path, provider: Provider) -> None:
+def _identity(provider: Provider, neutrinos: bool) -> str:
+    return digest_of(provider) + _WITH_NEUTRINOS * neutrinos
+
+
+def _check_owner(path: Path, provider: Provider, neutrinos: bool) -> None:
     owner = _owners(path.parent).get(path.name)
-    if owner is not None and owner != digest_of(provider):
+    if owner is None or owner == _identity(provider, neutrinos):
+        return
+    if owner == _identity(provider, not neutrinos):
         raise InputError(
-            f"{path} was derived for another model that is called {provider.name!r} too: remove it, or give another "
-            "folder for the closures"
+            f"{path} closes the generator pT with{'out' * neutrinos} neutrinos, and that with{'out' * (not neutrinos)} "
+            "is judged: give another folder for the closures"
         )
+    raise InputError(
+        f"{path} was derived for another model that is called {provider.name!r} too: remove it, or give another "
+        "folder for the closures"
+    )
 
 
 def _derive(
     provider: Provider, folder: Path, training: Sequence[Path], cache: Path | None, progress: bool, workers: Workers,
-    train_share: float,
+    train_share: float, neutrinos: bool,
 ) -> None:  # fmt: skip
     from training.derive.derivation import derive_closure
     from training.derive.jets import read_jets
 
     # Jets that a network hands to its fallback say nothing of the network.
     alone = MLJEC(provider.model) if isinstance(provider, MLJEC) else provider
-    jets = read_jets(training, alone, cache, progress, workers, train_share)
+    jets = read_jets(training, alone, cache, progress, workers, train_share, neutrinos=neutrinos)
     derive_closure(jets, folder, tag_of(provider), jets.algorithm, describe(provider.name, len(jets)))
-    owners = _owners(folder) | {path.name: digest_of(provider) for path in _there(folder, provider)}
+    owners = _owners(folder) | {path.name: _identity(provider, neutrinos) for path in _there(folder, provider)}
     write_text(folder / _OWNERS, json.dumps(owners, indent=1) + "\n")

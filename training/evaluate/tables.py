@@ -80,8 +80,9 @@ def _sample(content: Mapping[str, Any]) -> str:
     judged = max(counts["judged"], 1)
     effective = content["effective_entries"]["spectrum"]
     lines = [
-        f"{counts['judged']:,} jets of {counts['events']:,} events in {content['files']} files, generator pT from "
-        f"20 GeV, matched once by direction (no correction changes it), the same for every provider. "
+        f"{counts['judged']:,} jets of {counts['events']:,} events in {content['files']} files, generator pT "
+        f"{'with neutrinos ' if content.get('neutrinos') else ''}from 20 GeV, matched once by direction (no correction "
+        "changes it), the same for every provider. "
         f"Of {counts['jets']:,} jets {100 * counts['unmatched'] / max(counts['jets'], 1):.1f} % have no generator jet "
         f"within 0.2; of the judged ones {100 * counts['unknown_flavour'] / judged:.2f} % have no known flavour.",
         "Effective entries of the physical spectrum (of the sampled mix: the number of jets):",

@@ -55,6 +55,7 @@ def evaluate(
     seeds: Mapping[str, Sequence[str]] | None = None,
     workers: Workers = 1,
     train_share: float = 0.0,
+    neutrinos: bool = False,
 ) -> Path:
     """Evaluate models on a test production and return the report's folder.
 
@@ -88,6 +89,8 @@ def evaluate(
         Processes.
     train_share : float
         Share of the training split that is left out of ``closure_from``.
+    neutrinos : bool
+        Whether the generator pT includes the jet's neutrinos, for networks that restore them.
 
     Returns
     -------
@@ -104,10 +107,10 @@ def evaluate(
     refuse_shared(productions, closure_from)
     providers = open_providers(models, jec, algorithm_of(files_of(productions)[0]))
     files = files_evenly(closure_from, closure_files)
-    payloads = closures(providers, closure, files, cache, progress, workers, train_share)
+    payloads = closures(providers, closure, files, cache, progress, workers, train_share, neutrinos)
     again = open_seeds(seeds or {}, providers)
     jets, pt_again = split_seeds(
-        read_evaluated_jets(productions, providers | again, cache, max_files, progress, workers), again
+        read_evaluated_jets(productions, providers | again, cache, max_files, progress, workers, neutrinos), again
     )
     replica_weights = replicas_of(jets, replicas)
     summaries = _summaries(jets, closed(jets, payloads), replica_weights)
@@ -117,13 +120,15 @@ def evaluate(
     times = time_per_jet(jets.files[0], providers)
     others = {}
     for name, path in (variants or {}).items():
-        other = read_evaluated_jets([path], providers, cache, max_files, progress, workers).of_known_flavour()
+        other = read_evaluated_jets([path], providers, cache, max_files, progress, workers, neutrinos)
+        other = other.of_known_flavour()
         filled = fill(other, closed(other, payloads), replicas_of(other, replicas))
         others[name] = region_numbers(summary_of(filled, STANDARD))
     content = {
         "productions": [str(path) for path in productions],
         "files": len(jets.files),
         "counts": jets.counts,
+        "neutrinos": neutrinos,
         "replicas": replicas,
         "effective_entries": {
             "sampled mix": effective_entries(jets, np.ones(len(jets))),

@@ -119,7 +119,7 @@ class ResponseProcessor(MeasurementProcessor):
         self.neutrinos = neutrinos
 
     def _measure(self, events: ak.Array, chunk: Chunk) -> dict[str, Any]:
-        self._check(events)
+        self.check(events)
         jet_offsets = offsets_of(events[self.collection], self.collection)
         judged, counts = self.judge(events, jet_offsets)
 
@@ -181,7 +181,8 @@ class ResponseProcessor(MeasurementProcessor):
             histograms[variable], counts[variable] = histogram, counted
         return histograms, counts
 
-    def _check(self, events: ak.Array) -> None:
+    def check(self, events: ak.Array) -> None:
+        """Raise `InputError` for events without generator jets, or without their neutrinos where those count."""
         names = ak.fields(events)
         if self.gen_collection not in names:
             raise InputError(

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 
 from coffea_mljec import FactorizedJEC
-from coffea_mljec.errors import InputError
+from coffea_mljec.errors import InputError, MissingBranchError
 from coffea_mljec.models import open_folder
 from coffea_mljec.validation.common.binning import FLAVOURS
 from coffea_mljec.validation.response.processor import ResponseProcessor
 from coffea_mljec.validation.response.summary import Measured
+from training.derive.jets import read_jets
+from training.derive.provider import digest_of
 from training.evaluate import thesis
 from training.evaluate.figures import redraw
 from training.evaluate.histograms import fill, summary_of
@@ -29,6 +31,7 @@ from training.evaluate.weights import closure_weights, effective_entries, replic
 from training.evaluate.workflow import evaluate
 from training.learning.sampling import SamplingSettings
 from training.learning.target_density import target_density
+from training.simulate.nanoaod import read, write
 
 BUNDLED = Path(str(resources.files("coffea_mljec.models") / "bundled"))
 
@@ -142,6 +145,40 @@ def test_a_closure_of_another_model_of_the_same_name_is_refused(tmp_path: Path, 
     owner.write_text(json.dumps({payload.name: "0" * 64}))
     with pytest.raises(InputError, match="derived for another model that is called 'pfn-r-lite' too: remove it, or"):
         closures(model, tmp_path)
+
+
+def test_the_generator_pt_may_include_neutrinos(tmp_path: Path, sample: Path, jec: Path) -> None:
+    file = tmp_path / "with.root"
+    events = read(sample)
+    columns = events.tables["GenJet"].columns
+    columns |= {f"{name}WithNeutrinos": columns[name] for name in ("eta", "phi", "mass")}
+    columns["ptWithNeutrinos"] = columns["pt"] * np.where(np.arange(len(columns["pt"])) % 2, 1.1, 1.0).astype("f4")
+    write(file, events)
+    standard = open_providers([], jec)
+    cache = tmp_path / "cache"
+    plain, full = (read_evaluated_jets([file], standard, cache, None, False, 1, with_) for with_ in (False, True))
+    here, there = {}, {}
+    for jets, table in ((plain, here), (full, there)):
+        table |= dict(zip(zip(jets["event"], jets["eta"], strict=True), jets["pt_gen"], strict=True))
+    both = sorted(set(here) & set(there))
+    ratio = np.array([there[jet] / here[jet] for jet in both])
+    assert len(both) > 100
+    assert np.unique(ratio.round(4)).tolist() == [1.0, 1.1]
+    # The closure that follows is of the same pT, and says so.
+    closed_to = [read_jets([file], standard["standard"], neutrinos=with_)["pt_gen"] for with_ in (False, True)]
+    assert closed_to[1].sum() > closed_to[0].sum()
+    write_closure(tmp_path / "closures", "standard", 1.0)
+    (payload,) = (tmp_path / "closures").glob("*.jec.txt")
+    identity = digest_of(standard["standard"])
+    (tmp_path / "closures" / "closures.json").write_text(json.dumps({payload.name: identity + " with neutrinos"}))
+    assert list(closures(standard, tmp_path / "closures", neutrinos=True)) == ["standard"]
+    with pytest.raises(InputError, match="closes the generator pT with neutrinos, and that without is judged: give"):
+        closures(standard, tmp_path / "closures")
+    # Most samples do not know them.
+    with pytest.raises(MissingBranchError, match=r"needs GenJet_ptWithNeutrinos.*simulate --neutrinos"):
+        read_evaluated_jets([sample], standard, None, None, False, 1, True)
+    with pytest.raises(InputError, match=r"no branch GenJet_ptWithNeutrinos; give files of .*simulate --neutrinos"):
+        read_jets([sample], neutrinos=True)
 
 
 def test_the_loss_is_the_formula_in_the_sampling_density() -> None:
