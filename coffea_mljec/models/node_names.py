@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable
 
 __all__ = [
-    "HEAD", "LAST", "OUTPUT", "OUTPUTS", "POOLED", "REPLACED", "bias", "features", "integers", "k", "layer", "mean",
-    "member", "members", "nodes", "offsets", "pick", "plain", "pooled", "product", "symlog", "way", "weight",
+    "HEAD", "LAST", "OUTPUT", "OUTPUTS", "POOLED", "REPLACED", "bias", "features", "integers", "joined", "k", "layer",
+    "mean", "member", "members", "nodes", "offsets", "pick", "plain", "pooled", "product", "symlog", "told", "way",
+    "weight",
 ]  # fmt: skip
 
 OUTPUT = "log_correction"
@@ -87,6 +88,16 @@ def way(part: str, pooling: str) -> str:
 def pooled(part: str) -> str:
     """The sums over each jet's rows."""
     return f"{part}.pooled"
+
+
+def joined(block: str) -> str:
+    """What a context or the head of a network with context reads: sums, the context before, jet features."""
+    return f"{block}.joined"
+
+
+def told(part: str) -> str:
+    """The layer on the context whose result all rows of a jet hear, in a round of a collection."""
+    return f"{part}.told"
 
 
 def mean(collection: str) -> str:

@@ -13,13 +13,28 @@ import numpy.typing as npt
 
 from coffea_mljec.errors import ModelError
 from coffea_mljec.models import node_names
-from coffea_mljec.models.kernels.panels import packed, padded_width
+from coffea_mljec.models.kernels.panels import packed, padded, padded_width
 from coffea_mljec.models.kernels.rows import TILE, through
 from coffea_mljec.models.wire import Constants
 
-__all__ = ["NO_COLUMNS", "Array", "Columns", "Dense", "Layers", "Weights", "add_jet_sums", "on_rows", "pooled"]
+__all__ = [
+    "NO_COLUMNS",
+    "SHARE",
+    "Array",
+    "Columns",
+    "Dense",
+    "Layers",
+    "Weights",
+    "add_jet_sums",
+    "filled",
+    "on_rows",
+    "pooled",
+]
 
 Array = npt.NDArray[np.float32]
+
+SHARE = "rel_pt"
+"""The feature that sums by share of pT are weighted with."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +54,7 @@ class Columns:
 
 
 NO_COLUMNS = Columns(np.zeros(0, np.int64), np.zeros(0, np.float32))
+_NOTHING = np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True)
@@ -147,9 +163,20 @@ class Weights:
             )
         return np.ascontiguousarray(value, np.float32)
 
+    def other(self, expected: str) -> ModelError:
+        """The error for a graph that reads something else than its engine runs."""
+        return ModelError(f"the graph of model {self._model!r} lacks {expected}: {self._remedy}, or say engine 'onnx'.")
+
     @property
     def _remedy(self) -> str:
         return f"only {self._network} written by python -m training export has it as its card says; export it again"
+
+
+def filled(weight: Array, sizes: Sequence[int]) -> Array:
+    """Return a weight [in, out] for inputs in parts of these sizes that each fill whole vectors, zeros behind; what
+    follows the parts stays."""
+    *parts, rest = np.split(weight, np.cumsum(sizes))
+    return np.concatenate([*(padded(part, padded_width(len(part)), part.shape[1]) for part in parts), rest])
 
 
 def pooled(constants: Constants, prefix: str = "") -> tuple[str, ...]:
@@ -162,7 +189,7 @@ def pooled(constants: Constants, prefix: str = "") -> tuple[str, ...]:
 
 def add_jet_sums(
     x: Array, offsets: npt.NDArray[np.int64], columns: Columns, layers: Layers, floor: np.float32, out: Array, at: int,
-    share: int = -1,
+    shares: Array = _NOTHING, heard: Array = _NOTHING, kept: Array = _NOTHING,
 ) -> None:  # fmt: skip
     """`coffea_mljec.models.kernels.rows.through` with offsets."""
     widest = max([x.shape[1], *(padded_width(int(width)) for width in layers.widths[1:])])
@@ -170,7 +197,8 @@ def add_jet_sums(
     # One-dimensional: reshaping takes numba a while to compile.
     through(
         np.ascontiguousarray(x).reshape(-1), x.shape[1], offsets, columns.index, columns.scale, layers.widths,
-        layers.weights, layers.biases, floor, here, there, value, out.reshape(-1), out.shape[1], at, share,
+        layers.weights, layers.biases, floor, here, there, value, out.reshape(-1), out.shape[1], at,
+        np.ascontiguousarray(shares), heard.reshape(-1), kept.reshape(-1),
     )  # fmt: skip
 
 

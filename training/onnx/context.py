@@ -27,7 +27,7 @@ def write_context_network(write: Writer, network: ContextPFN) -> None:
         sums = [part for cloud in clouds for part in cloud.pooled(i, known)]
         parts = [*sums, *known, jet]
         name = node_names.layer("context", i) if i < len(network.contexts) else node_names.HEAD
-        hidden = write("Concat", parts, f"{name}.joined", axis=1) if len(parts) > 1 else jet
+        hidden = write("Concat", parts, node_names.joined(name), axis=1) if len(parts) > 1 else jet
         for k, layer in enumerate(folded(cast("Block", block))):
             hidden = write.dense(hidden, layer, node_names.layer(name, k), relu=True)
         known = [hidden]
@@ -62,7 +62,7 @@ class _Cloud:
         first = node_names.layer(name, 0)
         told = cast("nn.Linear", cast("nn.ModuleList", self.network.told[self.name])[i - 1])
         weight = double(told.weight).T * gain_of(cast("BatchNorm", block[1]))
-        of_jet = write.dense(context, (weight, layer[1]), f"{name}.told", relu=False)
+        of_jet = write.dense(context, (weight, layer[1]), node_names.told(name), relu=False)
         heard = write("Gather", [of_jet, self.of_jets.of_row], f"{name}.heard")
         own = write.constant(node_names.weight(first), layer[0].astype(np.float32))
         return write("Relu", [write("Gemm", [self.rows, own, heard], node_names.product(first))], first)

@@ -10,6 +10,7 @@ from typing import Any
 
 from coffea_mljec.errors import ModelError
 from coffea_mljec.features import FeatureSet
+from coffea_mljec.models.engines.context import ContextEngine
 from coffea_mljec.models.engines.edgeconv import EdgeConvEngine
 from coffea_mljec.models.engines.engine import Engine, Outputs, Runner
 from coffea_mljec.models.engines.onnx import OnnxEngine
@@ -21,6 +22,7 @@ __all__ = ["ENGINES", "Engine", "Outputs", "Runner", "engine_fields"]
 
 ENGINES: Mapping[str, Engine] = {
     "pfn": PFNEngine(),
+    "context": ContextEngine(),
     "edgeconv": EdgeConvEngine(),
     "onnx": OnnxEngine(),
     "padded": PaddedEngine(),

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from coffea_mljec.errors import InputError
+
 if TYPE_CHECKING:
     from coffea_mljec.features import FeatureSet
     from coffea_mljec.models.card import ModelCard
@@ -16,7 +18,16 @@ if TYPE_CHECKING:
     from coffea_mljec.models.outputs import Output
     from coffea_mljec.models.wire import Constants
 
-__all__ = ["Engine", "Outputs", "Runner", "clouds_problem", "head_problem", "outputs_of_head", "tensors_problem"]
+__all__ = [
+    "Engine",
+    "Outputs",
+    "Runner",
+    "check_rows",
+    "clouds_problem",
+    "head_problem",
+    "outputs_of_head",
+    "tensors_problem",
+]
 
 Outputs = dict[str, npt.NDArray[np.float32]]
 """Name of an output of the graph -> its values; the first axis counts jets."""
@@ -76,6 +87,36 @@ class Engine(ABC):
         ModelError
             If the graph cannot be run, or is not what the card says.
         """
+
+
+def check_rows(arrays: Mapping[str, npt.NDArray[Any]], n_features: Mapping[str, int]) -> None:
+    """Refuse inputs that numba's kernels would read beyond.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+        As of `Runner.run`.
+    n_features : mapping of str to int
+        Of ``jet`` and each collection of constituents.
+
+    Raises
+    ------
+    InputError
+        If the arrays do not fit the network or each other.
+    """
+    n = len(arrays["jet_features"])
+    for c, width in n_features.items():
+        x = arrays[f"{c}_features"]
+        if x.dtype != np.float32 or x.shape[1:] != (width,):
+            raise InputError(f"{c}_features must be float32 with {width} columns; got {x.dtype} {x.shape}.")
+        if c == "jet":
+            continue
+        offsets = arrays[f"{c}_offsets"]
+        if not (len(offsets) == n + 1 and offsets[0] == 0 and offsets[-1] == len(x) and (np.diff(offsets) >= 0).all()):
+            raise InputError(
+                f"{c}_offsets must rise from 0 to the {len(x)} rows of {c}_features, one more than the {n} jets; "
+                f"got {len(offsets)} numbers{f' from {offsets[0]} to {offsets[-1]}' if len(offsets) else ''}."
+            )
 
 
 def clouds_problem(card: ModelCard, expected: Collection[str] = ()) -> str | None:

@@ -12,18 +12,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from coffea_mljec.errors import InputError, ModelError
+from coffea_mljec.errors import ModelError
 from coffea_mljec.models import node_names
 from coffea_mljec.models.engines.engine import (
     Engine,
     Outputs,
+    check_rows,
     clouds_problem,
     head_problem,
     outputs_of_head,
     tensors_problem,
 )
-from coffea_mljec.models.kernels.panels import NO_FLOOR, padded, padded_width
-from coffea_mljec.models.weights import Array, Columns, Dense, Layers, Weights, add_jet_sums, on_rows, pooled
+from coffea_mljec.models.kernels.panels import NO_FLOOR, padded_width
+from coffea_mljec.models.weights import (
+    SHARE,
+    Array,
+    Columns,
+    Dense,
+    Layers,
+    Weights,
+    add_jet_sums,
+    filled,
+    on_rows,
+    pooled,
+)
 from coffea_mljec.models.wire import Constants, read_constants
 
 if TYPE_CHECKING:
@@ -54,10 +66,6 @@ class PFNEngine(Engine):
         return PFNNetwork(model)
 
 
-_SHARE = "rel_pt"
-"""The feature that sums by share of pT are weighted with."""
-
-
 def _shares(
     found: tuple[str, ...], constituents: tuple[str, ...], names: Mapping[str, tuple[str, ...]]
 ) -> dict[str, int] | None:
@@ -66,8 +74,8 @@ def _shares(
         if found == tuple(node_names.pooled(node_names.way(c, way)) for c in constituents for way in ways):
             if len(ways) == 1:
                 return dict.fromkeys(constituents, -1)
-            if all(_SHARE in names[c] for c in constituents):
-                return {c: names[c].index(_SHARE) for c in constituents}
+            if all(SHARE in names[c] for c in constituents):
+                return {c: names[c].index(SHARE) for c in constituents}
     return None
 
 
@@ -133,6 +141,7 @@ class _Member:
         n_outputs: int,
     ) -> None:
         self._n_outputs = n_outputs
+        self._n_features = {c: len(names[c]) for c in ("jet", *shares)}
         self._sums: dict[str, tuple[Columns, Layers, int]] = {}
         sizes = []
         for c, share in shares.items():
@@ -142,43 +151,21 @@ class _Member:
             sizes += [int(own.widths[-1])] * (1 if share < 0 else 2)
         columns, (first, *others) = weights.head(sum(sizes), len(names["jet"]), n_outputs)
         # A collection's sums fill whole vectors: rows of zeros for what is beyond their number.
-        ends = np.cumsum(sizes)
-        parts = np.split(first.weight, ends)
-        filled = [padded(part, padded_width(len(part)), part.shape[1]) for part in parts[:-1]]
-        self._widths = [len(part) for part in filled]
-        first = Dense(np.concatenate([*filled, parts[-1]]), first.bias)
+        first = Dense(filled(first.weight, sizes), first.bias)
+        self._widths = [padded_width(size) for size in sizes]
         self._head = Columns(columns.index + sum(self._widths), columns.scale), Layers.of([first, *others])
 
     def __call__(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Array:
         jets = arrays["jet_features"]
         n = len(jets)
-        self._check(arrays)
+        check_rows(arrays, self._n_features)
         at = sum(self._widths)
         sums = np.zeros((n, at + jets.shape[1]), np.float32)
         sums[:, at:] = jets
         at = 0
         for c, (columns, layers, share) in self._sums.items():
             x, offsets = arrays[f"{c}_features"], arrays[f"{c}_offsets"]
-            add_jet_sums(x, offsets, columns, layers, np.float32(0), sums, at, share)
+            shares = x[:, share] if share >= 0 else np.zeros(0, np.float32)
+            add_jet_sums(x, offsets, columns, layers, np.float32(0), sums, at, shares)
             at += padded_width(int(layers.widths[-1])) * (1 if share < 0 else 2)
         return on_rows(sums, *self._head, NO_FLOOR)[:, : self._n_outputs]
-
-    def _check(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Refuse what the kernels would read beyond."""
-        n = len(arrays["jet_features"])
-        wanted = {"jet": int(self._head[1].widths[0]) - sum(self._widths)}
-        wanted |= {c: int(layers.widths[0]) for c, (_, layers, _) in self._sums.items()}
-        for c, width in wanted.items():
-            x = arrays[f"{c}_features"]
-            if x.dtype != np.float32 or x.shape[1:] != (width,):
-                raise InputError(f"{c}_features must be float32 with {width} columns; got {x.dtype} {x.shape}.")
-            if c == "jet":
-                continue
-            offsets = arrays[f"{c}_offsets"]
-            if not (
-                len(offsets) == n + 1 and offsets[0] == 0 and offsets[-1] == len(x) and (np.diff(offsets) >= 0).all()
-            ):
-                raise InputError(
-                    f"{c}_offsets must rise from 0 to the {len(x)} rows of {c}_features, one more than the {n} jets; "
-                    f"got {len(offsets)} numbers{f' from {offsets[0]} to {offsets[-1]}' if len(offsets) else ''}."
-                )

@@ -67,7 +67,7 @@ def _convolve(
                 for c in range(0, n_first, LANES):
                     add_relu(said, i * width + c, said, other + c, here, (e - begin) * n_first + c)
         floor = np.float32(0)
-        here, there = layers(here, there, n_first, starts[last] - begin, widths, weights, biases, floor)
+        here, there = layers(here, there, n_first, starts[last] - begin, widths, weights, biases, floor, 0)
         for i in range(first, last):
             at = (starts[i] - begin) * n_last
             heard = starts[i + 1] - starts[i]

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from coffea_mljec.models.kernels.lanes import LANES, add_rows, bits_of, float_of
-from coffea_mljec.models.kernels.panels import dense
+from coffea_mljec.models.kernels.lanes import LANES, add_relu, add_rows, bits_of, float_of
+from coffea_mljec.models.kernels.panels import NO_FLOOR, dense
 from coffea_mljec.numerics.jit import njit
 
 __all__ = ["TILE", "layers", "symlog_columns", "through"]
@@ -64,7 +64,7 @@ def width_of(n_out: int) -> int:
 
 @njit(inline="always")
 def layers(
-    here: Any, there: Any, stride: int, n: int, widths: Any, weights: Any, biases: Any, last_floor: float
+    here: Any, there: Any, stride: int, n: int, widths: Any, weights: Any, biases: Any, last_floor: float, done: int
 ) -> Any:
     """Take n rows through dense layers with ReLUs, the last one with another floor; return ``(result, other)`` buffer.
 
@@ -77,29 +77,46 @@ def layers(
     widths, weights, biases : ndarray
         As of `coffea_mljec.models.weights.Layers`.
     last_floor : float32
+    done : int
+        How many of the layers the input went through before.
     """
     at_weight = at_bias = 0
     last = len(widths) - 1
     for layer in range(1, len(widths)):
         n_in, width = widths[layer - 1], width_of(widths[layer])
-        floor = last_floor if layer == last else _ZERO
-        dense(here, stride, n, n_in, weights, at_weight, biases, at_bias, width, floor, there)
+        if layer > done:
+            floor = last_floor if layer == last else _ZERO
+            dense(here, stride, n, n_in, weights, at_weight, biases, at_bias, width, floor, there)
+            stride = width
+            here, there = there, here
         at_weight += n_in * width
         at_bias += width
-        stride = width
-        here, there = there, here
     return here, there
+
+
+@njit(inline="always")
+def _hear(rows: Any, stride: int, first: int, n: int, offsets: Any, jet: int, heard: Any) -> None:
+    """Add to n rows, from the batch's row ``first`` on, what their jets say, and leave out what is negative.
+
+    ``jet`` is that of the row ``first``, or one before.
+    """
+    for r in range(n):
+        while offsets[jet + 1] <= first + r:
+            jet += 1
+        for c in range(0, stride, LANES):
+            add_relu(rows, r * stride + c, heard, jet * stride + c, rows, r * stride + c)
 
 
 @njit()
 def through(
     rows: Any, n_features: int, offsets: Any, index: Any, scale: Any, widths: Any, weights: Any, biases: Any,
-    floor: float, here: Any, there: Any, value: Any, total: Any, stride: int, at: int, share: int,
+    floor: float, here: Any, there: Any, value: Any, total: Any, stride: int, at: int, shares: Any, heard: Any,
+    kept: Any,
 ) -> None:  # fmt: skip
     """Add the sum over each jet's rows of what the layers make of a row to the columns from ``at`` on of ``total``; or,
     without offsets, set the rows of ``total`` to what the layers make of each.
 
-    With a ``share`` the columns behind these get the sums weighted with that feature.
+    With ``shares`` the columns behind these get the sums weighted with these numbers.
 
     Parameters
     ----------
@@ -119,8 +136,14 @@ def through(
     total : one-dimensional float32 array
         Jet j is ``total[j * stride:][:stride]``; without offsets, row r with a stride of `width_of` the last layer.
     stride, at : int
-    share : int
-        Number of the feature that weighs the further sums; -1 for none.
+    shares : float32 array, shape (N,)
+        What weighs the further sums of each row; or empty.
+    heard : one-dimensional float32 array
+        What jet j says to its rows, ``heard[j * width:][:width]`` with `width_of` the first layer: it is added before
+        that layer's ReLU. Or empty.
+    kept : one-dimensional float32 array
+        Gets what the layers make of each row, beside the sums, as many numbers a row as `width_of` the last layer; or
+        empty.
     """
     n_rows = len(rows) // n_features
     width = width_of(widths[-1])
@@ -132,7 +155,16 @@ def through(
         for i in range(len(tile)):
             here[i] = tile[i]
         symlog_columns(here, n_features, n, index, scale, value)
-        here, there = layers(here, there, n_features, n, widths, weights, biases, floor)
+        done, own_stride = 0, n_features
+        if len(heard) > 0:
+            done, own_stride = 1, width_of(widths[1])
+            dense(here, n_features, n, widths[0], weights, 0, biases, 0, own_stride, NO_FLOOR, there)
+            _hear(there, own_stride, first, n, offsets, jet, heard)
+            here, there = there, here
+        here, there = layers(here, there, own_stride, n, widths, weights, biases, floor, done)
+        if len(kept) > 0:
+            for i in range(n * width):
+                kept[np.uintp(first * width + i)] = here[i]
         if len(offsets) == 0:
             own = total[first * width : (first + n) * width]
             for i in range(len(own)):  # not as one slice: numba would compile a message for unlike shapes, in 2 s
@@ -146,9 +178,9 @@ def through(
             end = end if end < first + n else first + n
             for c in range(0, width, LANES):
                 add_rows(here, (row - first) * width + c, width, end - row, total, jet * stride + at + c)
-            if share >= 0:
+            if len(shares) > 0:
                 for r in range(row - first, end - first):
-                    weight = tile[r * n_features + share]
+                    weight = shares[np.uintp(first + r)]
                     for c in range(width):
                         here[np.uintp(r * width + c)] *= weight
                 for c in range(0, width, LANES):

@@ -1,4 +1,5 @@
-"""The flat particle flow network against onnxruntime on the very same graph: batches, real jets, joined networks."""
+"""Flat particle flow networks, without and with context, against onnxruntime on the very same graph: batches, real
+jets, joined networks."""
 
 from __future__ import annotations
 
@@ -21,7 +22,10 @@ from coffea_mljec.models.engines import engine_fields
 from tests.models import toy
 from tests.models.running import log_correction
 
-NAMES = ("pfn-r-lite", "pfn-r-lite-flavour", "mean", "weighted")
+ENGINES = {
+    "pfn-r-lite": "pfn", "pfn-r-lite-flavour": "pfn", "mean": "pfn", "weighted": "pfn", "pfn-c-lite": "context",
+    "three rounds": "context",
+}  # fmt: skip
 
 
 def edited(source: models.ModelFolder, to: Path, **changes: Any) -> models.ModelFolder:
@@ -32,28 +36,44 @@ def edited(source: models.ModelFolder, to: Path, **changes: Any) -> models.Model
     return models.open_folder(to)
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=ENGINES)
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, mean_model: Path) -> tuple[Any, Any]:
-    """A bundled model, a mean of two, or one that also sums by share of pT; as it is, and run by onnxruntime."""
+    """A bundled model, a mean of two, or one of chance; as it is, and run by onnxruntime."""
     folder = tmp_path_factory.mktemp("models")
-    if request.param == "weighted":
-        model = weighted(folder / "weighted")
+    if request.param in ("weighted", "three rounds"):
+        model = by_chance(folder / "made", request.param)
     else:
         model = models.open_model(mean_model if request.param == "mean" else request.param)
+    assert model.card.engine == ENGINES[request.param]
     return model, edited(model, folder / "onnx", engine="onnx")
 
 
-def weighted(folder: Path) -> models.ModelFolder:
-    """A network of chance that sums its constituents plainly and weighted with their share of the jet's pT."""
+def by_chance(folder: Path, kind: str) -> models.ModelFolder:
+    """A network of chance that sums its constituents plainly and weighted with their share of the jet's pT; or one
+    whose constituents hear of their jet twice."""
     pytest.importorskip("torch", reason="torch is not installed: pip install 'coffea-mljec[train]'")
     from tests.training.networks.jets import COUNTS, batch_of, settled
-    from training.networks.architecture import Architecture
+    from training.networks.architecture import AnyArchitecture, Architecture, ContextArchitecture
     from training.onnx.graph import network_graph
 
-    shape = Architecture(phi_candidate=(20, 37), phi_vertex=(5,), head=(16, 8), pooling=("sum", "pt"))
+    shape: AnyArchitecture
+    if kind == "weighted":
+        shape = Architecture(phi_candidate=(20, 37), phi_vertex=(5,), head=(16, 8), pooling=("sum", "pt"))
+    else:
+        # Widths that fill no vector, a round of one layer, and several layers to a context.
+        shape = ContextArchitecture(
+            blocks_candidate=((20, 37), (9,), (5, 21)), blocks_vertex=((7,), (3, 6), (2,)), context=(19, 11),
+            head=(16, 8), pooling=("sum",), bias=True,
+        )  # fmt: skip
     graph = network_graph(settled(shape, PFNANO, batch_of(PFNANO, COUNTS)))
     fields = toy.card(features=PFNANO.names()) | engine_fields(graph, PFNANO)
     return models.write_folder(folder, graph, fields)
+
+
+def assert_equal(got: np.ndarray, wanted: np.ndarray) -> None:
+    """Equal up to rounding; a network of chance gives numbers of hundreds, and rounds them so."""
+    largest = np.abs(wanted).max(initial=0.0)
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5 if largest < 10.0 else 1e-5 * largest)
 
 
 def batch(counts: Sequence[int], features: FeatureSet = PFNANO, seed: int = 1) -> dict[str, np.ndarray]:
@@ -68,10 +88,6 @@ def batch(counts: Sequence[int], features: FeatureSet = PFNANO, seed: int = 1) -
     return arrays
 
 
-def test_these_run_this_way(pair: Any) -> None:
-    assert pair[0].card.engine == "pfn"
-
-
 def test_equals_onnxruntime_on_real_jets(pair: Any, real_data: Path, open_nano: Callable[..., Any]) -> None:
     ours, portable = pair
     arrays = mljec.MLJEC().features(open_nano(real_data / "nano" / "pfnano_ul17_mc.root"))
@@ -79,14 +95,14 @@ def test_equals_onnxruntime_on_real_jets(pair: Any, real_data: Path, open_nano: 
     got, wanted = log_correction(ours, arrays), log_correction(portable, arrays)
     assert got.dtype == np.float32
     assert got.std() > 0.01
-    np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-5)
+    assert_equal(got, wanted)
 
 
 def test_equals_onnxruntime_on_simulated_jets(pair: Any, sample: Path, open_nano: Callable[..., Any]) -> None:
     ours, portable = pair
     arrays = mljec.MLJEC().features(open_nano(sample, entry_stop=100))
     assert len(arrays["jet_features"]) > 500
-    np.testing.assert_allclose(log_correction(ours, arrays), log_correction(portable, arrays), rtol=0, atol=1e-5)
+    assert_equal(log_correction(ours, arrays), log_correction(portable, arrays))
 
 
 @pytest.mark.parametrize(
@@ -100,6 +116,7 @@ def test_equals_onnxruntime_on_simulated_jets(pair: Any, sample: Path, open_nano
         pytest.param((3, 2, 0, 0), id="empty jets last"),
         pytest.param((150, 1), id="many in one"),
         pytest.param((5, 0, 96, 31, 2, 18) * 20, id="more jets than a tile"),
+        pytest.param((40, 0, 200, 7) * 60, id="more jets than are kept in hand"),
     ],
 )
 def test_every_shape_of_batch(pair: Any, counts: Sequence[int]) -> None:
@@ -107,7 +124,7 @@ def test_every_shape_of_batch(pair: Any, counts: Sequence[int]) -> None:
     arrays = batch(counts)
     got, wanted = log_correction(ours, arrays), log_correction(portable, arrays)
     assert got.shape == wanted.shape == (len(counts),)
-    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
+    assert_equal(got, wanted)
 
 
 def test_jets_do_not_see_each_other(pair: Any) -> None:
@@ -148,13 +165,14 @@ def test_apply_runs_it(pair: Any, tmp_path: Path, sample: Path, open_nano: Calla
     got, wanted = (np.asarray(ak.flatten(mljec.MLJEC(model).correction(events))) for model in (pair[0], portable))
     assert portable.card.engine == "onnx"
     assert len(got) > 150
-    np.testing.assert_allclose(got, wanted, rtol=1e-5)
+    np.testing.assert_allclose(got, wanted, rtol=1e-5 if pair[0].card.name in models.bundled() else 1e-4)
 
 
-def test_arrays_that_do_not_fit_are_refused() -> None:
-    model = models.open_model("pfn-r-lite")
+@pytest.mark.parametrize("name", ["pfn-r-lite", "pfn-c-lite"])
+def test_arrays_that_do_not_fit_are_refused(name: str) -> None:
+    model = models.open_model(name)
     good = batch((3, 2))
-    for name, bad, message in (
+    for array, bad, message in (
         ("charged_features", good["charged_features"].astype(np.float64), "float32 with 23 columns; got float64"),
         ("neutral_features", good["neutral_features"][:, 1:], r"float32 with 10 columns; got float32 \(5, 9\)"),
         ("jet_features", good["jet_features"][:, :3], r"jet_features must be float32 with 10 columns"),
@@ -163,7 +181,7 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
         ("sv_offsets", np.array([0, 7, 5]), "must rise"),
     ):
         with pytest.raises(InputError, match=message):
-            log_correction(model, good | {name: bad})
+            log_correction(model, good | {array: bad})
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_sums_of_jets_across_tiles(counts: tuple[int, ...]) -> None:
     assert (out[:, :3] == 1.0).all()
     # The same, and behind it the sums weighted with a feature.
     both = np.zeros((len(counts), 3 + 2 * padded_width(5)), np.float32)
-    add_jet_sums(x, offsets, columns, Layers.of(dense_layers), RELU, both, 3, share=1)
+    add_jet_sums(x, offsets, columns, Layers.of(dense_layers), RELU, both, 3, shares=x[:, 1])
     np.testing.assert_array_equal(both[:, 3 : 3 + padded_width(5)], out[:, 3:])
     y *= x[:, 1:2]
     wanted = np.array([y[a:b].sum(axis=0) for a, b in pairwise(offsets)]).reshape(-1, 5)
