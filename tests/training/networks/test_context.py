@@ -266,7 +266,7 @@ def test_export_and_reading_back(tmp_path: Path, toy_jets: Callable[..., Any]) -
     np.testing.assert_array_equal(evaluated(again, arrays), evaluated(network, arrays))
     export(tmp_path / "run", tmp_path / "model")
     model = open_folder(tmp_path / "model")
-    assert model.card.engine == "onnx"
+    assert model.card.engine == "context"
     assert model.card.parameters == parameter_count(network)
     np.testing.assert_allclose(log_correction(model, arrays), evaluated(network, arrays), rtol=0, atol=1e-5)
 
