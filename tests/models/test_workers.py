@@ -39,7 +39,7 @@ def test_threads_change_no_bit(events: Any) -> None:
         np.testing.assert_array_equal(flat(mljec.MLJEC(threads=threads).correction(events)), one)
 
 
-@pytest.mark.parametrize("model", ["pfn-c-lite", "pfn-r-lite"])
+@pytest.mark.parametrize("model", ["jet-bdt", "pfn-c-lite", "pfn-r-lite"])
 def test_threads_of_a_worker_share_one_session(
     sample: Path, open_nano: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
