@@ -17,6 +17,7 @@ COMMANDS = (
     "calibrate",
     "merge",
     "realism",
+    "exchange",
     "prepare",
     "train",
     "search",
