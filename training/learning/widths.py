@@ -2,8 +2,8 @@
 
 A network learns the widths of its training jets, which it also fits: elsewhere its intervals are a little narrow, and
 more so for rare kinds of jets. Before a run is written, the part of its last layer that makes the widths is therefore
-fitted to the validation jets, every bin of generator pT and abs(eta) alike. At last both widths are stretched until the
-validation jets lie below and above them as often as they should.
+fitted to the validation jets, every bin of generator pT and abs(eta) alike. At last both widths are stretched until, on
+average over the bins, as many validation jets lie below and above them as should.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def settle_widths(network: Network, batches: JetBatches, rows: NDArray[np.int64]
         outputs[:, column] += hidden @ change[:-1] + change[-1]
         change[-1] += np.log(factor)
         _change(network, column, change)
-    after = stretch(outputs, target, weight)
+    after = stretch(outputs, target, share)
     for column, factor in enumerate(after, start=1):
         _change(network, column, np.append(np.zeros(hidden.shape[1]), np.log(factor)))
     return {name: first * last for name, first, last in zip(names, before, after, strict=True)}
