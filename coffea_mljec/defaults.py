@@ -14,7 +14,7 @@ __all__ = [
     "WORKER_PATIENCE",
 ]
 
-MODEL = "pfn-r-lite"
+MODEL = "pfn-c-lite"
 """The bundled model that is compared with and shown where none is named."""
 
 NETWORKS = (MODEL, "pfn-k-lite", "jet-bdt", "pfn-r-lite-puppi", "ak8-pfn", "ak8-bdt")
