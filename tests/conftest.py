@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from coffea_mljec import models
 from coffea_mljec.payloads import correctionlib_json, level_files, resolution_files, uncertainty_files
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,13 +66,19 @@ def sample_jec() -> list[Path]:
 
 @pytest.fixture(scope="session")
 def mean_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder with the mean of two bundled networks."""
-    pytest.importorskip("onnx", reason="onnx is not installed: pip install 'coffea-mljec[train]'")
+    """A model folder with the mean of a bundled network and one like it, whose head is a little off."""
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'coffea-mljec[train]'")
     from training.learning.ensemble import ensemble
 
-    bundled = ROOT / "coffea_mljec" / "models" / "bundled"
+    folder = tmp_path_factory.mktemp("mean")
+    model = models.open_model("pfn-r-lite")
+    graph = onnx.load_from_string(model.graph)
+    (weight,) = (constant for constant in graph.graph.initializer if constant.name == "output.weight")
+    weight.CopyFrom(onnx.numpy_helper.from_array(1.1 * onnx.numpy_helper.to_array(weight), weight.name))
+    fields = model.card.model_dump(mode="json") | {"name": "like-it"}
+    models.write_folder(folder / "like-it", graph.SerializeToString(), fields)
     return ensemble(
-        [bundled / "pfn-r-lite", bundled / "pfn-r-lite-flavour"], tmp_path_factory.mktemp("mean") / "mean", "mean"
+        [ROOT / "coffea_mljec" / "models" / "bundled" / "pfn-r-lite", folder / "like-it"], folder / "mean", "mean"
     )
 
 

@@ -21,7 +21,7 @@ REAL = {
         "JetPFCands.jetIdx, .pFCandsIdx -> PFCands",
         "stored regressions: bRegCorr, cRegCorr",
         "n_hits, n_pixel_hits, hcal_frac",
-        "without a name, MLJEC() takes: pfn-r-lite",
+        "without a name, MLJEC() takes: pfn-c-lite",
         "without a name, MLJEC() takes: ak8-pfn",
     ),
     "pfnano_ul18_partial_mc": (

@@ -23,7 +23,7 @@ from tests.models import toy
 from tests.models.running import log_correction
 
 ENGINES = {
-    "pfn-r-lite": "pfn", "pfn-r-lite-flavour": "pfn", "mean": "pfn", "weighted": "pfn", "pfn-c-lite": "context",
+    "pfn-r-lite": "pfn", "mean": "pfn", "weighted": "pfn", "pfn-c-lite": "context",
     "three rounds": "context",
 }  # fmt: skip
 
