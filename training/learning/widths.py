@@ -22,30 +22,19 @@ from training.networks.network import Network
 
 __all__ = ["alike", "refit", "settle_widths", "stretch"]
 
-#: Jets, in effect, from which on a bin counts in full; fewer count in proportion.
-_ENOUGH = 1000.0
+#: Jets from which on a bin counts in full; fewer count in proportion.
+_ENOUGH = 200.0
 
 #: How strongly the fit is held to what the training found, per squared change of ln(width).
 _HELD = 1.0e-3
 
 
-def alike(
-    pt_gen: NDArray[np.floating], abs_eta_gen: NDArray[np.floating], weight: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return weights with which all bins of generator pT (GeV) and abs(eta) count the same, float64 array [n].
-
-    Parameters
-    ----------
-    pt_gen, abs_eta_gen : array [n]
-    weight : float64 array [n]
-        Of each jet within its bin. Bins of few jets, in effect, count less.
-    """
+def alike(pt_gen: NDArray[np.floating], abs_eta_gen: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return weights with which all bins of generator pT (GeV) and abs(eta) count the same, but for those of few jets:
+    float64 array [n], of sum 1."""
     row, column = np.digitize(pt_gen, PT_EDGES), np.digitize(abs_eta_gen, ETA_EDGES)
     cell = row * (len(ETA_EDGES) + 1) + column
-    total, squares = np.bincount(cell, weight), np.bincount(cell, weight**2)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        factor = np.minimum(total**2 / squares / _ENOUGH, 1.0) / total
-    share = weight * np.nan_to_num(factor, posinf=0.0)[cell]
+    share = 1.0 / np.maximum(np.bincount(cell), _ENOUGH)[cell]
     whole: NDArray[np.float64] = share / share.sum()
     return whole
 
@@ -129,7 +118,7 @@ def settle_widths(network: Network, batches: JetBatches, rows: NDArray[np.int64]
         In evaluation mode, where the batches are; the rows of its last layer that make the widths change.
     batches : JetBatches
     rows : int64 array
-        Of the validation jets.
+        Of all validation jets: bins of few jets need them.
     loss : Loss
         Without outer quantiles nothing is done. Where jets contradict an interval altogether, it stays as it is.
     """
@@ -137,11 +126,11 @@ def settle_widths(network: Network, batches: JetBatches, rows: NDArray[np.int64]
     if len(names) < 2 or not len(rows):
         return {}
     hidden, together = _said(network, batches, rows)
-    outputs, target, weight = together[:, :3], together[:, 3], together[:, 4]
-    if min(before := stretch(outputs, target, weight)) <= 0.0:
-        return {}
+    outputs, target = together[:, :3], together[:, 3]
     columns = batches.jets.columns
-    share = alike(columns["pt_gen"][rows], np.abs(columns["eta_gen"][rows]), weight)
+    share = alike(columns["pt_gen"][rows], np.abs(columns["eta_gen"][rows]))
+    if min(before := stretch(outputs, target, share)) <= 0.0:
+        return {}
     level = 1.0 - QUANTILES[0], QUANTILES[2]
     for column, (side, factor) in enumerate(zip((-1.0, 1.0), before, strict=True), start=1):
         outputs[:, column] += np.log(factor)
@@ -157,7 +146,7 @@ def settle_widths(network: Network, batches: JetBatches, rows: NDArray[np.int64]
 
 
 def _said(network: Network, batches: JetBatches, rows: NDArray[np.int64]) -> tuple[Any, NDArray[np.float64]]:
-    """Return what the last layer reads of some jets, [n, h], and three outputs, target and weight, [n, 5]."""
+    """Return what the last layer reads of some jets, [n, h], and three outputs and the target, [n, 4]."""
     read: list[Tensor] = []
     parts = []
     handle = network.output.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0].cpu()))
@@ -165,7 +154,7 @@ def _said(network: Network, batches: JetBatches, rows: NDArray[np.int64]) -> tup
         with torch.no_grad():
             for batch in batches.in_order(rows):
                 predicted = network(batch)[:, :3]
-                parts.append(torch.column_stack([predicted, batch["target"], batch["weight"]]).cpu().double())
+                parts.append(torch.column_stack([predicted, batch["target"]]).cpu().double())
     finally:
         handle.remove()
     return torch.cat(read).numpy(), torch.cat(parts).numpy()
