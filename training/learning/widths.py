@@ -28,6 +28,10 @@ _ENOUGH = 200.0
 #: How strongly the fit is held to what the training found, per squared change of ln(width).
 _HELD = 1.0e-3
 
+#: How many jets' worth a change of the last layer has to be, per squared change in units of its inputs' spread: of few
+#: jets nothing is learnt that would run away on jets unlike them.
+_PRIOR = 100.0
+
 
 def alike(pt_gen: NDArray[np.floating], abs_eta_gen: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return weights with which all bins of generator pT (GeV) and abs(eta) count the same, but for those of few jets:
@@ -75,7 +79,7 @@ def refit(
         step = inputs @ change[:-1] + change[-1]
         beyond = relative - step.clamp(-2.0, 2.0).exp()
         value = (share * torch.where(beyond > 0, level * beyond, (level - 1.0) * beyond)).sum()
-        value = value + _HELD * (share * step**2).sum()
+        value = value + _HELD * (share * step**2).sum() + _PRIOR / len(off) * (change[:-1] ** 2).sum()
         value.backward()
         return value
 

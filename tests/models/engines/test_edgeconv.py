@@ -227,7 +227,9 @@ def test_a_graph_that_is_no_particlenet(tmp_path: Path) -> None:
 
 
 def test_unknown_engine(lite: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"engine 'onyx': Did you mean 'onnx'\? there are pfn, edgeconv, onnx"):
+    with pytest.raises(
+        ModelError, match=r"engine 'onyx': Did you mean 'onnx'\? there are pfn, context, edgeconv, onnx"
+    ):
         edit(lite, tmp_path / "engine", engine="onyx")
 
 

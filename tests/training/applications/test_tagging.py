@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from coffea_mljec import defaults
 from coffea_mljec.errors import InputError
 from tests.training.applications.toy_tops import toy_tops
 from training.applications.four_vectors import FourVectorJets, prepared, read_reference, write_reference
@@ -163,7 +164,7 @@ def test_taggers_of_a_small_sample(tmp_path: Path, sample: Path) -> None:
     assert judged["signal"] + judged["background"] == found["quark-gluon"]["jets"]["test"]
     assert 0.0 < judged["auc"][1] < 0.1
     assert set(found["flavour"]["rates"]) == {"b against light", "b against c", "c against light"}
-    for values in (found["quark-gluon"]["correlation"][what] for what in ("raw", "pfn-r-lite")):
+    for values in (found["quark-gluon"]["correlation"][what] for what in ("raw", defaults.MODEL)):
         assert set(values) == {"all", "quarks", "gluons"}
         assert all(abs(value) < 1.0 and 0.0 < error < 0.5 for value, error in values.values())
     text = (output / "report.md").read_text()

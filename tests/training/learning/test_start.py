@@ -63,7 +63,8 @@ def test_other_outputs_keep_the_correction(tmp_path: Path, toy_training: Callabl
     np.testing.assert_allclose(after["output.weight"][0], before["output.weight"][0], atol=1e-6)
     np.testing.assert_allclose(after["output.bias"], [before["output.bias"][0], -2.0], atol=1e-6)
     same = toy_training(tiny(tmp_path, name="s", learning=AT_REST | {"loss": "quantiles", "start_from": first}))
-    np.testing.assert_allclose(weights_of(same)["output.weight"], before["output.weight"], atol=1e-6)
+    # Widths are settled anew at the end of every training.
+    np.testing.assert_allclose(weights_of(same)["output.weight"][0], before["output.weight"][0], atol=1e-6)
     model = export(first, tmp_path / "model")
     one = toy_training(tiny(tmp_path, name="one", learning=AT_REST | {"start_from": model}))
     np.testing.assert_allclose(weights_of(one)["output.weight"], before["output.weight"][:1], atol=1e-6)
