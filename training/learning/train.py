@@ -84,9 +84,8 @@ def train(recipe: AnyRecipe, resume: bool = False, progress: bool = True) -> Pat
     start = _start(recipe, resume)
     torch.set_num_threads(recipe.learning.threads)
     lightning.seed_everything(recipe.seed, verbose=False)
-    data = prepare_data(recipe, progress)
-    held_out = data.rows["val"]
-    data = replace(data, rows=_limited(data.rows, recipe))
+    whole = prepare_data(recipe, progress)
+    data = replace(whole, rows=_limited(whole.rows, recipe))
     rows = data.rows
     further = further_columns(data.jets, recipe, progress)
     network = _fresh(data, recipe) if start is None else _started(start, data, recipe)
@@ -109,7 +108,7 @@ def train(recipe: AnyRecipe, resume: bool = False, progress: bool = True) -> Pat
     network.load_state_dict(weights)
     # Lightning brought the network back to the CPU.
     network.to(device).eval()
-    widths = settle_widths(network, batches, held_out, recipe.loss_function) if in_situ is None else {}
+    widths = settle_widths(network, batches, whole.rows["val"], recipe.loss_function) if in_situ is None else {}
     metrics = final_losses(network, batches, rows, recipe.loss_function)
     network.cpu()
     record = run_record(recipe, data, parameter_count(network), metrics, ("torch", "lightning"))

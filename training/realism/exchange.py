@@ -19,6 +19,7 @@ from coffea_mljec.errors import InputError
 from coffea_mljec.models import ModelFolder, open_model
 from coffea_mljec.models.sessions import run
 from coffea_mljec.nano.opening import quiet_coffea
+from coffea_mljec.numerics.geometry import delta_phis
 from coffea_mljec.support.atomic import make_folder, write_text
 from training.dataset import PreparedJets, prepare
 from training.dataset.gather import gather_jagged
@@ -125,10 +126,10 @@ class _Jets:
         there = {name: other.arrays["jet_features"][own, column] for name, column in at.items()}
         column = names.index
         rows[:, column("pt")] *= here["pt"] / there["pt"]
-        side = np.sign(here["eta"]) * np.sign(there["eta"])
+        # A jet at eta 0 has a side too: its candidates would fall onto its axis without.
+        side = np.where((here["eta"] < 0) == (there["eta"] < 0), 1.0, -1.0).astype(np.float32)
         rows[:, column("eta")] = here["eta"] + side * (rows[:, column("eta")] - there["eta"])
-        phi = here["phi"] + rows[:, column("phi")] - there["phi"]
-        rows[:, column("phi")] = (phi + np.pi) % (2.0 * np.pi) - np.pi
+        rows[:, column("phi")] = delta_phis(rows[:, column("phi")], there["phi"] - here["phi"])
         changed = {f"{collection}_features": rows, f"{collection}_offsets": offsets}
         return _Jets(self.model, self.arrays | changed, self.names)
 

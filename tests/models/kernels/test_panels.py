@@ -119,3 +119,23 @@ def test_sums_of_jets_across_tiles(counts: tuple[int, ...]) -> None:
     wanted = np.array([y[a:b].sum(axis=0) for a, b in pairwise(offsets)]).reshape(-1, 5)
     at = 3 + padded_width(5)
     np.testing.assert_allclose(both[:, at : at + 5], wanted, rtol=2e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("counts", [(), (0,), (1,), (0, 3, 0), (95, 1, 97), (0, 0, 96, 96, 0)])
+def test_rows_hear_their_jet_and_are_kept(counts: tuple[int, ...]) -> None:
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    rng = np.random.default_rng(7)
+    x = rng.normal(size=(offsets[-1], 6)).astype(np.float32)
+    dense_layers = [layer(6, 10, 1), layer(10, 5, 2)]
+    heard = np.zeros((len(counts), padded_width(10)), np.float32)
+    heard[:, :10] = rng.normal(size=(len(counts), 10))
+    out = np.zeros((len(counts), padded_width(5)), np.float32)
+    kept = np.full((len(x), padded_width(5)), np.nan, np.float32)
+    add_jet_sums(x, offsets, NO_COLUMNS, Layers.of(dense_layers), RELU, out, 0, heard=heard, kept=kept)
+    # The twin: what the jet says is added before the first layer's ReLU.
+    said = np.repeat(heard[:, :10].astype(np.float64), counts, axis=0)
+    y = np.maximum(x @ dense_layers[0].weight.astype(np.float64) + dense_layers[0].bias + said, 0)
+    y = np.maximum(y @ dense_layers[1].weight + dense_layers[1].bias, 0)
+    np.testing.assert_allclose(kept[:, :5], y, rtol=2e-5, atol=1e-5)
+    wanted = np.array([y[a:b].sum(axis=0) for a, b in pairwise(offsets)]).reshape(-1, 5)
+    np.testing.assert_allclose(out[:, :5], wanted, rtol=2e-5, atol=1e-4)
